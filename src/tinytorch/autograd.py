@@ -655,11 +655,9 @@ class Graph:
             middle = f"{(x0 + x1) / 2} {(y0 + y1) / 2 + 2 * bend}"
             lines.append(f'<path d="M{x0 + 45} {y0} Q{middle} {x1 - 45} {y1}" fill="none" stroke="currentColor"/>')
         for (x, y), label, shape, depth in zip(at, self.labels, self.shapes, self.depths):
-            corner = 4 if depth == 0 else 18
-            lines.append(
-                f'<rect x="{x - 45}" y="{y - 18}" width="90" height="36" rx="{corner}" fill="none" stroke="currentColor"/>'
-                f'<text x="{x}" y="{y - 2}">{escape(label)}</text><text x="{x}" y="{y + 12}">{shape}</text>'
-            )
+            box = f'<rect x="{x - 45}" y="{y - 18}" width="90" height="36" rx="{4 if depth == 0 else 18}"'
+            lines.append(f'{box} fill="none" stroke="currentColor"/>')
+            lines.append(f'<text x="{x}" y="{y - 2}">{escape(label)}</text><text x="{x}" y="{y + 12}">{shape}</text>')
         width, height = (builtins.max(xy[axis] for xy in at) + (60, 40)[axis] for axis in (0, 1))
         style = 'fill="currentColor" font-family="sans-serif" font-size="12" text-anchor="middle"'
         head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" {style}>'
