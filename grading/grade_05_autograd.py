@@ -218,18 +218,17 @@ def shares_add_up(student, x):
 def diamond(tt, x, w):
     x, w = tt.Tensor(x, requires_grad=True), tt.Tensor(w, requires_grad=True)
     y = x * w
-    left, right = y * y, y * x
-    tt.autograd.backward((left * right).sum())
+    tt.autograd.backward((y * (y * x)).sum())
     return x.grad, w.grad
 
 
 @rubric.check("backward", points=1)
 @given(same_shape(2, least=1, most=3))
 def wait_for_everyone(student, x, w):
-    """A tensor passes its gradient on when all who used it have added theirs: y = x w, then y^2 times y x."""
+    """A tensor passes its gradient on when all who used it have added theirs: y = x w, then y (y x)."""
     dx, dw = student.diamond(x, w)
-    close(dx, 4 * x**3 * w**3, "x.grad")
-    close(dw, 3 * x**4 * w**2, "w.grad")
+    close(dx, 3 * x**2 * w**2, "x.grad")
+    close(dw, 2 * x**3 * w, "w.grad")
 
 
 @rubric.probe
