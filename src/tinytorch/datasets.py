@@ -1,13 +1,25 @@
 """Data sets: arrays of real measurements.
 
 `digits` is part of the package: 1,797 handwritten digits, 8x8 pixels of 17 grey levels, by E. Alpaydin and C. Kaynak
-(UCI Machine Learning Repository, 1998, CC BY 4.0, https://doi.org/10.24432/C50P49).
+(UCI Machine Learning Repository, 1998, CC BY 4.0, https://doi.org/10.24432/C50P49). The others are downloaded once,
+verified by checksum, and kept in a folder: `root`, else $TINYTORCH_DATA, else .cache/tinytorch in the home folder.
 """
 
+import gzip
+import hashlib
+import http.client
+import math
+import os
+import tarfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+Progress = Callable[[str, int, int], None]  # (file name, bytes so far, bytes in all or 0)
 
 
 class Split(NamedTuple):
@@ -17,6 +29,9 @@ class Split(NamedTuple):
     y_train: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
+
+
+# -- embedded ------------------------------------------------------------------------------------------------------
 
 
 def digits(test: int = 360, seed: int = 0) -> Split:
@@ -34,3 +49,202 @@ def digits(test: int = 360, seed: int = 0) -> Split:
     order = np.random.default_rng(seed).permutation(len(x))
     learn, judge = order[test:], order[:test]
     return Split(x[learn], y[learn], x[judge], y[judge])
+
+
+# -- downloaded ----------------------------------------------------------------------------------------------------
+
+
+class Source(NamedTuple):
+    """A file of a data set: where it lies under the root, where it can be had, and the checksum that it must have."""
+
+    path: str
+    mirrors: tuple[str, ...]
+    algorithm: str
+    checksum: str
+    packed: bool = False  # the checksum is that of the gunzipped content
+
+
+def _mnist(name: str, checksum: str) -> Source:
+    mirrors = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
+    return Source(f"mnist/{name}.gz", tuple(f"{mirror}{name}.gz" for mirror in mirrors), "md5", checksum, packed=True)
+
+
+MNIST = (  # LeCun, Cortes and Burges, 1998
+    _mnist("train-images-idx3-ubyte", "6bbc9ace898e44ae57da46a324031adb"),
+    _mnist("train-labels-idx1-ubyte", "a25bea736e30d166cdddb491f175f624"),
+    _mnist("t10k-images-idx3-ubyte", "2646ac647ad5339dbf082846283269ea"),
+    _mnist("t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637"),
+)
+CIFAR10 = Source(  # Krizhevsky, 2009
+    "cifar10/cifar-10-binary.tar.gz",
+    ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+    "md5",
+    "c32a1d4ab5d03f1284b67883e8d87530",
+)
+TINY_SHAKESPEARE = Source(  # Karpathy, 2015
+    "tinyshakespeare/input.txt",
+    ("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",),
+    "sha256",
+    "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+)
+
+
+def mnist(root: str | os.PathLike | None = None, progress: Progress | None = None) -> Split:
+    """MNIST: x (60000, 28, 28) and (10000, 28, 28) float32 in 0..1, y int64 in 0..9."""
+    parts = [read_idx(gzip.decompress(obtain(source, root, progress).read_bytes())) for source in MNIST]
+    x_train, y_train, x_test, y_test = parts
+    scale = np.float32(1 / 255)
+    return Split(x_train * scale, y_train.astype(np.int64), x_test * scale, y_test.astype(np.int64))
+
+
+def read_idx(data: bytes) -> np.ndarray:
+    """An array of bytes from the IDX format: two zeros, a type, the number of axes, each size as 4 bytes, the elements.
+
+    Raises ValueError if the data are not that, or too few.
+
+    >>> read_idx(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9]))
+    array([7, 8, 9], dtype=uint8)
+    """
+    if data[:3] != b"\0\0\x08":
+        raise ValueError(f"not an IDX file of unsigned bytes: it starts with {data[:4]!r}")
+    axes = data[3]
+    shape = tuple(int.from_bytes(data[4 + 4 * i : 8 + 4 * i], "big") for i in range(axes))
+    start = 4 + 4 * axes
+    if len(data) - start != math.prod(shape):
+        raise ValueError(
+            f"an IDX file of shape {shape} holds {math.prod(shape)} elements, this one {len(data) - start}"
+        )
+    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+
+
+CIFAR10_FILES = tuple(f"data_batch_{i}.bin" for i in range(1, 6)) + ("test_batch.bin",)
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+def cifar10(root: str | os.PathLike | None = None, progress: Progress | None = None) -> Split:
+    """CIFAR-10: x (50000, 3, 32, 32) and (10000, 3, 32, 32) uint8, y int64 in 0..9, named by CIFAR10_CLASSES.
+
+    Pixels stay bytes: as float32 they would take 614 MB.
+    """
+    folder = data_root(root) / "cifar10" / "cifar-10-batches-bin"
+    if not all((folder / name).is_file() for name in CIFAR10_FILES):
+        unpack(obtain(CIFAR10, root, progress), folder, CIFAR10_FILES)
+    parts = [read_cifar10(folder / name) for name in CIFAR10_FILES]
+    x_train, y_train = (np.concatenate(part) for part in zip(*parts[:5]))
+    return Split(x_train, y_train, *parts[5])
+
+
+def read_cifar10(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels of one file: records of 1 label byte and 3 x 32 x 32 pixel bytes."""
+    data = np.fromfile(path, np.uint8)
+    if data.size != 10_000 * 3073:
+        raise ValueError(
+            f"{path} is damaged: it needs {10_000 * 3073} bytes and has {data.size}; delete it to fetch it anew"
+        )
+    records = data.reshape(10_000, 3073)
+    if records[:, 0].max() > 9:
+        raise ValueError(f"{path} is damaged: it has a label {records[:, 0].max()}; delete it to fetch it anew")
+    return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0].astype(np.int64)
+
+
+def unpack(archive: Path, folder: Path, names: Iterable[str]) -> None:
+    """Take named files, and nothing else, from an archive. Each appears whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = set(names)
+    with tarfile.open(archive) as members:
+        for member in members:
+            name = Path(member.name).name
+            content = members.extractfile(member) if member.isfile() and name in wanted else None
+            if content is not None:
+                part = folder / f"{name}.part"
+                part.write_bytes(content.read())
+                os.replace(part, folder / name)
+                wanted.discard(name)
+    if wanted:
+        raise ValueError(f"{archive} lacks {', '.join(sorted(wanted))}")
+
+
+def tiny_shakespeare(root: str | os.PathLike | None = None, progress: Progress | None = None) -> str:
+    """A million characters of Shakespeare's plays."""
+    return obtain(TINY_SHAKESPEARE, root, progress).read_text(encoding="utf-8")
+
+
+# -- fetching ------------------------------------------------------------------------------------------------------
+
+
+class DataUnavailable(OSError):
+    """A data set is neither here nor can it be fetched; the message says what to place where."""
+
+
+def data_root(root: str | os.PathLike | None) -> Path:
+    """The folder for data sets: the given one, else $TINYTORCH_DATA, else .cache/tinytorch in the home folder."""
+    return Path(root or os.environ.get("TINYTORCH_DATA") or Path.home() / ".cache" / "tinytorch")
+
+
+def obtain(source: Source, root: str | os.PathLike | None, progress: Progress | None = None) -> Path:
+    """The verified file of a source, fetched if it is not here. Raises DataUnavailable, saying what would help."""
+    path = data_root(root) / source.path
+    if path.is_file():
+        if verified(path, source):
+            return path
+        raise DataUnavailable(
+            f"{path} is damaged: its {source.algorithm} is not {source.checksum}; delete it to fetch it anew"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    troubles = []
+    for url in source.mirrors:
+        part = path.with_name(path.name + ".part")
+        try:
+            fetch(url, part, progress)
+        except (OSError, http.client.HTTPException) as error:
+            troubles.append(f"{url}: {error}")
+            continue
+        if verified(part, source):
+            os.replace(part, path)
+            return path
+        part.unlink()
+        troubles.append(f"{url}: the file that came has another {source.algorithm} than {source.checksum}")
+    raise DataUnavailable(
+        f"{path.name} is not here and could not be fetched:\n  "
+        + "\n  ".join(troubles)
+        + f"\nPlace it at {path}, or set TINYTORCH_DATA to a folder that has {source.path}."
+        + "\nWithout any download there is tinytorch.datasets.digits()."
+    )
+
+
+def fetch(url: str, part: Path, progress: Progress | None = None, attempts: int = 4, timeout: float = 30) -> None:
+    """Download url to part, going on where an earlier attempt broke off. Raises OSError when attempts run out."""
+    for attempt in range(attempts):
+        have = part.stat().st_size if part.exists() else 0
+        request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
+                have = have if answer.status == 206 else 0  # a server that ignores Range starts over
+                total = have + int(answer.headers.get("Content-Length") or 0)
+                with part.open("ab" if have else "wb") as file:
+                    while chunk := answer.read(1 << 16):
+                        have += file.write(chunk)
+                        if progress:
+                            progress(part.name.removesuffix(".part"), have, total)
+            if have >= total:
+                return
+            raise http.client.IncompleteRead(b"", total - have)
+        except urllib.error.HTTPError as error:
+            if error.code == 416:  # nothing is left to send: the part is whole, or it is not this file
+                return
+            raise
+        except (OSError, http.client.HTTPException):
+            if attempt == attempts - 1:
+                raise
+
+
+def verified(path: Path, source: Source) -> bool:
+    """Whether a file has the checksum of its source."""
+    digest = hashlib.new(source.algorithm)
+    try:
+        with gzip.open(path) if source.packed else path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    except (EOFError, gzip.BadGzipFile, OSError):
+        return False
+    return digest.hexdigest() == source.checksum
