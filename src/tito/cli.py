@@ -140,26 +140,37 @@ def grade_(
 @app.command()
 def status() -> None:
     """Points so far, chapter by chapter, and what comes next."""
-    course = courses.default()
-    workspace = Workspace.of(course)
-    recorded, following = workspace.progress()["chapters"], ""
-    for chapter in course.chapters():
-        try:
-            exercises = load(chapter.number, course).exercises
-        except CourseError:
-            continue
-        known = recorded.get(chapter.number, {}).get("exercises", {})
+    workspace = Workspace.of(courses.default())
+    for chapter, exercises, known in _standing(workspace):
         points = sum(known[name]["points"] for name in exercises if name in known)
-        possible = sum(exercise.points for exercise in exercises.values())
         begun = workspace.file(chapter).is_file()
-        state = f"{points:3}/{possible}" if begun else f"  -/{possible}"
+        state = f"{points if begun else '-':>3}/{sum(exercise.points for exercise in exercises.values())}"
         say(f"{chapter.number} {chapter.name:16} {state:>7}  {'' if begun else 'not started'}".rstrip())
-        if not following and begun and points < possible:
-            lost = [name for name in exercises if known.get(name, {}).get("state") != "passed"]
-            following = f"Next: {lost[0]} in {workspace.label(workspace.file(chapter))}. tito grade {chapter.number} -k {lost[0]}"
-        elif not following and not begun:
-            following = f"Next: tito start {chapter.number}"
-    say(f"\n{following}" if following else "\nAll points of all chapters.")
+    say(f"\nNext: {_following(workspace)}")
+
+
+def _standing(workspace: Workspace) -> list[tuple[Chapter, dict, dict]]:
+    """Every chapter that has a rubric, with its exercises and what was recorded of each."""
+    recorded, found = workspace.progress()["chapters"], []
+    for chapter in workspace.course.chapters():
+        if chapter.rubric_path.is_file():
+            exercises = load(chapter.number, workspace.course).exercises
+            found.append((chapter, exercises, recorded.get(chapter.number, {}).get("exercises", {})))
+    return found
+
+
+def _following(workspace: Workspace) -> str:
+    """The next thing to do: an exercise of a chapter that is begun, else a chapter to begin."""
+    standing = _standing(workspace)
+    for chapter, exercises, known in standing:
+        waiting = [name for name in exercises if known.get(name, {}).get("state") != "passed"]
+        if waiting and workspace.file(chapter).is_file():
+            path = workspace.label(workspace.file(chapter))
+            return f"{waiting[0]} in {path}, then tito grade {chapter.number} -k {waiting[0]}"
+    for chapter, _, _ in standing:
+        if not workspace.file(chapter).is_file():
+            return f"tito start {chapter.number}"
+    return "nothing is left: all points of all chapters"
 
 
 @app.command()
@@ -239,6 +250,26 @@ def debug(
     say(f"{exercise}, {lost[0].name}: {lost[0].message}")
     grading = Grading(workspace.course, chapter, seed, strongest(), 10.0)
     raise typer.Exit(debug_case(workspace, chapter, exercise, lost[0], grading))
+
+
+@app.command()
+def digits() -> None:
+    """Train a small network on handwritten digits, with the code of chapters 00 to 05."""
+    from tito.digits import learn
+
+    learn(Console())
+
+
+@app.command(name="next")
+def next_() -> None:
+    """What to open and what to do next."""
+    course = courses.default()
+    book = course.root / "build" / "book" / "index.html"
+    say(f"Read    {book}" if book.is_file() else "Read    nox -s book builds the book")
+    workspace = Workspace.of(course)
+    begun = [chapter for chapter in course.chapters() if not workspace.file(chapter).is_file()]
+    say(f"Begin   tito start {begun[0].number}" if begun and not workspace.begun() else f"Go on   {_following(workspace)}")
+    say("Points  tito status")
 
 
 @app.command()

@@ -27,8 +27,19 @@ def main() -> None:
         shop.do_probe({"name": plan["request"]["name"], "source": plan["probe"]})
     debugger = pdb.Pdb(nosigint=True)
     debugger.rcLines = [f"tbreak {shop.module.__file__}:{plan['line']}", "continue"]
-    answer: Any = debugger.runcall(getattr(shop, "do_" + plan["request"]["do"]), plan["request"])
+    make = examples if plan["request"]["do"] == "examples" else worker.Shop.do_call
+    answer: Any = debugger.runcall(make, shop, plan["request"])
     print(f"\nthe answer: {answer}\nexpected:   {plan['expected']}")
+
+
+def examples(shop: Any, request: dict[str, Any]) -> str:
+    """Run the examples with their output left where pdb can use it."""
+    import numpy as np
+
+    space = {"np": np, "tt": shop.tt, **vars(shop.module)}
+    for source, mode in request["examples"]:
+        exec(compile(source, "<example>", "single" if mode == "eval" else mode), space)
+    return "above"
 
 
 if __name__ == "__main__":

@@ -36,12 +36,12 @@ def _told(exercise: ExerciseResult) -> list[str]:
     lost = [check for check in exercise.checks if check.state != "passed"]
     if not lost or exercise.state == "not started":
         return []
-    lines = [f"\n{exercise.name}: {exercise.points} of {exercise.possible} points"]
+    lines = [f"\n{exercise.name}: {exercise.points} of {_points(exercise.possible)}"]
     if len({(check.message, check.where) for check in lost}) == 1 and len(lost) == len(exercise.checks) > 1 and not lost[0].given:
         lines += _said(lost[0])  # one reason for all, such as a file that does not compile
     else:
         for check in lost:
-            lines += [f"  {check.name}, {check.points} points: {check.state}", *_wrap(check.doc, "    "), *_said(check)]
+            lines += [f"  {check.name}, {_points(check.points)}: {check.state}", *_wrap(check.doc, "    "), *_said(check)]
     if exercise.printed.strip():
         printed = exercise.printed.strip("\n").split("\n")
         lines += ["  your code printed:", *(f"    | {line}" for line in printed[:12])]
@@ -66,6 +66,10 @@ def _said(check: CheckResult) -> list[str]:
     lines += _value("yours", check.yours) if check.yours is not None else []
     lines += _value("expected", check.expected) if check.expected is not None else []
     return lines + (_wrap(check.diagnosis, "      perhaps  ") if check.diagnosis else [])
+
+
+def _points(points: int) -> str:
+    return "1 point" if points == 1 else f"{points} points"
 
 
 def _value(name: str, value: str) -> list[str]:
