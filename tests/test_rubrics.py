@@ -77,7 +77,9 @@ def test_every_check_catches_something(chapter):
         for answer in planted(chapter.planted_path):
             _, lost = bench.score(answer.exercise, answer.into(reference(chapter)))
             caught |= {(answer.exercise, check) for check in lost}
-    checks = {(name, check.name) for name, exercise in load(chapter.number).exercises.items() for check in exercise.checks}
+    checks = {
+        (name, check.name) for name, exercise in load(chapter.number).exercises.items() for check in exercise.checks
+    }
     assert checks - caught == set()
 
 

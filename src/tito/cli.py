@@ -14,8 +14,8 @@ from rich.console import Console
 from tito import course as courses
 from tito.course import Chapter, Course, CourseError
 from tito.doctor import examine
-from tito.judge import SEED, Grading, grade, picked
 from tito.isolation import strongest
+from tito.judge import DEADLINE, SEED, Grading, grade, picked
 from tito.play import debug as debug_case
 from tito.play import run as run_python
 from tito.rubric import load
@@ -81,8 +81,7 @@ def start(number: Number) -> None:
     try:
         path = workspace.start(chapter)
     except FileExistsError:
-        path = workspace.label(workspace.file(chapter))
-        say(f"{path} is already there and stays as it is.")
+        say(f"{workspace.label(workspace.file(chapter))} is already there and stays as it is.")
         say(f"Start again from the stub, with a copy of your work: tito reset {chapter.number}")
         raise typer.Exit(1) from None
     first = next(iter(exercises))
@@ -96,9 +95,13 @@ def start(number: Number) -> None:
 @app.command("grade")
 def grade_(
     number: Number,
-    only: Annotated[str | None, typer.Option("-k", metavar="TEXT", help="Only exercises whose name contains this.")] = None,
+    only: Annotated[
+        str | None, typer.Option("-k", metavar="TEXT", help="Only exercises whose name contains this.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the inputs; the same seed gives the same report.")] = SEED,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON, too.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON, too.")
+    ] = None,
     require_work: Annotated[bool, typer.Option("--require-work", help="An empty work/ fails: for CI.")] = False,
     isolated_only: Annotated[bool, typer.Option("--isolated-only", help="Skip your own earlier chapters.")] = False,
 ) -> None:
@@ -124,10 +127,11 @@ def grade_(
     )
     path = workspace.file(chapter)
     if not yours:
-        say(f"There is nothing in {workspace.label(workspace.folder)} yet, so this grades the reference: a pass looks like")
-        say(f"this. No points are recorded. Begin with: tito start {chapter.number}\n")
+        say(f"There is nothing in {workspace.label(workspace.folder)} yet, so this grades the reference, to show what")
+        say(f"a pass looks like. No points are recorded. Begin with: tito start {chapter.number}\n")
     elif not path.is_file():
-        say(f"Chapter {chapter.number} is not started: {workspace.label(path)} is not there. tito start {chapter.number}\n")
+        say(f"Chapter {chapter.number} is not started: {workspace.label(path)} is not there.")
+        say(f"Begin with: tito start {chapter.number}\n")
     label = workspace.label(path) if yours else f"the reference src/tinytorch/{chapter.name}.py"
     show(report, Console(), label)
     if yours and path.is_file():
@@ -184,7 +188,6 @@ def diff(number: Number) -> None:
 def reset(number: Number) -> None:
     """Start a chapter again from its stub. Your work is copied aside first, and the copy is named."""
     workspace, chapter = opened(number)
-    workspace.text(chapter) if not workspace.file(chapter).is_file() else None
     backup = workspace.reset(chapter)
     say(f"{workspace.label(workspace.file(chapter))} is the stub again. Your work is in {workspace.label(backup)}")
 
@@ -241,15 +244,19 @@ def debug(
     workspace, chapter = opened(number)
     workspace.text(chapter)
     exercise = _pick(workspace.course, chapter, only)
-    report = grade(chapter.number, course=workspace.course, work=workspace.folder, seed=seed, only=exercise, integrated=False)
+    report = grade(
+        chapter.number, course=workspace.course, work=workspace.folder, seed=seed, only=exercise, integrated=False
+    )
     result = report[exercise]
     lost = [check for check in result.checks if check.state != "passed"]
     if not lost or result.state == "not started":
         say(f"{exercise}: {result.state}. There is no failing case to look at.")
         raise typer.Exit(0 if not lost else 1)
-    say(f"{exercise}, {lost[0].name}: {lost[0].message}")
-    grading = Grading(workspace.course, chapter, seed, strongest(), 10.0)
-    raise typer.Exit(debug_case(workspace, chapter, exercise, lost[0], grading))
+    check = next((check for check in lost if check.call and check.call["do"] != "examples"), lost[0])
+    typer.echo(f"{exercise}, {check.name}: {check.message}")
+    sys.stdout.flush()
+    grading = Grading(workspace.course, chapter, seed, strongest(), DEADLINE)
+    raise typer.Exit(debug_case(workspace, chapter, exercise, check, grading))
 
 
 @app.command()
@@ -268,7 +275,11 @@ def next_() -> None:
     say(f"Read    {book}" if book.is_file() else "Read    nox -s book builds the book")
     workspace = Workspace.of(course)
     begun = [chapter for chapter in course.chapters() if not workspace.file(chapter).is_file()]
-    say(f"Begin   tito start {begun[0].number}" if begun and not workspace.begun() else f"Go on   {_following(workspace)}")
+    say(
+        f"Begin   tito start {begun[0].number}"
+        if begun and not workspace.begun()
+        else f"Go on   {_following(workspace)}"
+    )
     say("Points  tito status")
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from tito.outcome import STATES, Outcome
-from tito.wire import Foreign
 
 LONG = 1200
 
