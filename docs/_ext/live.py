@@ -60,7 +60,7 @@ class Live(SphinxDirective):
         return [cell]
 
     def output(self, source: str) -> Output:
-        line = self.content.offset(0) + 1 if self.content else self.lineno
+        line = self.lineno + self.content_offset + 1
         if self.env.temp_data.get("live_failed"):
             return Output()
         try:
