@@ -32,6 +32,10 @@ def session(env: BuildEnvironment) -> Session:
     return found
 
 
+def block(text: str, kind: str, language: str = "none") -> nodes.literal_block:
+    return nodes.literal_block(text, text, language=language, classes=[kind])
+
+
 class Live(SphinxDirective):
     """Python that runs, above what it shows."""
 
@@ -48,13 +52,12 @@ class Live(SphinxDirective):
         cell = nodes.container(classes=["live"])
         self.set_source_info(cell)
         if "hide-code" not in self.options:
-            code = nodes.literal_block(source, source, language="python", classes=["live-code"])
-            cell += code
+            cell += block(source, "live-code", "python")
         output = self.output(source)
         if output.text:
-            cell += nodes.literal_block(output.text, output.text.rstrip("\n"), language="none", classes=["live-text"])
+            cell += block(output.text.rstrip("\n"), "live-text")
         if output.error:
-            cell += nodes.literal_block(output.error, output.error, language="none", classes=["live-error"])
+            cell += block(output.error, "live-error")
         for drawing in output.drawings:
             cell += self.figure(drawing)
         return [cell]
