@@ -1,0 +1,128 @@
+"""Activations: what stands between two linear layers, so that they are more than one.
+
+Notation: x the input, any shape; z = f(x) element by element, except softmax, which normalises along one axis.
+Each function is exact wherever float32 is: at +-1000 nothing overflows.
+"""
+
+import math
+
+import numpy as np
+
+from tinytorch.tensor import primitive
+
+# -- thresholds ----------------------------------------------------------------------------------------------------
+
+
+@primitive
+def relu(x):
+    """z = max(x, 0). Nair and Hinton, 2010.
+
+    >>> relu([-2, 0, 3])
+    tensor([0., 0., 3.])
+    """
+    # np.maximum compares element by element; x may have any shape.
+    return np.maximum(x, 0)
+
+
+@primitive
+def leaky_relu(x, *, negative_slope=0.01):
+    """z = x where x > 0, negative_slope * x elsewhere. Maas, Hannun and Ng, 2013.
+
+    >>> leaky_relu([-2, 0, 3], negative_slope=0.1)
+    tensor([-0.2,  0. ,  3. ])
+    """
+    # Scale a copy, then choose with np.where: the slope may be larger than 1.
+    return np.where(x > 0, x, negative_slope * x)
+
+
+# -- the logistic family -------------------------------------------------------------------------------------------
+
+
+@primitive
+def sigmoid(x):
+    """z = 1 / (1 + e^-x), in (0, 1). At x = -1000, e^1000 would overflow; written as a tanh it cannot.
+
+    >>> sigmoid([-1000, 0, 1000])
+    tensor([0. , 0.5, 1. ])
+    """
+    # The logistic function is a tanh, squeezed: 1 / (1 + e^-x) = (1 + tanh(x / 2)) / 2.
+    return 0.5 * (1 + np.tanh(0.5 * x))
+
+
+@primitive
+def tanh(x):
+    """z = (e^x - e^-x) / (e^x + e^-x), in (-1, 1).
+
+    >>> tanh([0, 1])
+    tensor([0.    , 0.7616])
+    """
+    return np.tanh(x)
+
+
+@primitive
+def softplus(x):
+    """z = ln(1 + e^x), a smooth relu whose slope is the sigmoid. Dugas et al., 2001.
+
+    >>> softplus([-1000, 0, 100])
+    tensor([  0.    ,   0.6931, 100.    ])
+    """
+    # Take the larger exponent out: ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|), and np.log1p(y) is ln(1 + y).
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+# -- gates ---------------------------------------------------------------------------------------------------------
+
+
+@primitive
+def silu(x):
+    """z = x * sigmoid(x): the input, gated by itself. Elfwing, Uchibe and Doya, 2017.
+
+    >>> silu([-1000, 0, 2])
+    tensor([-0.    ,  0.    ,  1.7616])
+    """
+    # sigmoid.function is the sigmoid on arrays.
+    return x * sigmoid.function(x)
+
+
+@primitive
+def gelu(x, *, approximate="tanh"):
+    """z = x * P(N < x) for a standard normal N, by its tanh approximation. Hendrycks and Gimpel, 2016.
+
+    z = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))). The exact form needs the error function, which NumPy
+    lacks: any `approximate` but "tanh" raises ValueError.
+
+    >>> gelu([-1000, 0, 2])
+    tensor([-0.    ,  0.    ,  1.9546])
+    """
+    if approximate != "tanh":
+        raise ValueError(f"gelu is here as approximate='tanh' only, got {approximate!r}")
+    # Write the cube as a product: x * x * x is many times faster than x**3.
+    inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
+    return 0.5 * x * (1 + np.tanh(inner))
+
+
+# -- distributions -------------------------------------------------------------------------------------------------
+
+
+@primitive
+def softmax(x, *, dim=-1):
+    """z_i = e^x_i / sum_j e^x_j along dim: positive, and summing to one. Adding a number to every x changes nothing.
+
+    >>> softmax([1000, 1000, 0])
+    tensor([0.5, 0.5, 0. ])
+    """
+    # Subtract the largest x along dim first: the result is the same, and no exponential exceeds 1.
+    e = np.exp(x - x.max(axis=dim, keepdims=True))
+    return e / e.sum(axis=dim, keepdims=True)
+
+
+@primitive
+def log_softmax(x, *, dim=-1):
+    """z_i = x_i - ln(sum_j e^x_j) along dim: the logarithm of softmax, without ever taking the log of a zero.
+
+    >>> log_softmax([1000, 0])
+    tensor([    0., -1000.])
+    """
+    # Shift by the maximum, as in softmax; then subtract the logarithm of the sum. Do not call softmax.
+    shifted = x - x.max(axis=dim, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))

@@ -1,0 +1,665 @@
+"""Autograd: every primitive gets its derivative, and one walk backwards applies them.
+
+Notation: z = f(x, y); L the loss, one number; g = dL/dz arrives; dx = dL/dx and dy = dL/dy leave, in the shapes of
+x and y or any shape that broadcasting made of them: the walk undoes broadcasting. A rule takes g, z, the inputs, and
+the parameters as keywords; it is pure NumPy.
+"""
+
+import builtins
+import math
+from collections.abc import Callable, Iterator
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from tinytorch.activations import gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, softplus, tanh
+from tinytorch.layers import dropout, linear
+from tinytorch.losses import binary_cross_entropy_with_logits, cross_entropy, l1_loss, logsumexp, mse_loss
+from tinytorch.tensor import (
+    Origin,
+    Tensor,
+    abs,
+    add,
+    broadcast_to,
+    cast,
+    clip,
+    clone,
+    concatenate,
+    div,
+    exp,
+    getitem,
+    log,
+    matmul,
+    max,
+    maximum,
+    mean,
+    min,
+    minimum,
+    mul,
+    neg,
+    observed,
+    observers,
+    permute,
+    pow,
+    reshape,
+    sqrt,
+    stack,
+    sub,
+    sum,
+    transpose,
+    where,
+)
+
+# -- nudges --------------------------------------------------------------------------------------------------------
+
+
+def numeric_gradient(f: Callable[[np.ndarray], Any], x: np.ndarray, eps: float = 1e-6) -> np.ndarray:
+    """dL/dx of a function to one number by central differences, (f(x + eps) - f(x - eps)) / 2 eps, in float64.
+
+    One element at a time: two evaluations for every number in x.
+
+    >>> numeric_gradient(lambda x: (x * x).sum(), np.array([1.0, 3.0])).round(6)
+    array([2., 6.])
+    """
+    x = np.array(x, np.float64)
+    gradient = np.empty_like(x)
+    for i in np.ndindex(x.shape):
+        here = x[i]
+        x[i] = here + eps
+        above = float(f(x))
+        x[i] = here - eps
+        gradient[i] = (above - float(f(x))) / (2 * eps)
+        x[i] = here
+    return gradient
+
+
+def gradcheck(function: Callable[..., Tensor], *inputs: Any, eps: float = 1e-6, tolerance: float = 1e-5) -> bool:
+    """Compare backward with nudges for every input of function; True, or ValueError that says where they differ.
+
+    >>> gradcheck(lambda x, y: x * y + x, [1.0, 2.0], [3.0, 4.0])
+    True
+    """
+    arrays = [np.array(x, np.float64) for x in inputs]
+    tensors = [Tensor(a, requires_grad=True) for a in arrays]
+    z = function(*tensors)
+    g = np.cos(np.arange(z.size)).reshape(z.shape)  # any direction but all ones, which would hide a missing factor
+    backward(z, Tensor(g))
+    for i, x in enumerate(arrays):
+
+        def nudged(a, i=i):
+            return (function(*arrays[:i], Tensor(a), *arrays[i + 1 :]).data * g).sum()
+
+        numeric, ours = numeric_gradient(nudged, x, eps), tensors[i].grad
+        given = np.zeros_like(x) if ours is None else ours.data
+        if not np.allclose(given, numeric, rtol=tolerance, atol=tolerance):
+            raise ValueError(f"input {i}: backward gives\n{given}\nand nudging gives\n{numeric}")
+    return True
+
+
+# -- arithmetic rules ----------------------------------------------------------------------------------------------
+
+
+@add.vjp
+def add_vjp(g, z, x, y):
+    """z = x + y   =>   dx = g,  dy = g
+
+    >>> add_vjp(10.0, 5.0, 2.0, 3.0)
+    (10.0, 10.0)
+    """
+    # Nudge x by e: z moves by e, whatever y is. So what arrives at z leaves to both.
+    return g, g
+
+
+@sub.vjp
+def sub_vjp(g, z, x, y):
+    """z = x - y   =>   dx = g,  dy = -g"""
+    return g, -g
+
+
+@mul.vjp
+def mul_vjp(g, z, x, y):
+    """z = x * y   =>   dx = g * y,  dy = g * x
+
+    >>> mul_vjp(10.0, 6.0, 2.0, 3.0)
+    (30.0, 20.0)
+    """
+    # Nudge x by e: z moves by e * y. Each input's gradient is g scaled by the other input.
+    return g * y, g * x
+
+
+@div.vjp
+def div_vjp(g, z, x, y):
+    """z = x / y   =>   dx = g / y,  dy = -g * z / y"""
+    return g / y, -g * z / y
+
+
+@neg.vjp
+def neg_vjp(g, z, x):
+    """z = -x   =>   dx = -g"""
+    return -g
+
+
+@pow.vjp
+def pow_vjp(g, z, x, y, *, needs):
+    """z = x^y   =>   dx = g * y * x^(y-1),  dy = g * z * ln x
+
+    At x = 0 both limits are taken as PyTorch takes them: 0 where y is 0, and no ln 0.
+    """
+    dx = dy = None
+    if needs[0]:
+        dx = g * (y * x ** np.where(np.equal(y, 0), 1.0, y - 1).astype(z.dtype))
+    if needs[1]:
+        dy = g * z * np.log(np.where(np.equal(x, 0), 1.0, x))
+    return dx, dy
+
+
+@maximum.vjp
+def maximum_vjp(g, z, x, y):
+    """z = max(x, y)   =>   g goes to the larger; equals share it"""
+    right = (y > x) + 0.5 * (x == y)
+    return g * (1 - right).astype(g.dtype), g * right.astype(g.dtype)
+
+
+@minimum.vjp
+def minimum_vjp(g, z, x, y):
+    """z = min(x, y)   =>   g goes to the smaller; equals share it"""
+    right = (y < x) + 0.5 * (x == y)
+    return g * (1 - right).astype(g.dtype), g * right.astype(g.dtype)
+
+
+@where.vjp
+def where_vjp(g, z, condition, x, y):
+    """z = x where condition, else y   =>   g goes to the one that was chosen"""
+    chosen = np.asarray(condition, bool)
+    return None, g * chosen, g * ~chosen
+
+
+# -- element rules -------------------------------------------------------------------------------------------------
+
+
+@exp.vjp
+def exp_vjp(g, z, x):
+    """z = e^x   =>   dx = g * z"""
+    return g * z
+
+
+@log.vjp
+def log_vjp(g, z, x):
+    """z = ln x   =>   dx = g / x"""
+    return g / x
+
+
+@sqrt.vjp
+def sqrt_vjp(g, z, x):
+    """z = sqrt(x)   =>   dx = g / 2z"""
+    return g / (2 * z)
+
+
+@abs.vjp
+def abs_vjp(g, z, x):
+    """z = |x|   =>   dx = g * sign(x), and 0 at 0"""
+    return g * np.sign(x)
+
+
+@clip.vjp
+def clip_vjp(g, z, x, *, min=None, max=None):
+    """z = x limited to min..max   =>   dx = g inside, 0 outside"""
+    return g * (z == x)
+
+
+@clone.vjp
+def clone_vjp(g, z, x):
+    """z = x   =>   dx = g"""
+    return g
+
+
+@cast.vjp
+def cast_vjp(g, z, x, *, dtype):
+    """z = x in another dtype   =>   dx = g in the dtype of x"""
+    return g.astype(x.dtype)
+
+
+# -- broadcasting --------------------------------------------------------------------------------------------------
+
+
+def unbroadcast(g: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Sum g down to shape: the transpose of broadcasting.
+
+    >>> unbroadcast(np.ones((3, 4)), (3, 1))
+    array([[4.],
+           [4.],
+           [4.]])
+    >>> unbroadcast(np.ones((3, 4)), (4,))
+    array([3., 3., 3., 3.])
+    """
+    # Broadcasting copied along two kinds of axes: new ones on the left, and those that had size 1.
+    # A copy's gradients add up: sum the new axes away, then sum the others and keep them as size 1.
+    g = g.sum(axis=tuple(range(g.ndim - len(shape))))
+    copied = tuple(axis for axis, size in enumerate(shape) if size == 1 and g.shape[axis] != 1)
+    return g.sum(axis=copied, keepdims=True)
+
+
+# -- matrix rules --------------------------------------------------------------------------------------------------
+
+
+@matmul.vjp
+def matmul_vjp(g, z, x, y):
+    """Z = X Y   =>   dX = G Y^T,  dY = X^T G
+
+    >>> matmul_vjp(np.array([[1.0]]), None, np.array([[2.0, 3.0]]), np.array([[4.0], [5.0]]))
+    (array([[4., 5.]]), array([[2.],
+           [3.]]))
+    """
+    # Shapes alone decide: only one product of G and the other factor has the shape of X. x.mT swaps the last two axes.
+    # Where x or y is a vector, matmul_vector_vjp(g, x, y) is the answer.
+    if x.ndim == 1 or y.ndim == 1:
+        return matmul_vector_vjp(g, x, y)
+    return g @ y.mT, x.mT @ g
+
+
+def matmul_vector_vjp(g, x, y):
+    """The rule of matmul where x is one row or y one column: give them their missing axis, and take it away again."""
+    rows = x[None, :] if x.ndim == 1 else x
+    columns = y[:, None] if y.ndim == 1 else y
+    g = g[..., None, :] if x.ndim == 1 and y.ndim > 1 else g[..., None]
+    g = g[..., None] if x.ndim == 1 and y.ndim == 1 else g
+    dx, dy = g @ columns.mT, rows.mT @ g
+    return (dx[..., 0, :] if x.ndim == 1 else dx), (dy[..., 0] if y.ndim == 1 else dy)
+
+
+@linear.vjp
+def linear_vjp(g, z, x, weight, bias=None, *, needs):
+    """z = x W + b   =>   dx = g W^T,  dW = x^T g,  db = g summed over the batch"""
+    rows, g_rows = x.reshape(-1, x.shape[-1]), g.reshape(-1, g.shape[-1])
+    dx = (g_rows @ weight.T).reshape(x.shape) if needs[0] else None
+    return dx, rows.T @ g_rows, np.ones(len(g_rows), g.dtype) @ g_rows
+
+
+# -- reduction rules -----------------------------------------------------------------------------------------------
+
+
+def expanded(g, shape, dim, keepdim):
+    """g, the gradient of a reduction over dim, with its lost axes back as size 1."""
+    if dim is None:
+        return np.reshape(g, (1,) * len(shape))
+    return g if keepdim else np.expand_dims(g, dim)
+
+
+@sum.vjp
+def sum_vjp(g, z, x, *, dim=None, keepdim=False):
+    """z = sum of x over dim   =>   dx = g, copied to every x that was summed
+
+    >>> sum_vjp(np.array([10.0, 20.0]), None, np.zeros((2, 3)), dim=1)
+    array([[10., 10., 10.],
+           [20., 20., 20.]])
+    """
+    # expanded(g, x.shape, dim, keepdim) lines g up with x; np.broadcast_to copies it along the summed axes.
+    return np.broadcast_to(expanded(g, x.shape, dim, keepdim), x.shape)
+
+
+@mean.vjp
+def mean_vjp(g, z, x, *, dim=None, keepdim=False):
+    """z = mean of x over dim   =>   dx = g / n, copied to each of the n"""
+    return sum_vjp(g * (z.size / x.size if x.size else 0), z, x, dim=dim, keepdim=keepdim)
+
+
+@max.vjp
+def max_vjp(g, z, x, *, dim=None, keepdim=False):
+    """z = max of x over dim   =>   g goes to the largest; equals share it"""
+    largest = x == expanded(z, x.shape, dim, keepdim)
+    share = largest / largest.sum(axis=dim, keepdims=True)
+    return expanded(g, x.shape, dim, keepdim) * share.astype(g.dtype)
+
+
+@min.vjp
+def min_vjp(g, z, x, *, dim=None, keepdim=False):
+    """z = min of x over dim   =>   g goes to the smallest; equals share it"""
+    return max_vjp(g, -z, -x, dim=dim, keepdim=keepdim)
+
+
+# -- moving rules: a moved element takes its gradient back ---------------------------------------------------------
+
+
+@reshape.vjp
+def reshape_vjp(g, z, x, *, shape):
+    """z = x in another shape   =>   dx = g in the shape of x"""
+    return g.reshape(x.shape)
+
+
+@transpose.vjp
+def transpose_vjp(g, z, x, *, dim0=-2, dim1=-1):
+    """z = x with two axes exchanged   =>   exchange them again"""
+    return g.swapaxes(dim0, dim1)
+
+
+@permute.vjp
+def permute_vjp(g, z, x, *, dims):
+    """z = x with axes in the order dims   =>   the inverse order, which is argsort(dims)"""
+    return g.transpose(np.argsort([dim % x.ndim for dim in dims]))
+
+
+@broadcast_to.vjp
+def broadcast_to_vjp(g, z, x, *, shape):
+    """z = x, copied   =>   dx = g; the walk sums over the copies"""
+    return g
+
+
+@getitem.vjp
+def getitem_vjp(g, z, x, *, index):
+    """z = x[index]   =>   dx = 0, but g at index; an element taken twice gets both"""
+    dx = np.zeros(x.shape, g.dtype)
+    parts = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(part, list | np.ndarray) for part in parts):
+        np.add.at(dx, index, g)
+    else:
+        dx[index] = g
+    return dx
+
+
+@concatenate.vjp
+def concatenate_vjp(g, z, *xs, dim=0):
+    """z = xs one after the other   =>   cut g where they met"""
+    ends = np.cumsum([x.shape[dim] for x in xs])
+    return tuple(np.split(g, ends[:-1], axis=dim))
+
+
+@stack.vjp
+def stack_vjp(g, z, *xs, dim=0):
+    """z = xs side by side along dim   =>   each takes its slice of g"""
+    return tuple(np.moveaxis(g, dim, 0))
+
+
+# -- activation rules ----------------------------------------------------------------------------------------------
+
+
+@relu.vjp
+def relu_vjp(g, z, x):
+    """z = max(x, 0)   =>   dx = g where x > 0, else 0
+
+    >>> relu_vjp(np.array([10.0, 10.0]), np.array([0.0, 3.0]), np.array([-2.0, 3.0]))
+    array([ 0., 10.])
+    """
+    # (x > 0) is an array of True and False; multiplied, they count as 1 and 0.
+    return g * (x > 0)
+
+
+@leaky_relu.vjp
+def leaky_relu_vjp(g, z, x, *, negative_slope=0.01):
+    """z = x or slope * x   =>   dx = g or slope * g"""
+    return np.where(x > 0, g, negative_slope * g)
+
+
+@sigmoid.vjp
+def sigmoid_vjp(g, z, x):
+    """z = 1 / (1 + e^-x)   =>   dx = g * z (1 - z)"""
+    return g * z * (1 - z)
+
+
+@tanh.vjp
+def tanh_vjp(g, z, x):
+    """z = tanh x   =>   dx = g (1 - z^2)"""
+    return g * (1 - z * z)
+
+
+@softplus.vjp
+def softplus_vjp(g, z, x):
+    """z = ln(1 + e^x)   =>   dx = g * sigmoid(x)"""
+    return g * sigmoid.function(x)
+
+
+@silu.vjp
+def silu_vjp(g, z, x):
+    """z = x s with s = sigmoid(x)   =>   dx = g (s + z (1 - s))"""
+    s = sigmoid.function(x)
+    return g * (s + z * (1 - s))
+
+
+@gelu.vjp
+def gelu_vjp(g, z, x, *, approximate="tanh"):
+    """z = x/2 (1 + t), t = tanh(u), u = c (x + a x^3)   =>   dx = g ((1 + t) + x (1 - t^2) c (1 + 3 a x^2)) / 2"""
+    a, c = 0.044715, math.sqrt(2 / math.pi)
+    t = np.tanh(c * (x + a * x * x * x))
+    return 0.5 * g * ((1 + t) + x * (1 - t * t) * (c * (1 + 3 * a * x * x)))
+
+
+@softmax.vjp
+def softmax_vjp(g, z, x, *, dim=-1):
+    """z = softmax(x)   =>   dx = z (g - sum(g z)): what all share cancels"""
+    return z * (g - (g * z).sum(axis=dim, keepdims=True))
+
+
+@log_softmax.vjp
+def log_softmax_vjp(g, z, x, *, dim=-1):
+    """z = x - logsumexp(x)   =>   dx = g - softmax(x) sum(g)"""
+    return g - np.exp(z) * g.sum(axis=dim, keepdims=True)
+
+
+@dropout.vjp
+def dropout_vjp(g, z, x, *, mask, **_):
+    """z = x * mask   =>   dx = g * mask"""
+    return g * mask
+
+
+# -- loss rules ----------------------------------------------------------------------------------------------------
+
+
+def unreduced(g, size, reduction):
+    """The gradient of every example's loss, from that of the reduced one."""
+    return g / size if reduction == "mean" else g
+
+
+@mse_loss.vjp
+def mse_loss_vjp(g, z, x, y, *, reduction="mean"):
+    """z = (x - y)^2   =>   dx = 2 g (x - y),  dy = -dx"""
+    dx = 2 * unreduced(g, x.size, reduction) * (x - y)
+    return dx, -dx
+
+
+@l1_loss.vjp
+def l1_loss_vjp(g, z, x, y, *, reduction="mean"):
+    """z = |x - y|   =>   dx = g * sign(x - y),  dy = -dx"""
+    dx = unreduced(g, x.size, reduction) * np.sign(x - y)
+    return dx, -dx
+
+
+@logsumexp.vjp
+def logsumexp_vjp(g, z, x, *, dim=-1, keepdim=False):
+    """z = ln sum e^x   =>   dx = g * softmax(x)"""
+    return expanded(g, x.shape, dim, keepdim) * np.exp(x - expanded(z, x.shape, dim, keepdim))
+
+
+@binary_cross_entropy_with_logits.vjp
+def binary_cross_entropy_with_logits_vjp(g, z, x, y, *, reduction="mean"):
+    """z = -y ln p - (1 - y) ln(1 - p), p = sigmoid(x)   =>   dx = g (p - y),  dy = -g x"""
+    g = unreduced(g, x.size, reduction)
+    return g * (sigmoid.function(x) - y), -g * x
+
+
+@cross_entropy.vjp
+def cross_entropy_vjp(g, z, logits, target, *, label_smoothing=0.0, reduction="mean"):
+    """z = -ln p[target], p = softmax(logits)   =>   dlogits = g (p - y), y the one-hot target, smoothed like it
+
+    >>> cross_entropy_vjp(np.array([1.0, 1.0]), None, np.zeros((2, 2)), np.array([0, 1]), reduction="none")[0]
+    array([[-0.5,  0.5],
+           [ 0.5, -0.5]])
+    """
+    n, classes = logits.shape
+    g = np.reshape(unreduced(g, n, reduction), (-1, 1))
+    # With s = label_smoothing, y is s / classes everywhere and (1 - s) more at the target. There is no gradient for it.
+    y = np.full_like(logits, label_smoothing / classes)
+    y[np.arange(n), target] += 1 - label_smoothing
+    return g * (softmax.function(logits) - y), None
+
+
+# -- the walk ------------------------------------------------------------------------------------------------------
+
+
+def topological_order(z: Tensor) -> list[Tensor]:
+    """Every tensor that z came from and that needs a gradient, each once, after everything it was made from; z last.
+
+    Iterative, so that a graph may be deeper than Python's stack. Raises RuntimeError at a freed origin.
+    """
+    order: list[Tensor] = []
+    visited = {id(z)}
+    path = [(z, _tracked_inputs(z))]
+    while path:
+        node, inputs = path[-1]
+        for x in inputs:
+            if id(x) not in visited:
+                visited.add(id(x))
+                path.append((x, _tracked_inputs(x)))
+                break
+        else:  # all of its inputs are in the order
+            order.append(node)
+            path.pop()
+    return order
+
+
+def _tracked_inputs(z: Tensor) -> Iterator[Tensor]:
+    if z.origin is None:
+        return iter(())
+    if z.origin.inputs is None:
+        raise RuntimeError(
+            f"this graph was freed by an earlier backward (at {z.origin.primitive.name}): "
+            "compute it again, or pass retain_graph=True the first time"
+        )
+    return (x for x in z.origin.inputs if isinstance(x, Tensor) and x.requires_grad)
+
+
+def input_gradients(origin: Origin, g: np.ndarray, z: np.ndarray) -> Iterator[tuple[Tensor, np.ndarray]]:
+    """Apply the rule of one origin: each input that needs a gradient, with that gradient in its shape and dtype."""
+    primitive, inputs, arrays = origin.primitive, origin.inputs or (), origin.arrays or []
+    if primitive.rule is None:
+        raise NotImplementedError(f"{primitive.name} has no derivative yet")
+    keywords = {**origin.parameters, **(origin.saved or {})}
+    if primitive.rule_takes_needs:
+        keywords["needs"] = [isinstance(x, Tensor) and x.requires_grad for x in inputs]
+    arguments = [g, z, *arrays]
+    if observers:
+        gradients = observed(f"{primitive.name}_vjp", primitive.rule, arguments, keywords)
+    else:
+        gradients = primitive.rule(*arguments, **keywords)
+    for x, dx in zip(inputs, gradients if type(gradients) is tuple else (gradients,)):
+        if isinstance(x, Tensor) and x.requires_grad:
+            dx = dx if dx.shape == x.data.shape else unbroadcast(dx, x.data.shape)
+            yield x, dx if dx.dtype is x.data.dtype else dx.astype(x.data.dtype)
+
+
+def backward(z: Tensor, gradient: Tensor | None = None, retain_graph: bool = False) -> None:
+    """Add dz/dx to x.grad for every leaf x that z came from: one walk, from z back, through each tensor once.
+
+    `gradient` is dL/dz; a z of one element needs none. The graph is freed on the way unless it is to be retained.
+    Raises RuntimeError if z needs no gradient, if it has several elements and no gradient is given, or if the graph
+    was freed before; ValueError if the gradient's shape is not that of z.
+
+    >>> x = Tensor(3.0, requires_grad=True)
+    >>> backward(x * x + x)
+    >>> x.grad
+    tensor(7.)
+    """
+    gradients = {id(z): seed(z, gradient)}
+    order = topological_order(z)
+    # Take the tensors from the end of `order`, z first: whoever used a tensor has then already added its share.
+    # A leaf keeps what arrived (`accumulate`); any other passes it on to its inputs (`input_gradients`), where
+    # shares of the same tensor add up in `gradients`.
+    while order:
+        node = order.pop()
+        g = gradients.pop(id(node))
+        if node.origin is None:
+            accumulate(node, g)
+            continue
+        for x, dx in input_gradients(node.origin, g, node.data):
+            gradients[id(x)] = gradients[id(x)] + dx if id(x) in gradients else dx
+        if not retain_graph:
+            node.origin.free()
+
+
+def seed(z: Tensor, gradient: Tensor | None) -> np.ndarray:
+    """dL/dz, where the walk starts: the given one, or 1 for a z of one element."""
+    if not z.requires_grad:
+        raise RuntimeError("backward needs a tensor made from one with requires_grad=True")
+    if gradient is None:
+        if z.size != 1:
+            raise RuntimeError(
+                f"backward needs a gradient of shape {z.shape}: only a single element has one of its own"
+            )
+        return np.ones_like(z.data)
+    g = np.asarray(gradient.data if isinstance(gradient, Tensor) else gradient, z.dtype)
+    if g.shape != z.shape:
+        raise ValueError(f"the gradient needs the tensor's shape {z.shape}, got {g.shape}")
+    return g
+
+
+def accumulate(leaf: Tensor, g: np.ndarray) -> None:
+    """Add g to leaf.grad, which is a copy: several leaves may have been handed one array."""
+    if leaf.grad is None:
+        leaf.grad = Tensor(np.array(g))
+    else:
+        leaf.grad.data += g
+
+
+def grad(z: Tensor, inputs: list[Tensor]) -> list[Tensor]:
+    """dz/dx for each x in inputs, leaves all, without touching any .grad.
+
+    >>> x = Tensor(3.0, requires_grad=True)
+    >>> grad(x * x, [x])
+    [tensor(6.)]
+    """
+    leaves = [x for x in topological_order(z) if x.is_leaf]
+    before = [x.grad for x in leaves]
+    for x in leaves:
+        x.grad = None
+    try:
+        backward(z)
+        return [Tensor(np.zeros_like(x.data)) if x.grad is None else x.grad for x in inputs]
+    finally:
+        for x, kept in zip(leaves, before):
+            x.grad = kept
+
+
+# -- drawing -------------------------------------------------------------------------------------------------------
+
+
+class Graph:
+    """The graph that a tensor came from: `labels` and `shapes` of its nodes, `edges` as pairs of node numbers.
+
+    A notebook, and this book, draw it: leaves on the left, each operation to the right of what it used.
+
+    >>> x = Tensor([1, 2], requires_grad=True)
+    >>> Graph(x * x, x=x).labels, Graph(x * x).edges
+    (['x', 'mul'], [(0, 1), (0, 1)])
+    """
+
+    def __init__(self, z: Tensor, **names: Tensor):
+        order = topological_order(z)
+        number = {id(x): i for i, x in enumerate(order)}
+        named = {id(x): name for name, x in names.items()}
+        self.shapes = [x.shape for x in order]
+        self.labels = [x.origin.primitive.name if x.origin else named.get(id(x), "leaf") for x in order]
+        self.edges = [(number[id(x)], i) for i, node in enumerate(order) for x in _tracked_inputs(node)]
+        self.depths = [0] * len(order)
+        for source, target in self.edges:  # in topological order, so one pass settles every depth
+            self.depths[target] = builtins.max(self.depths[target], self.depths[source] + 1)
+
+    def positions(self) -> list[tuple[int, int]]:
+        """The centre of each node in pixels: a column for each depth, filled from the top."""
+        rows = [self.depths[:i].count(depth) for i, depth in enumerate(self.depths)]
+        return [(60 + 130 * depth, 30 + 60 * row) for depth, row in zip(self.depths, rows)]
+
+    def _repr_svg_(self) -> str:
+        at = self.positions()
+        lines = []
+        for i, (source, target) in enumerate(self.edges):
+            (x0, y0), (x1, y1) = at[source], at[target]
+            bend = 16 * self.edges[:i].count((source, target))  # a second edge between the same two bows away
+            middle = f"{(x0 + x1) / 2} {(y0 + y1) / 2 + 2 * bend}"
+            lines.append(f'<path d="M{x0 + 45} {y0} Q{middle} {x1 - 45} {y1}" fill="none" stroke="currentColor"/>')
+        for (x, y), label, shape, depth in zip(at, self.labels, self.shapes, self.depths):
+            box = f'<rect x="{x - 45}" y="{y - 18}" width="90" height="36" rx="{4 if depth == 0 else 18}"'
+            lines.append(f'{box} fill="none" stroke="currentColor"/>')
+            lines.append(f'<text x="{x}" y="{y - 2}">{escape(label)}</text><text x="{x}" y="{y + 12}">{shape}</text>')
+        width, height = (builtins.max(xy[axis] for xy in at) + (60, 40)[axis] for axis in (0, 1))
+        style = 'fill="currentColor" font-family="sans-serif" font-size="12" text-anchor="middle"'
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" {style}>'
+        return head + "".join(lines) + "</svg>"

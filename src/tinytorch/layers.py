@@ -1,0 +1,367 @@
+"""Layers: parameters, and the functions that use them.
+
+Notation: x (B, in) or (..., in) a batch; weight (in, out), bias (out,); z = x @ weight + bias.
+A Module owns parameters and other modules; whatever it is, calling it runs its `forward`.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tinytorch.activations import gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, softplus, tanh
+from tinytorch.environment import generator
+from tinytorch.tensor import Primitive, Tensor, primitive
+
+# -- modules -------------------------------------------------------------------------------------------------------
+
+
+class Parameter(Tensor):
+    """A tensor that a module learns: it requires gradients from the start.
+
+    >>> Parameter([1, 2])
+    tensor([1., 2.], requires_grad=True)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True):
+        super().__init__(data, requires_grad)
+
+
+class Module:
+    """A part of a network: its attributes may be parameters, other modules, or lists of modules.
+
+    >>> class Scale(Module):
+    ...     def __init__(self):
+    ...         self.factor = Parameter([2.0])
+    ...     def forward(self, x):
+    ...         return self.factor * x
+    >>> Scale()(Tensor([1, 10]))
+    tensor([ 2., 20.], origin=mul)
+    """
+
+    training = True
+
+    def forward(self, *inputs: Any) -> Any:
+        """What this module computes. Each kind of module has its own."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        return self.forward(*inputs, **options)
+
+    def named_children(self) -> Iterator[tuple[str, "Module"]]:
+        """The modules directly inside this one, in the order in which they were assigned; lists count by index."""
+        for name, value in vars(self).items():
+            members = enumerate(value) if isinstance(value, list | tuple) else [(None, value)]
+            for index, member in members:
+                if isinstance(member, Module):
+                    yield name if index is None else f"{name}.{index}", member
+
+    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+        """Every parameter of this module and of those inside it, with its dotted name, each parameter once.
+
+        >>> [name for name, _ in Sequential(Linear(2, 3), ReLU(), Linear(3, 1)).named_parameters()]
+        ['0.weight', '0.bias', '2.weight', '2.bias']
+        """
+        seen: set[int] = set()
+        for name, parameter in self._all_parameters(prefix):
+            if id(parameter) not in seen:  # tied weights have two names
+                seen.add(id(parameter))
+                yield name, parameter
+
+    def _all_parameters(self, prefix: str) -> Iterator[tuple[str, Parameter]]:
+        """Own parameters first, then those of each child, under its name and a dot."""
+        # vars(self) maps each attribute's name to its value; named_children() gives the modules inside.
+        for name, value in vars(self).items():
+            if isinstance(value, Parameter):
+                yield prefix + name, value
+        for name, child in self.named_children():
+            yield from child._all_parameters(f"{prefix}{name}.")
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Every parameter, as an optimizer wants them."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def modules(self) -> Iterator["Module"]:
+        """This module and every module inside it."""
+        yield self
+        for _, child in self.named_children():
+            yield from child.modules()
+
+    def train(self, mode: bool = True) -> "Module":
+        """Set training mode (or, with False, evaluation mode) here and inside: Dropout asks for it."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> "Module":
+        """Set evaluation mode here and inside."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget every parameter's gradient."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Every parameter's array under its dotted name: views, not copies."""
+        return {name: parameter.data for name, parameter in self.named_parameters()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Copy arrays into the parameters. Raises ValueError, before anything changes, if names or shapes differ."""
+        own = dict(self.named_parameters())
+        missing, unknown = own.keys() - state.keys(), state.keys() - own.keys()
+        if missing or unknown:
+            raise ValueError(f"state does not fit: missing {sorted(missing)}, unknown {sorted(unknown)}")
+        for name, parameter in own.items():
+            if np.shape(state[name]) != parameter.shape:
+                raise ValueError(f"{name} needs shape {parameter.shape}, got {np.shape(state[name])}")
+        for name, parameter in own.items():
+            parameter.data[...] = np.asarray(state[name])
+
+    def extra_repr(self) -> str:
+        """What stands between the brackets when the module is printed."""
+        return ""
+
+    def __repr__(self) -> str:
+        lines = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in self.named_children()]
+        inside = "".join(f"\n  {line}" for line in lines) + "\n" if lines else self.extra_repr()
+        return f"{type(self).__name__}({inside})"
+
+
+class Sequential(Module):
+    """Modules one after another: Sequential(a, b) or Sequential([a, b]).
+
+    >>> Sequential(Linear(64, 32), ReLU())
+    Sequential(
+      (0): Linear(64, 32)
+      (1): ReLU()
+    )
+    """
+
+    def __init__(self, *modules: Any):
+        layers = modules[0] if len(modules) == 1 and isinstance(modules[0], list | tuple) else modules
+        self.layers = list(layers)
+
+    def forward(self, x: Any) -> Any:
+        # Each module's output is the next one's input.
+        for module in self.layers:
+            x = module(x)
+        return x
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        return ((str(i), module) for i, module in enumerate(self.layers))
+
+    def __getitem__(self, index: int) -> Module:
+        return self.layers[index]
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+
+# -- initialisation ------------------------------------------------------------------------------------------------
+
+
+def xavier_std(fan_in: int, fan_out: int) -> float:
+    """The standard deviation of weights that keeps variance steady forwards and backwards on average.
+
+    Forwards wants variance 1 / fan_in, backwards 1 / fan_out; 2 / (fan_in + fan_out) lies between. Glorot and
+    Bengio, 2010.
+
+    >>> xavier_std(6, 2)
+    0.5
+    """
+    # A standard deviation is the square root of a variance.
+    return math.sqrt(2 / (fan_in + fan_out))
+
+
+def he_std(fan_in: int) -> float:
+    """The standard deviation of weights before a relu, which lets half of the variance through. He et al., 2015.
+
+    >>> he_std(8)
+    0.5
+    """
+    # Twice the variance 1 / fan_in, to make up for the half that relu cuts away.
+    return math.sqrt(2 / fan_in)
+
+
+def xavier_uniform_(x: Tensor, rng: np.random.Generator = generator) -> Tensor:
+    """Fill a weight (in, out) in place with uniform numbers of Xavier's standard deviation."""
+    bound = math.sqrt(3) * xavier_std(*x.shape)  # uniform in +-b has standard deviation b / sqrt(3)
+    x.data[...] = rng.uniform(-bound, bound, x.shape)
+    return x
+
+
+def xavier_normal_(x: Tensor, rng: np.random.Generator = generator) -> Tensor:
+    """Fill a weight (in, out) in place with normal numbers of Xavier's standard deviation."""
+    x.data[...] = rng.normal(0, xavier_std(*x.shape), x.shape)
+    return x
+
+
+def kaiming_uniform_(x: Tensor, rng: np.random.Generator = generator) -> Tensor:
+    """Fill a weight (in, out) in place with uniform numbers of He's standard deviation."""
+    bound = math.sqrt(3) * he_std(x.shape[0])
+    x.data[...] = rng.uniform(-bound, bound, x.shape)
+    return x
+
+
+def kaiming_normal_(x: Tensor, rng: np.random.Generator = generator) -> Tensor:
+    """Fill a weight (in, out) in place with normal numbers of He's standard deviation."""
+    x.data[...] = rng.normal(0, he_std(x.shape[0]), x.shape)
+    return x
+
+
+# -- linear --------------------------------------------------------------------------------------------------------
+
+
+@primitive
+def linear(x, weight, bias=None):
+    """z = x @ weight + bias, shapes (..., in) @ (in, out) + (out,) -> (..., out).
+
+    Raises ValueError if the inner axes differ.
+
+    >>> linear([[1, 2]], [[1, 0], [0, 1]], [10, 20])
+    tensor([[11., 22.]])
+    """
+    if x.shape[-1] != weight.shape[0]:
+        raise ValueError(f"linear needs x (..., {weight.shape[0]}) for a weight {weight.shape}, got {x.shape}")
+    # One matrix product serves any number of leading axes; the bias broadcasts over all of them.
+    z = x @ weight
+    return z if bias is None else z + bias
+
+
+class Linear(Module):
+    """z = x @ weight + bias, with weight (in_features, out_features) uniform in +-1/sqrt(in_features), bias zero.
+
+    >>> Linear(3, 2)(Tensor([[1, 2, 3]])).shape
+    (1, 2)
+    """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, rng: np.random.Generator = generator):
+        bound = 1 / math.sqrt(in_features)
+        self.weight = Parameter(rng.uniform(-bound, bound, (in_features, out_features)).astype(np.float32))
+        self.bias = Parameter(np.zeros(out_features, np.float32)) if bias else None
+
+    def forward(self, x: Any) -> Tensor:
+        return linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return ", ".join(map(str, self.weight.shape)) + ("" if self.bias is not None else ", bias=False")
+
+
+# -- dropout -------------------------------------------------------------------------------------------------------
+
+
+@primitive
+def dropout(x, *, p=0.5, rng=generator):
+    """z = x * mask, where mask is 0 with probability p, else 1 / (1 - p): the expectation of z is x.
+
+    Raises ValueError unless 0 <= p < 1. Srivastava et al., 2014.
+    """
+    if not 0 <= p < 1:
+        raise ValueError(f"dropout needs 0 <= p < 1, got {p}")
+    # Compare uniform numbers, rng.random(x.shape), with p: keep where they are p or more. Return the mask for the rule.
+    mask = (rng.random(x.shape, np.float32) >= p).astype(x.dtype) / x.dtype.type(1 - p)
+    return x * mask, {"mask": mask}
+
+
+class Dropout(Module):
+    """Dropout in training mode, the identity in evaluation mode.
+
+    >>> Dropout(0.5).eval()(Tensor([1, 2]))
+    tensor([1., 2.])
+    """
+
+    def __init__(self, p: float = 0.5, rng: np.random.Generator = generator):
+        self.p, self.rng = p, rng
+
+    def forward(self, x: Any) -> Any:
+        return dropout(x, p=self.p, rng=self.rng) if self.training and self.p > 0 else x
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+# -- functions as modules ------------------------------------------------------------------------------------------
+
+
+class Flatten(Module):
+    """(B, ...) -> (B, everything else).
+
+    >>> Flatten()(Tensor(np.zeros((2, 8, 8)))).shape
+    (2, 64)
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)
+
+
+class FunctionModule(Module):
+    """A primitive as a module that keeps its parameters: LeakyReLU(0.1) or LeakyReLU(negative_slope=0.1)."""
+
+    function: Primitive
+
+    def __init__(self, *values: Any, **options: Any):
+        self.options = dict(zip(self.function.parameters, values)) | options
+
+    def forward(self, *inputs: Any) -> Tensor:
+        return self.function(*inputs, **self.options)
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={value!r}" for name, value in self.options.items())
+
+
+class ReLU(FunctionModule):
+    """relu as a module."""
+
+    function = relu
+
+
+class LeakyReLU(FunctionModule):
+    """leaky_relu as a module: LeakyReLU(negative_slope=0.01)."""
+
+    function = leaky_relu
+
+
+class Sigmoid(FunctionModule):
+    """sigmoid as a module."""
+
+    function = sigmoid
+
+
+class Tanh(FunctionModule):
+    """tanh as a module."""
+
+    function = tanh
+
+
+class Softplus(FunctionModule):
+    """softplus as a module."""
+
+    function = softplus
+
+
+class SiLU(FunctionModule):
+    """silu as a module."""
+
+    function = silu
+
+
+class GELU(FunctionModule):
+    """gelu as a module."""
+
+    function = gelu
+
+
+class Softmax(FunctionModule):
+    """softmax as a module: Softmax(dim=-1)."""
+
+    function = softmax
+
+
+class LogSoftmax(FunctionModule):
+    """log_softmax as a module: LogSoftmax(dim=-1)."""
+
+    function = log_softmax

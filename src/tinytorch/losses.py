@@ -1,0 +1,143 @@
+"""Losses: how wrong a prediction is, as one number.
+
+Notation: x predictions or logits; y what they should have been; B examples, C classes; p = softmax(logits).
+Each loss is a value an example, then a reduction: their "mean", their "sum", or "none" to keep them apart.
+"""
+
+import numpy as np
+
+from tinytorch.layers import FunctionModule
+from tinytorch.tensor import primitive
+
+# -- reductions ----------------------------------------------------------------------------------------------------
+
+
+def reduced(values: np.ndarray, reduction: str) -> np.ndarray:
+    """The values' mean, their sum, or themselves. Raises ValueError for another reduction.
+
+    >>> float(reduced(np.array([1.0, 3.0]), "mean"))
+    2.0
+    """
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"reduction is 'mean', 'sum' or 'none', got {reduction!r}")
+    return values if reduction == "none" else values.mean() if reduction == "mean" else values.sum()
+
+
+def same_shape(name: str, x: np.ndarray, y: np.ndarray) -> None:
+    """Raise ValueError, naming both shapes, unless they agree: broadcasting would average over pairs nobody meant."""
+    if np.shape(x) != np.shape(y):
+        raise ValueError(f"{name} needs two equal shapes, got {np.shape(x)} and {np.shape(y)}")
+
+
+# -- regression ----------------------------------------------------------------------------------------------------
+
+
+@primitive
+def mse_loss(x, y, *, reduction="mean"):
+    """(x - y)^2, reduced. Raises ValueError if shapes differ.
+
+    >>> mse_loss([1, 2, 3], [1, 2, 6])
+    tensor(3.)
+    """
+    same_shape("mse_loss", x, y)
+    # Square by multiplying; `reduced` does the rest.
+    error = x - y
+    return reduced(error * error, reduction)
+
+
+@primitive
+def l1_loss(x, y, *, reduction="mean"):
+    """|x - y|, reduced. Raises ValueError if shapes differ.
+
+    >>> l1_loss([1, 2, 3], [1, 2, 6])
+    tensor(1.)
+    """
+    same_shape("l1_loss", x, y)
+    # The distance, without squaring: one far-off example counts once, not squared.
+    return reduced(np.abs(x - y), reduction)
+
+
+# -- classification ------------------------------------------------------------------------------------------------
+
+
+@primitive
+def logsumexp(x, *, dim=-1, keepdim=False):
+    """ln(sum e^x) along dim: a smooth maximum, with nothing to overflow.
+
+    >>> logsumexp([1000.0, 1000.0])
+    tensor(1000.6932)
+    """
+    # Take the largest x out of the sum, ln(sum e^x) = m + ln(sum e^(x - m)), and add it back at the end.
+    m = x.max(axis=dim, keepdims=True)
+    z = m + np.log(np.exp(x - m).sum(axis=dim, keepdims=True))
+    return z if keepdim else z.squeeze(axis=dim)
+
+
+@primitive
+def binary_cross_entropy_with_logits(x, y, *, reduction="mean"):
+    """-y ln p - (1 - y) ln(1 - p) with p = sigmoid(x), reduced. Raises ValueError if shapes differ.
+
+    >>> binary_cross_entropy_with_logits([0.0, 100.0], [1.0, 0.0], reduction="none")
+    tensor([  0.6931, 100.    ])
+    """
+    same_shape("binary_cross_entropy_with_logits", x, y)
+    # Put in p = 1 / (1 + e^-x) and simplify: max(x, 0) - x y + ln(1 + e^-|x|), and np.log1p(z) is ln(1 + z).
+    loss = np.maximum(x, 0) - x * y + np.log1p(np.exp(-np.abs(x)))
+    return reduced(loss, reduction)
+
+
+@primitive
+def cross_entropy(logits, target, *, label_smoothing=0.0, reduction="mean"):
+    """-ln p[target] with p = softmax(logits), reduced: logits (B, C), target (B,) class indices.
+
+    With label smoothing s the target is not one class but (1 - s) of it and s spread evenly over all C (Szegedy
+    et al., 2016). Raises ValueError for shapes that do not fit, IndexError for a class outside 0..C-1.
+
+    >>> cross_entropy([[0, 0], [100, 0]], np.array([0, 1]), reduction="none")
+    tensor([  0.6931, 100.    ])
+    """
+    check_classes(logits, target)
+    # -ln p is logsumexp(logits) - logits. Pick each row's target with logits[np.arange(B), target].
+    log_z = logsumexp.function(logits)
+    right = log_z - logits[np.arange(len(target)), target]
+    smooth = log_z - logits.mean(axis=-1)
+    return reduced((1 - label_smoothing) * right + label_smoothing * smooth, reduction)
+
+
+def check_classes(logits: np.ndarray, target: np.ndarray) -> None:
+    """Raise unless logits are (B, C) and target holds B whole numbers in 0..C-1."""
+    if logits.ndim != 2 or target.shape != logits.shape[:1]:
+        raise ValueError(f"cross_entropy needs logits (B, C) and target (B,), got {logits.shape} and {target.shape}")
+    if target.dtype.kind not in "iu":
+        raise TypeError(
+            f"cross_entropy needs class indices, whole numbers, got {target.dtype}; tensor([0, 1]) makes them"
+        )
+    if target.size and (target.min() < 0 or target.max() >= logits.shape[1]):
+        raise IndexError(f"classes are 0..{logits.shape[1] - 1}, got {target.min()}..{target.max()}")
+
+
+# -- losses as modules ---------------------------------------------------------------------------------------------
+
+
+class MSELoss(FunctionModule):
+    """mse_loss as a module: MSELoss(reduction="mean")."""
+
+    function = mse_loss
+
+
+class L1Loss(FunctionModule):
+    """l1_loss as a module."""
+
+    function = l1_loss
+
+
+class BCEWithLogitsLoss(FunctionModule):
+    """binary_cross_entropy_with_logits as a module."""
+
+    function = binary_cross_entropy_with_logits
+
+
+class CrossEntropyLoss(FunctionModule):
+    """cross_entropy as a module: CrossEntropyLoss(label_smoothing=0.1)."""
+
+    function = cross_entropy

@@ -1,0 +1,21 @@
+"""PyTorch's map of the functions: names, no logic."""
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "activations": "relu leaky_relu sigmoid tanh softplus silu gelu softmax log_softmax",
+    "layers": "linear dropout",
+    "losses": "mse_loss l1_loss binary_cross_entropy_with_logits cross_entropy",
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"tinytorch.nn.functional has no {name!r}")
+    return getattr(import_module(f"tinytorch.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOME)
