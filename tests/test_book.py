@@ -64,7 +64,18 @@ What comes?
 This, see {py:obj}`tinytorch.walk.step`.
 ```
 """
-WALK = '"""A walk."""\n\n\ndef step(x):\n    """One step."""\n    # Which way?\n    return x + 1\n\n\ndef stride(x):\n    return 2 * x\n'
+WALK = '''"""A walk."""
+
+
+def step(x):
+    """One step."""
+    # Which way?
+    return x + 1
+
+
+def stride(x):
+    return 2 * x
+'''
 BAD = {  # chapter: (its text, the line and the words of its warning)
     "11_failing": ("```{live}\nx = 1\n\nx / 0\n```\n", 10, "ZeroDivisionError: division by zero"),
     "12_blind": ("```{live}\nimport matplotlib.pyplot as plt\nplt.plot([1])\n```\n", 10, "a figure needs `:alt:`"),
@@ -198,8 +209,9 @@ def test_the_traceback_names_the_line_of_the_chapter(broken, tree):
 
 def test_cells_are_found_wherever_they_stand():
     text = (
-        "---\ntitle: x\n---\n\n::::{answer}\n\nFirst {eval}`a`\nand {eval}`b`.\n\n```{live}\n:alt: x\n\nc\n```\n::::\n\n"
-        "```{listing} live\n```\n\n```python\nd\n```\n\n```\n>>> e\n```\n\n| {eval}`f` |\n|---|\n| {eval}`g` |\n\n```sh\nh\n```\n"
+        "---\ntitle: x\n---\n\n::::{answer}\n\nFirst {eval}`a`\nand {eval}`b`.\n\n"
+        "```{live}\n:alt: x\n\nc\n```\n::::\n\n```{listing} live\n```\n\n```python\nd\n```\n\n"
+        "```\n>>> e\n```\n\n| {eval}`f` |\n|---|\n| {eval}`g` |\n\n```sh\nh\n```\n"
     )
     found = [(cell.kind, cell.source.strip(), cell.line) for cell in cells(text)]
     assert found == [
@@ -231,7 +243,7 @@ def session(tmp_path):
         ("None", ""),
         ("1 + 1;", ""),
         ("print(1)\n'a'", "1\n'a'\n"),
-        ("import numpy as np\nnp.log(np.zeros(1))", "RuntimeWarning: divide by zero encountered in log\narray([-inf])\n"),
+        ("import warnings\nwarnings.warn('far', RuntimeWarning)\n1", "RuntimeWarning: far\n1\n"),
         ("import matplotlib.pyplot as plt\nplt.plot([1])", ""),
         ("import os\nos.listdir()", "[]\n"),
     ],
@@ -264,7 +276,7 @@ def test_the_same_cell_gives_the_same_bytes(tmp_path):
 
 def test_matplotlib_before_311_wrote_fonts_as_shorthand():
     assert figures.font("italic 700 10px 'DejaVu Sans'")["font-weight"] == "700"
-    assert figures.font("10px 'DejaVu Sans', sans-serif") == {"font-size": "10px", "font-family": "'DejaVu Sans', sans-serif"}
+    assert figures.font("10px 'A B', serif") == {"font-size": "10px", "font-family": "'A B', serif"}
 
 
 # -- sources -------------------------------------------------------------------

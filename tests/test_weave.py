@@ -82,7 +82,8 @@ def test_no_cell_defines_a_name_of_the_package(chapter):
 
 
 def test_names_are_those_a_cell_binds():
-    source = "import a\nb = [x for x in c]\nfor d, e in f:\n    g = 1\ndef h(i):\n    j = 1\nwith k as l: pass\n(m := 1)\nn.o = 2"
+    source = "import a\nb = [x for x in c]\nfor d, e in f:\n    g = 1\ndef h(i):\n    j = 1\n"
+    source += "with k as l: pass\n(m := 1)\nn.o = 2\n"
     assert names(source) == {"b", "d", "e", "g", "h", "l", "m"}
 
 
