@@ -657,7 +657,8 @@ class Graph:
         for (x, y), label, shape, depth in zip(at, self.labels, self.shapes, self.depths):
             corner = 4 if depth == 0 else 18
             lines.append(
-                f'<rect x="{x - 45}" y="{y - 18}" width="90" height="36" rx="{corner}" fill="none" stroke="currentColor"/>'
+                f'<rect x="{x - 45}" y="{y - 18}" width="90" height="36" rx="{corner}" fill="none" '
+                f'stroke="currentColor"/>'
                 f'<text x="{x}" y="{y - 2}">{escape(label)}</text><text x="{x}" y="{y + 12}">{shape}</text>'
             )
         width, height = (builtins.max(xy[axis] for xy in at) + (60, 40)[axis] for axis in (0, 1))

@@ -125,33 +125,36 @@ class Primitive:
     def __call__(self, *inputs: Any, **parameters: Any) -> "Tensor":
         if parameters or len(inputs) != self.arity:
             inputs, parameters = self._sort(inputs, parameters)
-        arrays = [x.data if isinstance(x, Tensor) else _operand(x) for x in inputs]
-        z = self._compute(arrays, parameters)
+        arrays: list = []
+        tracked = False
+        for x in inputs:
+            if isinstance(x, Tensor):
+                arrays.append(x.data)
+                tracked = tracked or x._requires_grad
+            else:
+                arrays.append(_operand(x))
+        try:
+            if observers:
+                z = observed(self.name, self.function, arrays, parameters)
+            else:
+                z = self.function(*arrays, **parameters)
+        except ValueError as error:
+            raise self._explained(error, arrays) from None
         z, saved = z if type(z) is tuple else (z, {})
         if type(z) is not np.ndarray or (z.dtype is not FLOAT32 and z.dtype.kind == "f"):
             z = _settle(z, arrays, parameters)
         out = Tensor.__new__(Tensor)
         out.data, out.grad, out.origin, out._requires_grad = z, None, None, False
-        if _recording.enabled and z.dtype.kind == "f":
-            for x in inputs:
-                if isinstance(x, Tensor) and x._requires_grad:
-                    out._requires_grad = True
-                    out.origin = Origin(self, inputs, arrays, parameters, saved)
-                    break
+        if tracked and _recording.enabled and z.dtype.kind == "f":
+            out._requires_grad, out.origin = True, Origin(self, inputs, arrays, parameters, saved)
         return out
 
-    def _compute(self, arrays: list, parameters: dict) -> Any:
-        try:
-            if observers:
-                return observed(self.name, self.function, arrays, parameters)
-            return self.function(*arrays, **parameters)
-        except ValueError as error:
-            if "broadcast" not in str(error):
-                raise
-            shapes = " and ".join(str(np.shape(x)) for x in arrays)
-            raise ValueError(
-                f"{self.name} cannot broadcast {shapes}: counted from the right, axes must be equal or 1"
-            ) from None
+    def _explained(self, error: ValueError, arrays: list) -> ValueError:
+        """The error, or a clearer one that names the shapes where arrays do not broadcast."""
+        if "broadcast" not in str(error):
+            return error
+        shapes = " and ".join(str(np.shape(x)) for x in arrays)
+        return ValueError(f"{self.name} cannot broadcast {shapes}: counted from the right, axes must be equal or 1")
 
     def _sort(self, inputs: tuple, parameters: dict) -> tuple[tuple, dict]:
         """What the caller passed, as (inputs, parameters): sum(x, 0) means sum(x, dim=0)."""
@@ -204,7 +207,7 @@ def _settle(z: Any, arrays: list, parameters: dict) -> np.ndarray:
     As in PyTorch, an array of shape () does not widen those that have axes.
     """
     z = np.asarray(z)
-    if z.dtype.kind != "f" or "dtype" in parameters:
+    if z.dtype is FLOAT32 or z.dtype.kind != "f" or "dtype" in parameters:
         return z
     floats = [x for x in arrays if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
     dtypes = [x.dtype for x in floats if x.ndim] or [x.dtype for x in floats]
