@@ -169,10 +169,11 @@ EXPRESSIONS = """
     1 / m.tensor([0.0, -0.0])
     m.exp(m.tensor([1000.0, -1000.0]))
     m.maximum(m.tensor([float("nan"), 1.0]), m.tensor(0.0))
-""".strip().split("\n")
+"""
 
 
-@pytest.mark.parametrize("expression", map(str.strip, EXPRESSIONS))
+@pytest.mark.filterwarnings("ignore:var")  # theirs warns where ours, like NumPy, sets an error state
+@pytest.mark.parametrize("expression", [line.strip() for line in EXPRESSIONS.strip().split("\n")])
 def test_expressions_have_pytorch_s_value_and_dtype(expression):
     torch = pytorch()
     with np.errstate(all="ignore"):
@@ -403,7 +404,7 @@ def test_in_place_arithmetic_is_an_error_elsewhere(statement):
 
 
 def test_only_float_leaves_choose_whether_they_require_gradients():
-    with pytest.raises(RuntimeError, match="only floating-point tensors.*int64"):
+    with pytest.raises(RuntimeError, match=r"only floating-point tensors.*int64"):
         tt.tensor([1, 2], requires_grad=True)
     with pytest.raises(RuntimeError, match="int64"):
         tt.tensor([1, 2]).requires_grad_()
@@ -433,7 +434,8 @@ def test_observers_see_every_primitive():
     "call",
     [
         "sum(x, 0)", "sum(x, dim=0)", "sum(x=x, dim=0)", "x.sum(0)", "sum(x, [0])", "sum(x, (0,))", "sum(x, 0, False)",
-        "sum(x.data, 0)", "sum([[1.0, 2.0], [3.0, 4.0]], 0)", "add(x[0], x[1])", "add(x[0], y=x[1])", "add(y=x[1], x=x[0])",
+        "sum(x.data, 0)", "sum([[1.0, 2.0], [3.0, 4.0]], 0)", "add(x[0], x[1])", "add(x[0], y=x[1])",
+        "add(y=x[1], x=x[0])",
     ],
 )  # fmt: skip
 def test_parameters_go_by_place_or_by_name(call):
@@ -468,7 +470,7 @@ ERRORS = {
     "len(tensor(1.0))": (TypeError, r"shape \(\) has no length"),
     "list(tensor(1.0))": (TypeError, r"shape \(\) has no length"),
     "[1, 2][tensor(1.0)]": (TypeError, "float"),
-    "tensor([[1], [1, 2]])": (ValueError, "equal length|inhomogeneous"),
+    "tensor([[1], [1, 2]])": (ValueError, "rows of equal length"),
     "Tensor([[1], [1, 2]])": (ValueError, "rows of equal length"),
     "tensor('a')": (ValueError, "holds numbers.*got a"),
     "tensor(None)": (TypeError, "holds numbers.*got None"),
@@ -497,7 +499,7 @@ def test_random_tensors_have_their_distributions():
     uniform, normal, whole = rand(10_000, rng=rng), randn(100, 100, rng=rng), randint(2, 5, (10_000,), rng=rng)
     np.testing.assert_allclose([uniform.mean().item(), uniform.var().item()], [1 / 2, 1 / 12], atol=0.01)
     np.testing.assert_allclose([normal.mean().item(), normal.var().item()], [0, 1], atol=0.03)
-    assert 0 <= uniform.min().item() and uniform.max().item() < 1
+    assert uniform.min().item() >= 0 and uniform.max().item() < 1
     assert set(whole.tolist()) == {2, 3, 4}
     assert sorted(randperm(50, rng=rng).tolist()) == list(range(50))
 

@@ -276,11 +276,11 @@ class Dropout(Module):
     tensor([1., 2.])
     """
 
-    def __init__(self, p: float = 0.5, rng: np.random.Generator = generator):
-        self.p, self.rng = p, rng
+    def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None):
+        self.p, self.rng = p, rng  # None is the package's generator, so that copies of a module share it too
 
     def forward(self, x: Any) -> Any:
-        return dropout(x, p=self.p, rng=self.rng) if self.training and self.p else x
+        return dropout(x, p=self.p, rng=self.rng or generator) if self.training and self.p else x
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

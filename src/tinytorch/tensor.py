@@ -917,10 +917,11 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     >>> tensor([1, 2]), tensor([1.0, 2.0])
     (tensor([1, 2], dtype=int64), tensor([1., 2.]))
     """
+    array = _as_array(data, dtype)
     if dtype is None and not isinstance(data, np.ndarray | Tensor):
         kind = np.asarray(data).dtype.kind
-        dtype = {"i": np.int64, "b": np.bool_}.get(kind)
-    return Tensor(np.array(_as_array(data, dtype)), requires_grad)
+        array = _as_array(data, {"i": np.int64, "b": np.bool_}.get(kind))
+    return Tensor(np.array(array), requires_grad)
 
 
 def zeros(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
