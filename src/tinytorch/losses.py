@@ -18,6 +18,7 @@ def reduced(values: np.ndarray, reduction: str) -> np.ndarray:
     >>> float(reduced(np.array([1.0, 3.0]), "mean"))
     2.0
     """
+    # Three answers and one error; values has .mean() and .sum(). A typo such as "avg" must not pass as one of the three.
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"reduction is 'mean', 'sum' or 'none', got {reduction!r}")
     return values if reduction == "none" else values.mean() if reduction == "mean" else values.sum()
@@ -39,8 +40,8 @@ def mse_loss(x, y, *, reduction="mean"):
     >>> mse_loss([1, 2, 3], [1, 2, 6])
     tensor(3.)
     """
+    # same_shape("mse_loss", x, y) refuses what does not fit. Square by multiplying; `reduced` does the rest.
     same_shape("mse_loss", x, y)
-    # Square by multiplying; `reduced` does the rest.
     error = x - y
     return reduced(error * error, reduction)
 
@@ -52,8 +53,8 @@ def l1_loss(x, y, *, reduction="mean"):
     >>> l1_loss([1, 2, 3], [1, 2, 6])
     tensor(1.)
     """
+    # As mse_loss, with the distance itself: an example that is ten times as far off counts ten times, not a hundred.
     same_shape("l1_loss", x, y)
-    # The distance, without squaring: one far-off example counts once, not squared.
     return reduced(np.abs(x - y), reduction)
 
 
@@ -67,7 +68,8 @@ def logsumexp(x, *, dim=-1, keepdim=False):
     >>> logsumexp([1000.0, 1000.0])
     tensor(1000.6932)
     """
-    # Take the largest x out of the sum, ln(sum e^x) = m + ln(sum e^(x - m)), and add it back at the end.
+    # Take the largest x out of the sum, ln(sum e^x) = m + ln(sum e^(x - m)), and add it back at the end. Keep the axis
+    # while you work, so that x - m lines up; drop it last, with squeeze(axis=dim), unless it is to be kept.
     m = x.max(axis=dim, keepdims=True)
     z = m + np.log(np.exp(x - m).sum(axis=dim, keepdims=True))
     return z if keepdim else z.squeeze(axis=dim)
@@ -80,8 +82,9 @@ def binary_cross_entropy_with_logits(x, y, *, reduction="mean"):
     >>> binary_cross_entropy_with_logits([0.0, 100.0], [1.0, 0.0], reduction="none")
     tensor([  0.6931, 100.    ])
     """
+    # Shapes first, as in mse_loss. Put p = 1 / (1 + e^-x) in and simplify: what is left is ln(1 + e^x) - x y. Then take
+    # the larger exponent out, ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|); np.log1p(z) is ln(1 + z), exact for small z.
     same_shape("binary_cross_entropy_with_logits", x, y)
-    # Put in p = 1 / (1 + e^-x) and simplify: max(x, 0) - x y + ln(1 + e^-|x|), and np.log1p(z) is ln(1 + z).
     loss = np.maximum(x, 0) - x * y + np.log1p(np.exp(-np.abs(x)))
     return reduced(loss, reduction)
 
@@ -96,12 +99,15 @@ def cross_entropy(logits, target, *, label_smoothing=0.0, reduction="mean"):
     >>> cross_entropy([[0, 0], [100, 0]], np.array([0, 1]), reduction="none")
     tensor([  0.6931, 100.    ])
     """
+    # check_classes(logits, target) refuses what does not fit. Then -ln p is logsumexp(logits) - logits, where
+    # logsumexp.function takes arrays; logits[np.arange(B), target] picks each row's target. Get that right first: the
+    # smoothed loss is (1 - s) of it and s of the mean of -ln p over all C classes.
     check_classes(logits, target)
-    # -ln p is logsumexp(logits) - logits. Pick each row's target with logits[np.arange(B), target].
     log_z = logsumexp.function(logits)
-    right = log_z - logits[np.arange(len(target)), target]
-    smooth = log_z - logits.mean(axis=-1)
-    return reduced((1 - label_smoothing) * right + label_smoothing * smooth, reduction)
+    loss = log_z - logits[np.arange(len(target)), target]
+    if label_smoothing:
+        loss = (1 - label_smoothing) * loss + label_smoothing * (log_z - logits.mean(axis=-1))
+    return reduced(loss, reduction)
 
 
 def check_classes(logits: np.ndarray, target: np.ndarray) -> None:
