@@ -18,7 +18,7 @@ def reduced(values: np.ndarray, reduction: str) -> np.ndarray:
     >>> float(reduced(np.array([1.0, 3.0]), "mean"))
     2.0
     """
-    # Three answers and one error; values has .mean() and .sum(). A typo such as "avg" must not pass as one of the three.
+    # values has .mean() and .sum(). Refuse first what is none of the three: a typo such as "avg" must not choose.
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"reduction is 'mean', 'sum' or 'none', got {reduction!r}")
     return values if reduction == "none" else values.mean() if reduction == "mean" else values.sum()
