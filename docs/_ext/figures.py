@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+from typing import Any
 from xml.etree import ElementTree
 
 INK = "#123456"  # replaced by currentColor
@@ -21,7 +22,7 @@ PALETTE = {
     "grey": "#808080",
 }
 
-HOUSE: dict[str, object] = {
+HOUSE: Any = {
     "figure.figsize": (6.4, 3.4),
     "figure.dpi": 96,
     "figure.facecolor": "none",
@@ -77,14 +78,15 @@ def begin() -> None:
 
     plt.close("all")
     matplotlib.rcdefaults()
-    matplotlib.rcParams.update({**HOUSE, "axes.prop_cycle": matplotlib.cycler(color=list(PALETTE.values()))})
+    matplotlib.rcParams.update(HOUSE)
+    matplotlib.rcParams["axes.prop_cycle"] = plt.cycler(color=list(PALETTE.values()))
 
 
 def collect(prefix: str) -> list[str]:
     """Every open figure as inline SVG; none is open afterwards. Ids start with prefix."""
     import matplotlib.pyplot as plt
 
-    drawings = []
+    drawings: list[str] = []
     for number in plt.get_fignums():
         figure, buffer = plt.figure(number), io.StringIO()
         for axes in figure.axes:
