@@ -12,7 +12,7 @@ import numpy as np
 
 Case = tuple[Any, ...]
 CALLS_AFTER_FAILURE = 60
-_lock = threading.RLock()  # Hypothesis and its random state belong to one thread at a time
+lock = threading.RLock()  # Hypothesis and its random state belong to one thread at a time
 
 
 class _Enough(BaseException):
@@ -105,7 +105,7 @@ def _run(strategies: Sequence[Any], seed: int, examples: int, body: Callable[[Ca
     def test(values: Case) -> None:
         body(values)
 
-    with _lock:
+    with lock:
         try:
             test()
         except (_Enough, _Fails):
