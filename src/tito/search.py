@@ -5,7 +5,7 @@ code, so the same cases are replayed to everyone; only a failure is searched liv
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,8 +58,17 @@ def smallest(
 
 def size(case: Case) -> tuple[int, float]:
     """How much there is to read in a case: its numbers, then how large they are."""
-    numbers = [np.asarray(value) for value in case]
-    return sum(n.size for n in numbers), sum(float(np.abs(n).sum()) for n in numbers if n.dtype.kind in "fiub")
+    numbers = [np.asarray(leaf) for leaf in leaves(case)]
+    return sum(n.size for n in numbers), sum(float(np.abs(n).sum()) for n in numbers if n.dtype.kind in "fiu")
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """What stands in nested tuples, lists and dicts."""
+    if isinstance(value, tuple | list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from leaves(item)
+    else:
+        yield value
 
 
 def refill(case: Case) -> Case | None:
@@ -78,9 +87,9 @@ def _splat(values: Case) -> Case:
     case: list[Any] = []
     for value in values:
         case.extend(value if isinstance(value, tuple) else (value,))
-    for value in case:
-        if isinstance(value, np.ndarray):
-            value.flags.writeable = False
+    for leaf in leaves(case):
+        if isinstance(leaf, np.ndarray):
+            leaf.flags.writeable = False
     return tuple(case)
 
 
