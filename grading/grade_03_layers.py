@@ -17,8 +17,11 @@ rubric = Rubric("03", module="layers")
 # -- linear -----------------------------------------------------------------------------------------------------------
 
 
+rows = st.integers(1, 3).map(lambda n: (n,))
+
+
 @st.composite
-def layer(draw, leading=st.integers(1, 3).map(lambda rows: (rows,))):
+def layer(draw, leading=rows):
     """x (..., in), weight (in, out) and bias (out,)."""
     inner, outer = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     return (
@@ -42,7 +45,7 @@ def weighted_sums_and_a_bias(student, x, weight, bias):
 @rubric.check("linear", points=1)
 @given(layer(shapes(dims=3)), st.booleans())
 def only_the_last_axis_is_multiplied(student, x, weight, bias, with_bias):
-    """One example, a batch, a batch of sequences: only x's last axis changes, whatever stands before it. No bias is fine."""
+    """One example, a batch, a batch of sequences: only x's last axis changes. The bias may be None."""
     if with_bias:
         close(student.linear(x, weight, bias), x @ weight + bias, "z")
     else:
@@ -123,7 +126,12 @@ def compare(yours, wanted):
 @given(parameters(3), st.sampled_from(["", "net."]))
 def a_modules_own(student, own, prefix):
     """What a module holds itself comes under its prefix and attribute. A plain tensor or a number is no parameter."""
-    others = [["mask", "tensor", np.ones(2)], ["p", "number", 0.5], ["name", "text", "digits"], ["nothing", "none", None]]
+    others = [
+        ["mask", "tensor", np.ones(2)],
+        ["p", "number", 0.5],
+        ["name", "text", "digits"],
+        ["nothing", "none", None],
+    ]
     compare(student.collected(others[:2] + own + others[2:], prefix), expected(own, prefix))
 
 
@@ -164,26 +172,44 @@ def one_after_another(tt, x, factors, shifts):
     return tt.layers.Sequential(modules).forward(tt.Tensor(x))
 
 
-@rubric.check("Sequential.forward", points=2)
-@given(arrays(), st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), max_size=4))
-def each_output_is_the_next_input(student, x, steps):
-    """The first module gets x, each later one what the module before it returned. With no modules, x comes out."""
-    answers = [x]
+@st.composite
+def pipeline(draw, least=1):
+    """x, then the factors and the shifts of modules that compute factor * x + shift."""
+    count = draw(st.integers(least, 3))
+    numbers = st.lists(st.integers(1, 3), min_size=count, max_size=count)
+    x = draw(arrays(least=1))
+    return x, *(np.array(draw(numbers), np.float64) for _ in range(2))
+
+
+@rubric.check("Sequential.forward", points=1)
+@given(pipeline())
+def each_output_is_the_next_input(student, x, factors, shifts):
+    """The first module gets x; each later one gets what the module before it returned."""
+    steps = list(zip(factors, shifts))
+    forwards = backwards = x
     for factor, shift in steps:
-        answers.append(answers[-1] * factor + shift)
-    reverse = x
+        forwards = forwards * factor + shift
     for factor, shift in steps[::-1]:
-        reverse = reverse * factor + shift
-    mistakes = {"the modules run from the last to the first": reverse}
-    if steps:
-        mistakes |= {"only the first module has run": answers[1], "every module was given x": x * steps[-1][0] + steps[-1][1]}
-    factors, shifts = (np.array([step[i] for step in steps], np.float64) for i in (0, 1))
-    close(student.one_after_another(x, factors, shifts), answers[-1], "z", mistakes=mistakes)
+        backwards = backwards * factor + shift
+    mistakes = {
+        "the last module was given x, not what the module before it returned": x * factors[-1] + shifts[-1],
+        "only the first module has run": x * factors[0] + shifts[0],
+        "the modules ran from the last to the first": backwards,
+        "the answers of the modules are added up": sum(x * factor + shift for factor, shift in steps),
+    }
+    close(student.one_after_another(x, factors, shifts), forwards, "z", mistakes=mistakes)
+
+
+@rubric.check("Sequential.forward", points=1, examples=5)
+@given(arrays(least=1))
+def nothing_changes_nothing(student, x):
+    """A Sequential without modules returns its input."""
+    close(student.one_after_another(x, np.zeros(0), np.zeros(0)), x, "z")
 
 
 # -- xavier_std -------------------------------------------------------------------------------------------------------
 
-fans = st.integers(1, 1000)
+fans = st.integers(3, 1000)
 
 rubric.doctests("xavier_std", points=1)
 
@@ -234,7 +260,7 @@ def dropped_and_its_mask(tt, x, p, seed):
 
 chances = st.sampled_from([0.5, 0.25, 0.1, 0.75, 0.0])
 seeds = st.integers(0, 99)
-nowhere_zero = shapes().flatmap(no_zeros)
+nowhere_zero = shapes(least=1).flatmap(no_zeros)
 
 rubric.doctests("dropout", points=1)
 
@@ -253,13 +279,17 @@ def what_is_kept_grows(student, x, p, seed):
 def a_share_of_p_is_dropped(student, p, seed):
     """Of 10,000 elements, about 10,000 p are zero: p is the probability to be dropped, not to be kept."""
     zeros = int((student.dropped(np.ones(10_000), p, seed) == 0).sum())
-    holds(abs(zeros - 10_000 * p) < 6 * math.sqrt(10_000 * p * (1 - p)), f"about {10_000 * p:.0f} are zero", zeros=zeros)
+    holds(
+        abs(zeros - 10_000 * p) < 6 * math.sqrt(10_000 * p * (1 - p)),
+        f"about {10_000 * p:.0f} of them should be zero",
+        zeros=zeros,
+    )
 
 
 @rubric.check("dropout", points=1)
 @given(nowhere_zero, chances, seeds)
 def the_generator_decides_which(student, x, p, seed):
-    """An element is kept where its number in rng.random(x.shape, np.float32) is p or more: the same seed, the same mask."""
+    """An element is kept where its number in rng.random(x.shape, np.float32) is p or more: one seed, one mask."""
     kept, opposite, wide = (
         np.random.default_rng(seed).random(x.shape, np.float32) >= p,
         np.random.default_rng(seed).random(x.shape, np.float32) < p,
@@ -273,9 +303,9 @@ def the_generator_decides_which(student, x, p, seed):
 
 
 @rubric.check("dropout", points=1)
-@given(shapes().flatmap(lambda shape: filled(shape, st.integers(1, 5), np.float32)), chances, seeds)
+@given(shapes(least=1).flatmap(lambda shape: filled(shape, st.integers(1, 5), np.float32)), chances, seeds)
 def the_mask_is_saved(student, x, p, seed):
-    """Besides z, the function returns {"mask": mask}, scaled, with z = x * mask: its derivative multiplies by it, too."""
+    """Besides z, the function returns {"mask": mask}, scaled, with z = x * mask: the derivative needs it."""
     z, mask = student.dropped_and_its_mask(x, p, seed)
     close(mask, z / x, "the saved mask")
 
