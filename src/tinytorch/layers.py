@@ -73,8 +73,8 @@ class Module:
 
     def collect_parameters(self, prefix: str) -> Iterator[tuple[str, Parameter]]:
         """Own parameters first, then those of each child, under its name and a dot; tied ones under every name."""
-        # vars(self) maps each attribute's name to its value. What named_children() gives can collect for itself: hand
-        # each child a longer prefix.
+        # vars(self) maps each attribute's name to its value. A child from named_children() can
+        # collect for itself: hand it a longer prefix.
         for name, value in vars(self).items():
             if isinstance(value, Parameter):
                 yield prefix + name, value
@@ -226,8 +226,8 @@ def linear(x, weight, bias=None):
     >>> linear([[1, 2]], [[1, 0], [0, 1]], [10, 20])
     tensor([[11., 22.]])
     """
-    # Refuse a last axis of x that the weight does not fit. One matrix product then serves any number of leading axes,
-    # and the bias, if there is one, broadcasts over all of them.
+    # Refuse a last axis of x that the weight does not fit. One matrix product then serves any
+    # number of leading axes, and the bias, if there is one, broadcasts over all of them.
     if x.shape[-1] != weight.shape[0]:
         raise ValueError(f"linear needs x (..., {weight.shape[0]}) for a weight {weight.shape}, got {x.shape}")
     z = x @ weight
@@ -260,15 +260,15 @@ class Linear(Module):
 def dropout(x, *, p=0.5, rng=generator):
     """z = x * mask, where mask is 0 with probability p, else 1 / (1 - p): the expectation of z is x.
 
-    Each element has a number u of its own in rng.random(x.shape, np.float32), and is kept if u >= p. Returns
-    (z, {"mask": mask}), because the derivative needs the mask. Raises ValueError unless 0 <= p < 1. Srivastava et al.,
-    2014.
+    Each element has a number u of its own in rng.random(x.shape, np.float32), and is kept if u >= p.
+    Returns (z, {"mask": mask}), because the derivative needs the mask. Raises ValueError, saying what
+    p was, unless 0 <= p < 1. Srivastava et al., 2014.
 
     >>> dropout([1, 2, 3, 4], p=0.5, rng=np.random.default_rng(5))
     tensor([2., 4., 0., 8.])
     """
-    # A comparison gives an array of True and False, which counts as 1 and 0 in arithmetic. Divide it by 1 - p, in the
-    # dtype of x: x.dtype.type(1 - p).
+    # A comparison gives an array of True and False, which count as 1 and 0 in arithmetic.
+    # Divide it by 1 - p in the dtype of x: x.dtype.type(1 - p).
     if not 0 <= p < 1:
         raise ValueError(f"dropout needs 0 <= p < 1, got {p}")
     mask = (rng.random(x.shape, np.float32) >= p) / x.dtype.type(1 - p)
