@@ -166,10 +166,10 @@ class Sequential(Module):
 
 
 def xavier_std(fan_in: int, fan_out: int) -> float:
-    """The standard deviation of weights that keeps variance steady forwards and backwards on average.
+    """The standard deviation of weights that keeps variance nearly steady, forwards and backwards.
 
-    Forwards wants variance 1 / fan_in, backwards 1 / fan_out; 2 / (fan_in + fan_out) lies between. Glorot and
-    Bengio, 2010.
+    Forwards wants variance 1 / fan_in, backwards 1 / fan_out; 2 / (fan_in + fan_out) lies between.
+    Glorot and Bengio, 2010.
 
     >>> xavier_std(6, 2)
     0.5
@@ -179,7 +179,7 @@ def xavier_std(fan_in: int, fan_out: int) -> float:
 
 
 def he_std(fan_in: int) -> float:
-    """The standard deviation of weights before a relu, which lets half of the variance through. He et al., 2015.
+    """The standard deviation of weights before a relu, which halves the mean square. He et al., 2015.
 
     >>> he_std(8)
     0.5
