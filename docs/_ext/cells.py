@@ -142,6 +142,7 @@ class Session:
     def __init__(self, path: Path | str, seed: int = 0) -> None:
         self.path = Path(path)
         self.count = 0
+        self.drawings: list[str] = []
         self.namespace: dict[str, Any] = {"__name__": "__main__", "__file__": str(path)}
         self.scratch = tempfile.mkdtemp(prefix="chapter-")
         weakref.finalize(self, shutil.rmtree, self.scratch, ignore_errors=True)
@@ -152,6 +153,7 @@ class Session:
     def run(self, source: str, line: int, raises: str = "") -> Output:
         """Run a cell whose first line is `line` of the chapter. Raises CellError if it fails, or fails to fail."""
         self.count += 1
+        self.drawings = []
         printed = io.StringIO()
         error = ""
         try:
@@ -163,7 +165,8 @@ class Session:
                 raise CellError(self.traceback(problem)) from problem
         if raises and not error:
             raise CellError(f'File "{self.path}", line {line}: the cell was to raise {raises} and did not')
-        return Output(printed.getvalue(), tuple(figures.collect(f"figure-{self.path.stem}-{self.count}")), error)
+        plots = figures.collect(f"figure-{self.path.stem}-{self.count}")
+        return Output(printed.getvalue(), (*self.drawings, *plots), error)
 
     def execute(self, source: str, line: int) -> None:
         """Run statements; show the value of a last expression as a prompt would, unless a semicolon or plot ends it."""
@@ -173,7 +176,9 @@ class Session:
         if isinstance(last, ast.Expr):
             code = compile(ast.Expression(last.value), str(self.path), "eval", dont_inherit=True)
             value = eval(code, self.namespace)
-            if not (value is None or drawn(value) or source.rstrip().endswith(";")):
+            if hasattr(value, "_repr_svg_"):  # it draws itself, as for a notebook
+                self.drawings.append(value._repr_svg_())
+            elif not (value is None or drawn(value) or source.rstrip().endswith(";")):
                 print(repr(value))
 
     def evaluate(self, expression: str, line: int) -> str:
