@@ -242,3 +242,14 @@ def test_shell_says_whose_chapters_are_here(work, monkeypatch):
     monkeypatch.setattr(cli, "run_python", lambda workspace, arguments: (0, {}))
     assert tito("shell") == (0, "Your chapters here: none yet; all are the reference's.\n")
     assert Workspace.of(TOY).folder == work
+
+
+def test_an_exact_name_picks_just_that_exercise(work):
+    assert "double" not in tito("grade", "01", "-k", "share")[1]
+    assert "Scaler.describe" in tito("grade", "01", "-k", "Scaler")[1]
+
+
+def test_next_says_what_to_open_and_to_do(work):
+    assert tito("next") == (0, "Read    nox -s book builds the book\nNext    tito start 00\nPoints  tito status\n")
+    tito("start", "00")
+    assert "Next    count in work/counting.py, then tito grade 00 -k count\n" in tito("next")[1]

@@ -71,7 +71,9 @@ def opened(number: str) -> tuple[Workspace, Chapter]:
 
 @app.command()
 def start(number: Number) -> None:
-    """Begin a chapter: write its file into work/, with the graded bodies left out. Never overwrites.
+    """Write a chapter's stub into work/.
+
+    It is the reference with the graded bodies left out. A file that is there already is never overwritten.
 
     \b
       tito start 05
@@ -105,7 +107,9 @@ def grade_(
     require_work: Annotated[bool, typer.Option("--require-work", help="An empty work/ fails: for CI.")] = False,
     isolated_only: Annotated[bool, typer.Option("--isolated-only", help="Skip your own earlier chapters.")] = False,
 ) -> None:
-    """Grade a chapter: each exercise alone, then all on your own earlier chapters.
+    """Grade a chapter, or one exercise of it.
+
+    Each exercise is graded alone, then all on your own earlier chapters.
 
     \b
       tito grade 05                  the whole chapter
@@ -143,7 +147,7 @@ def grade_(
 
 @app.command()
 def status() -> None:
-    """Points so far, chapter by chapter, and what comes next."""
+    """Show the points so far, and what comes next."""
     workspace = Workspace.of(courses.default())
     for chapter, exercises, known in _standing(workspace):
         points = sum(known[name]["points"] for name in exercises if name in known)
@@ -179,14 +183,20 @@ def _following(workspace: Workspace) -> str:
 
 @app.command()
 def diff(number: Number) -> None:
-    """What you changed in a chapter, against the stub as it was given."""
+    """Show what you changed in a chapter.
+
+    The comparison is with the stub as it was given.
+    """
     workspace, chapter = opened(number)
     say(workspace.diff(chapter) or "Nothing is changed yet.")
 
 
 @app.command()
 def reset(number: Number) -> None:
-    """Start a chapter again from its stub. Your work is copied aside first, and the copy is named."""
+    """Start a chapter again from its stub.
+
+    Your work is copied aside first, and the copy is named.
+    """
     workspace, chapter = opened(number)
     backup = workspace.reset(chapter)
     say(f"{workspace.label(workspace.file(chapter))} is the stub again. Your work is in {workspace.label(backup)}")
@@ -194,7 +204,10 @@ def reset(number: Number) -> None:
 
 @app.command()
 def update(number: Number) -> None:
-    """Take the newest given code and keep your work: graded bodies stay, what has no place is kept at the end."""
+    """Take the newest given code, keep your work.
+
+    Your graded bodies stay in their places; what has no place any more is kept at the end of the file.
+    """
     workspace, chapter = opened(number)
     done = workspace.update(chapter)
     path = workspace.label(workspace.file(chapter))
@@ -212,7 +225,10 @@ def update(number: Number) -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run(context: typer.Context, file: Annotated[Path, typer.Argument(help="A Python file.")]) -> None:
-    """Run a file on your own framework: your chapters where you have them, the reference's where not."""
+    """Run a file on your own framework.
+
+    Your chapters where you have them, the reference's where not.
+    """
     if not file.is_file():
         fail(f"there is no file {file}")
     code, _ = run_python(Workspace.of(courses.default()), [str(file), *context.args])
@@ -221,7 +237,10 @@ def run(context: typer.Context, file: Annotated[Path, typer.Argument(help="A Pyt
 
 @app.command()
 def shell() -> None:
-    """A Python prompt on your own framework, with tinytorch as tt and numpy as np."""
+    """Open a Python prompt on your own framework.
+
+    tinytorch is there as tt, numpy as np.
+    """
     workspace = Workspace.of(courses.default())
     names = ", ".join(chapter.name for chapter in workspace.begun()) or "none yet; all are the reference's"
     say(f"Your chapters here: {names}.")
@@ -235,7 +254,9 @@ def debug(
     only: Annotated[str, typer.Option("-k", metavar="TEXT", help="The exercise.")],
     seed: Annotated[int, typer.Option(help="As in the grade.")] = SEED,
 ) -> None:
-    """Open pdb on the failing case of an exercise, at the first statement of your body.
+    """Open pdb on the failing case of an exercise.
+
+    It stops at the first statement of your body.
 
     \b
       tito debug 05 -k mul_vjp
@@ -261,7 +282,7 @@ def debug(
 
 @app.command()
 def digits() -> None:
-    """Train a small network on handwritten digits, with the code of chapters 00 to 05."""
+    """Train a small network on handwritten digits."""
     from tito.digits import learn
 
     learn(Console())
@@ -269,23 +290,21 @@ def digits() -> None:
 
 @app.command(name="next")
 def next_() -> None:
-    """What to open and what to do next."""
+    """Say what to open and what to do next."""
     course = courses.default()
     book = course.root / "build" / "book" / "index.html"
     say(f"Read    {book}" if book.is_file() else "Read    nox -s book builds the book")
     workspace = Workspace.of(course)
-    begun = [chapter for chapter in course.chapters() if not workspace.file(chapter).is_file()]
-    say(
-        f"Begin   tito start {begun[0].number}"
-        if begun and not workspace.begun()
-        else f"Go on   {_following(workspace)}"
-    )
+    say(f"Next    {_following(workspace)}")
     say("Points  tito status")
 
 
 @app.command()
 def doctor() -> None:
-    """Look at what the course needs here: Python, NumPy, the work folder, the isolation."""
+    """Look at what the course needs here.
+
+    Python, NumPy and its BLAS, the work folder, the isolation: each is tried, not looked up.
+    """
     course = courses.default()
     found = examine(course, Workspace.of(course))
     for line in found:

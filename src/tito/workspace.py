@@ -232,7 +232,7 @@ def _other(base: str, mine: str, graded: list[str]) -> list[tuple[str, str, bool
         if any(other.startswith(f"{name}.") for other in after):  # a class is looked at member by member
             if name in before and not _members(text) <= _members(stubs.reference(base, name)):
                 found.append((name, text, False))
-            if name in before or not owner:
+            if name in before:
                 continue
         if name in graded or any(name.startswith(f"{kept[0]}.") for kept in found):
             continue
