@@ -21,7 +21,18 @@ _HOMES = {
     "activations": "relu sigmoid tanh softmax log_softmax",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
-_MODULES = ("nn", "activations", "layers", "losses", "autograd", "datasets")
+_MODULES = (
+    "nn",
+    "optim",
+    "activations",
+    "layers",
+    "losses",
+    "autograd",
+    "optimizers",
+    "training",
+    "datasets",
+    "serialization",
+)
 
 # As in PyTorch, tinytorch.tensor is a function. The module of that name, imported first, cannot hide it later.
 if find_spec("tinytorch.tensor"):
