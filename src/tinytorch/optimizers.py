@@ -292,7 +292,7 @@ def step_lr(t: int, base: float, step_size: int, gamma: float = 0.1) -> float:
     return base * gamma ** (t // step_size)
 
 
-def cosine_lr(t: int, base: float, t_max: int, eta_min: float = 0.0) -> float:
+def cosine_lr(t: float, base: float, t_max: float, eta_min: float = 0.0) -> float:
     """Half a cosine wave from base at t = 0 to eta_min at t = t_max. Loshchilov and Hutter, 2017.
 
     >>> [round(cosine_lr(t, 1.0, t_max=2), 6) for t in range(3)]

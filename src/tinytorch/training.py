@@ -261,7 +261,7 @@ class Trainer:
         arrays, rest = serialization.read(path)
         if "trainer" not in rest:
             raise ValueError(f"{path} is not a checkpoint of a training: it holds {', '.join(list(arrays)[:4])}...")
-        parts = {"model": self.model, "optimizer": self.optimizer, "schedule": self.schedule}
+        parts: dict[str, Any] = {"model": self.model, "optimizer": self.optimizer, "schedule": self.schedule}
         before = {name: copy.deepcopy(part.state_dict()) for name, part in parts.items() if part is not None}
         try:
             for name, part in parts.items():
