@@ -101,7 +101,7 @@ BLOCK = 2**17  # elements, half a megabyte of float32: what a step works on stay
 
 
 class Flat:
-    """Parameters of one dtype, moved into one array, `values`; each `state` is laid out like it.
+    """Parameters of one dtype, moved into one array, `values`; each `state` is laid out alike.
 
     A parameter's data becomes a view of its place: network and optimizer share the memory.
     """
@@ -119,7 +119,7 @@ class Flat:
             self.homes.append(p.data)
 
     def bring_home(self, p: Tensor, home: np.ndarray) -> None:
-        """Copy in the data that p was given since. Raises ValueError for another shape or dtype."""
+        """Copy in the data that p was given since; ValueError for another shape or dtype."""
         if (p.shape, p.dtype) != (home.shape, home.dtype):
             before, now = f"{home.shape} {home.dtype}", f"{p.shape} {p.dtype}"
             raise ValueError(f"a parameter of this optimizer was {before}, and is {now} now")
@@ -145,7 +145,7 @@ class Flat:
             yield run
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray, int]]:
-        """Each run in pieces of a BLOCK: the place, a copy of the gradient, the step's number."""
+        """Each run in pieces of a BLOCK: its place, a copy of its gradient, the step number."""
         for run in self.runs():
             first, last = self.places[run[0]].start, self.places[run[-1]].stop
             gradients: list[Any] = [self.parameters[i].grad for i in run]
@@ -411,7 +411,7 @@ def one_cycle_lr(
 
 
 class LRScheduler:
-    """Sets each group's learning rate to rate(t, base), t = 0, 1, ...: step it after the optimizer.
+    """Sets each group's learning rate to rate(t, base), t = 0, 1, ...; step it last.
 
     `base` is the rate that the group had when the schedule was made.
 
