@@ -44,28 +44,28 @@ def rmsprop_step(p, g, square, *, lr, alpha=0.99, eps=1e-8):
     >>> p.round(3), s
     (array([0.8]), array([1.]))
     """
-    # The running mean of the squares first, in place. Its root says how large this gradient
-    # usually is. eps stands outside of the root, and keeps 0 / 0 away.
+    # The running mean of the squares first, in place. Its root says how large this
+    # gradient usually is. eps stands outside of the root, and keeps 0 / 0 away.
     square *= alpha
     square += (1 - alpha) * g * g
     p -= lr * g / (np.sqrt(square) + eps)
 
 
 def adam_step(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
-    """p <- p - lr * (m / c1) / (sqrt(v / c2) + eps): m and v are running means of g and of g^2.
+    """p <- p - lr * (m / c1) / (sqrt(v / c2) + eps): running means m of g, v of g^2.
 
-    m <- beta1 * m + (1 - beta1) * g, and v likewise from g^2 with beta2. They start at zero, so
-    at step t their weights sum to c1 = 1 - beta1^t and c2 = 1 - beta2^t: dividing by these
-    corrects the bias. Kingma and Ba, 2015.
+    m <- beta1 * m + (1 - beta1) * g, and v likewise from g^2 with beta2. They start at
+    zero, so at step t their weights sum to c1 = 1 - beta1^t and c2 = 1 - beta2^t: dividing
+    by these corrects the bias. Kingma and Ba, 2015.
 
     >>> p, m, v = np.array([1.0]), np.array([0.0]), np.array([0.0])
     >>> adam_step(p, np.array([5.0]), m, v, 1, lr=0.1)
     >>> p.round(3), m.round(3), v.round(3)
     (array([0.9]), array([0.5]), array([0.025]))
     """
-    # Five lines will do: m in place, v in place, c1, c2, p in place. Check them with t = 1: the
-    # first step is lr against the sign of g, whatever its size. (The reference has more lines:
-    # it does the divisions on numbers, not on arrays, and computes in the memory of g.)
+    # Five lines will do: m in place, v in place, c1, c2, p in place. Check them with t = 1:
+    # the first step is lr against the sign of g, whatever its size. (The reference has more
+    # lines: it divides by c1 and c2 in numbers, not in arrays, and works in g's memory.)
     c1, root_c2 = 1 - beta1**t, math.sqrt(1 - beta2**t)
     m -= g
     m *= beta1  # what is left of the distance between m and g
@@ -357,13 +357,13 @@ def step_lr(t: int, base: float, step_size: int, gamma: float = 0.1) -> float:
 
 
 def cosine_lr(t: float, base: float, t_max: float, eta_min: float = 0.0) -> float:
-    """Half a cosine from base, at t = 0, to eta_min, at t = t_max. Loshchilov and Hutter, 2017.
+    """Half a cosine from base at t = 0 to eta_min at t_max. Loshchilov and Hutter, 2017.
 
     >>> [round(cosine_lr(t, 1.0, t_max=2), 6) for t in range(3)]
     [1.0, 0.5, 0.0]
     """
-    # (1 + cos(pi x)) / 2 falls from 1 to 0 while x goes from 0 to 1; stretch it to the height
-    # base - eta_min, and put eta_min below it.
+    # (1 + cos(pi x)) / 2 falls from 1 to 0 while x goes from 0 to 1; stretch it to the
+    # height base - eta_min, and put eta_min below it.
     return eta_min + (base - eta_min) * (1 + math.cos(math.pi * t / t_max)) / 2
 
 
@@ -393,7 +393,7 @@ def one_cycle_lr(
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
 ) -> float:
-    """Up in half a cosine from max_lr / div_factor to max_lr, then down in another to almost 0.
+    """Up in half a cosine from max_lr / div_factor to max_lr, down in another to almost 0.
 
     The top is at t = pct_start * total_steps - 1. The last step, t = total_steps - 1, has
     max_lr / div_factor / final_div_factor. Smith and Topin, 2018.
@@ -401,8 +401,8 @@ def one_cycle_lr(
     >>> [round(one_cycle_lr(t, 1.0, total_steps=5, pct_start=0.6), 2) for t in range(5)]
     [0.04, 0.52, 1.0, 0.5, 0.0]
     """
-    # Two half cosines that meet at the top. cosine_lr(t, base, t_max, eta_min) runs from base
-    # to eta_min: down, or up if eta_min is the larger. It counts t from its own beginning.
+    # Two half cosines that meet at the top. cosine_lr(t, base, t_max, eta_min) runs from
+    # base to eta_min: down, or up if eta_min is the larger, and counts t from its own start.
     top, last = pct_start * total_steps - 1, total_steps - 1
     start = max_lr / div_factor
     if t < top:
