@@ -212,6 +212,12 @@ def softmax_global_maximum(x, *, dim=-1):
     return (e / e.sum(axis=dim, keepdims=True)).astype(x.dtype)
 
 
+@wrong("softmax", "subtracts the smallest score: overflows where scores lie far apart")
+def softmax_minimum(x, *, dim=-1):
+    e = np.exp(x - x.min(axis=dim, keepdims=True))
+    return e / e.sum(axis=dim, keepdims=True)
+
+
 @wrong("softmax", "sums over everything")
 def softmax_global_sum(x, *, dim=-1):
     e = np.exp(x - x.max(axis=dim, keepdims=True))
