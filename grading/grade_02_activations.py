@@ -66,7 +66,9 @@ def a_hundredth_leaks(student, x):
 def any_slope(student, x, negative_slope):
     """The slope below 0 is the one asked for: 0 gives relu, 1 gives x, and a slope above 1 is allowed."""
     mistakes = {
-        "the larger of x and its scaled copy is the right one only for slopes up to 1": np.maximum(x, negative_slope * x),
+        "the larger of x and its scaled copy is the right one only for slopes up to 1": np.maximum(
+            x, negative_slope * x
+        ),
         "the slope that was asked for is not used": np.where(x > 0, x, np.float32(0.01) * x),
     }
     expected = np.where(x > 0, x, np.float32(negative_slope) * x)
@@ -93,7 +95,9 @@ def mirrored_about_a_half(student, x):
 def odds_are_exponential(student, x):
     """sigmoid(x) / sigmoid(-x) = e^x, to six digits, also where sigmoid(x) is tiny: 1 + tanh has lost them by then."""
     mistakes = {"1 + tanh(x / 2) cancels: for x far below 0 its digits are gone": 0.5 * (1 + np.tanh(0.5 * x))}
-    close(student.sigmoid(x), np.exp(x) * student.sigmoid(mirrored(x)), "sigmoid(x)", rtol=1e-6, atol=0, mistakes=mistakes)
+    close(
+        student.sigmoid(x), np.exp(x) * student.sigmoid(mirrored(x)), "sigmoid(x)", rtol=1e-6, atol=0, mistakes=mistakes
+    )
     close(student.sigmoid(x), np.exp(x) / (1 + np.exp(x)), "sigmoid(x)", rtol=1e-6, atol=0, mistakes=mistakes)
 
 
@@ -183,7 +187,9 @@ def near_the_normal_gate(student, x):
 def the_tanh_formula(student, x):
     """gelu(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), to the digits of the formula."""
     wanted = lambda cube: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * cube)))
-    close(student.gelu(x), wanted(x**3), "gelu(x)", mistakes={"this has a square where the cube should be": wanted(x**2)})
+    close(
+        student.gelu(x), wanted(x**3), "gelu(x)", mistakes={"this has a square where the cube should be": wanted(x**2)}
+    )
 
 
 @rubric.check("gelu", points=1)

@@ -31,7 +31,8 @@ def leaky_relu(x, *, negative_slope=0.01):
     >>> leaky_relu([-2, 0, 3], negative_slope=0.1)
     tensor([-0.2,  0. ,  3. ])
     """
-    # Cut x in two, max(x, 0) and min(x, 0), and add them again with the second one scaled. The slope may exceed 1.
+    # Cut x in two, max(x, 0) and min(x, 0); scale the second; add them again. The slope may
+    # exceed 1.
     return np.maximum(x, 0) + negative_slope * np.minimum(x, 0)
 
 
@@ -40,13 +41,13 @@ def leaky_relu(x, *, negative_slope=0.01):
 
 @primitive
 def sigmoid(x):
-    """z = 1 / (1 + e^-x) = e^x / (1 + e^x), in (0, 1), with as many right digits at -20 as at 20.
+    """z = 1 / (1 + e^-x) = e^x / (1 + e^x), in (0, 1). As exact at -20 as at 20.
 
     >>> sigmoid([-1000, 0, 1000])
     tensor([0. , 0.5, 1. ])
     """
-    # No exponent may be positive. For x > 0 take the first form; for x < 0 the second, whose e^x is small. Both at
-    # once: e^min(x, 0) over 1 + e^-|x|.
+    # No exponent may be positive: for x > 0 take the first form, for x < 0 the second. Both
+    # at once: e^min(x, 0) over 1 + e^-|x|.
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
@@ -67,7 +68,8 @@ def softplus(x):
     >>> softplus([-1000, 0, 100])
     tensor([  0.    ,   0.6931, 100.    ])
     """
-    # Take the larger exponent out: ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|), and np.log1p(y) is ln(1 + y).
+    # Take the larger exponent out: ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|).
+    # np.log1p(y) is ln(1 + y), with all of its digits.
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
@@ -95,8 +97,8 @@ def gelu(x, *, approximate="tanh"):
     >>> gelu([-1000, 0, 2])
     tensor([-0.    ,  0.    ,  1.9546])
     """
-    # Refuse what you cannot do, naming what was given. Write the cube as a product: x * x * x is many times faster
-    # than x**3.
+    # Refuse what you cannot do, naming what was given. Write the cube as a product: x * x * x
+    # is many times faster than x**3.
     if approximate != "tanh":
         raise ValueError(f"gelu is here as approximate='tanh' only, got {approximate!r}")
     inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
@@ -108,23 +110,25 @@ def gelu(x, *, approximate="tanh"):
 
 @primitive
 def softmax(x, *, dim=-1):
-    """z_i = e^x_i / sum_j e^x_j along dim: positive, and summing to one. Adding a number to every x changes nothing.
+    """z_i = e^x_i / sum_j e^x_j along dim: positive, summing to one. Shifts of x change nothing.
 
     >>> softmax([1000, 1000, 0])
     tensor([0.5, 0.5, 0. ])
     """
-    # Subtract the largest x along dim first: the result is the same, and no exponential exceeds 1.
+    # Subtract the largest x along dim first: the result is the same, and no exponential
+    # exceeds 1. keepdims=True lets what you took along dim broadcast back.
     e = np.exp(x - x.max(axis=dim, keepdims=True))
     return e / e.sum(axis=dim, keepdims=True)
 
 
 @primitive
 def log_softmax(x, *, dim=-1):
-    """z_i = x_i - ln(sum_j e^x_j) along dim: the logarithm of softmax, without ever taking the log of a zero.
+    """z_i = x_i - ln(sum_j e^x_j) along dim: the logarithm of softmax, never that of a zero.
 
     >>> log_softmax([1000, 0])
     tensor([    0., -1000.])
     """
-    # Shift by the maximum, as in softmax; then subtract the logarithm of the sum. Do not call softmax.
+    # Shift by the maximum, as in softmax; then subtract the logarithm of the sum of
+    # exponentials. Do not call softmax.
     shifted = x - x.max(axis=dim, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))
