@@ -1,0 +1,100 @@
+"""Strategies that rubrics share. All shrink to something a person can check by hand: small whole numbers, few axes.
+
+Floats are float64 arrays of whole numbers unless a name says otherwise: differences of the student's own forward need
+the digits, and whole numbers print well.
+"""
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+Strategy = st.SearchStrategy[Any]
+
+
+def shapes(dims: int = 2, sides: int = 3, least: int = 0) -> Strategy:
+    """Shapes with `least` to `dims` axes of 1 to `sides`: (), (2,), (1, 3)..."""
+    return st.lists(st.integers(1, sides), min_size=least, max_size=dims).map(tuple)
+
+
+def filled(shape: tuple[int, ...], numbers: Strategy, dtype: Any = np.float64) -> Strategy:
+    """Arrays of one shape whose elements come from a strategy of numbers."""
+    size = int(np.prod(shape))
+    return st.lists(numbers, min_size=size, max_size=size).map(lambda values: np.array(values, dtype).reshape(shape))
+
+
+def whole_numbers(shape: tuple[int, ...], most: int = 5) -> Strategy:
+    """Float arrays of -most..most."""
+    return filled(shape, st.integers(-most, most))
+
+
+def arrays(dims: int = 2, sides: int = 3, least: int = 0, most: int = 5) -> Strategy:
+    """Float arrays of whole numbers in any small shape."""
+    return shapes(dims, sides, least).flatmap(lambda shape: whole_numbers(shape, most))
+
+
+def no_zeros(shape: tuple[int, ...], most: int = 5) -> Strategy:
+    """Float arrays of whole numbers but 0: away from the kink of relu and |x|, and safe to divide by."""
+    return filled(shape, st.integers(1, most).flatmap(lambda n: st.sampled_from([n, -n])))
+
+
+def positive(shape: tuple[int, ...], most: int = 5) -> Strategy:
+    """Float arrays of 1..most: safe to divide by and to take logarithms of."""
+    return filled(shape, st.integers(1, most))
+
+
+def distinct(shape: tuple[int, ...]) -> Strategy:
+    """Float arrays in which no two numbers are equal: away from the ties of max and sort."""
+    return st.permutations(range(1, int(np.prod(shape)) + 1)).map(lambda values: np.array(values, np.float64).reshape(shape))
+
+
+@st.composite
+def same_shape(draw: Any, count: int = 2, dims: int = 2, least: int = 0, most: int = 5) -> tuple[Any, ...]:
+    """`count` arrays of one shape."""
+    shape = draw(shapes(dims, least=least))
+    return tuple(draw(whole_numbers(shape, most)) for _ in range(count))
+
+
+@st.composite
+def broadcastable_shapes(draw: Any, dims: int = 2, sides: int = 3) -> tuple[Any, Any, Any]:
+    """Two shapes that broadcast, and the shape they broadcast to."""
+    full = draw(shapes(dims, sides))
+
+    def part() -> tuple[int, ...]:
+        kept = full[draw(st.integers(0, len(full))) :]
+        return tuple(draw(st.sampled_from([side, 1])) for side in kept)
+
+    x, y = draw(st.sampled_from([(full, full), (full, part()), (part(), full)]))
+    return x, y, full
+
+
+@st.composite
+def broadcastable_pair(draw: Any, dims: int = 2, sides: int = 3, most: int = 5) -> tuple[Any, Any, Any]:
+    """x and y that broadcast together, and g in the shape of the result."""
+    return tuple(draw(whole_numbers(shape, most)) for shape in draw(broadcastable_shapes(dims, sides)))  # type: ignore[return-value]
+
+
+@st.composite
+def matrix_pair(draw: Any, batches: bool = False, sides: int = 3, most: int = 5) -> tuple[Any, Any, Any]:
+    """X (n, k), Y (k, m), and G (n, m); with batches, leading axes that broadcast, too."""
+    n, k, m = (draw(st.integers(1, sides)) for _ in range(3))
+    x, y, z = draw(broadcastable_shapes(1)) if batches else ((), (), ())
+    return (
+        draw(whole_numbers((*x, n, k), most)),
+        draw(whole_numbers((*y, k, m), most)),
+        draw(whole_numbers((*z, n, m), most)),
+    )
+
+
+@st.composite
+def logits_and_classes(draw: Any, rows: int = 3, classes: int = 4, most: int = 3) -> tuple[Any, Any]:
+    """Logits (n, classes), at least two classes, and one class index for each row."""
+    n, c = draw(st.integers(1, rows)), draw(st.integers(2, classes))
+    return draw(whole_numbers((n, c), most)), draw(filled((n,), st.integers(0, c - 1), np.int64))
+
+
+@st.composite
+def probability_rows(draw: Any, rows: int = 3, classes: int = 4) -> Any:
+    """Rows of positive numbers that sum to 1."""
+    weights = draw(positive((draw(st.integers(1, rows)), draw(st.integers(2, classes)))))
+    return weights / weights.sum(axis=-1, keepdims=True)

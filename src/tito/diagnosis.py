@@ -1,0 +1,60 @@
+"""What may have gone wrong: the mistakes that can be told from yours and expected alone."""
+
+from typing import Any
+
+import numpy as np
+
+
+def agree(yours: np.ndarray, expected: np.ndarray, rtol: float, atol: float) -> bool:
+    if yours.shape != expected.shape:
+        return False
+    return bool(np.allclose(yours, expected, rtol=rtol, atol=atol, equal_nan=True))
+
+
+def diagnose(yours: np.ndarray, expected: np.ndarray, rtol: float, atol: float) -> str:
+    """One sentence, or nothing where no known mistake fits."""
+    same: Any = lambda a, b: agree(a, b, rtol, atol)
+    with np.errstate(all="ignore"):
+        if yours.shape != expected.shape:
+            return _shapes(yours, expected, same)
+        if not expected.any():
+            return ""
+        if not np.isfinite(yours).all() and np.isfinite(expected).all():
+            return "there are nan or inf in it: an overflow, a division by zero, or a logarithm of zero"
+        if yours.ndim == 2 and yours.shape[0] == yours.shape[1] and same(yours.T, expected):
+            return "transposed"
+        if not yours.any():
+            return "it is all zeros"
+        if same(-yours, expected):
+            return "the sign is flipped"
+        return _factor(yours, expected, same)
+
+
+def _shapes(yours: np.ndarray, expected: np.ndarray, same: Any) -> str:
+    if same(yours.T, expected):
+        return "transposed"
+    if yours.size == expected.size and same(yours.reshape(expected.shape), expected):
+        return "the numbers are right, the shape is not"
+    if yours.ndim >= expected.ndim:
+        lead = yours.ndim - expected.ndim
+        padded = (1,) * lead + expected.shape
+        axes = tuple(i for i, (n, m) in enumerate(zip(yours.shape, padded)) if n != m and m == 1 or i < lead)
+        if all(n == m or i in axes for i, (n, m) in enumerate(zip(yours.shape, padded))):
+            summed = yours.sum(axis=axes).reshape(expected.shape) if axes else yours
+            if same(summed, expected):
+                return "a broadcast axis is not summed"
+    return "the shapes differ"
+
+
+def _factor(yours: np.ndarray, expected: np.ndarray, same: Any) -> str:
+    index = np.unravel_index(np.argmax(np.abs(expected)), expected.shape)
+    ratio = float(yours[index] / expected[index]) if expected[index] else 0.0
+    if np.isfinite(ratio) and ratio not in (0.0, 1.0) and same(yours, expected * ratio):
+        inverse = 1 / ratio
+        if abs(inverse - round(inverse)) < 1e-6 and abs(inverse) > 1:
+            return f"too small by a factor of {round(inverse)}"
+        return f"off by a factor of {ratio:.6g}"
+    offset = float(yours[index] - expected[index])
+    if expected.size > 1 and same(yours - offset, expected):
+        return f"off by the same amount everywhere: {offset:.6g}"
+    return ""

@@ -1,0 +1,109 @@
+"""Cases: generated once per check and seed, and made small when one fails.
+
+Hypothesis runs in the judge only, with an explicit seed and no database. Generating does not look at any student's
+code, so the same cases are replayed to everyone; only a failure is searched live, and that search is capped by calls.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+Case = tuple[Any, ...]
+CALLS_AFTER_FAILURE = 60
+_lock = threading.RLock()  # Hypothesis and its random state belong to one thread at a time
+
+
+class _Enough(BaseException):
+    """Leaves Hypothesis from inside a test body."""
+
+
+class _Fails(Exception):
+    """One exception from one line: all failures look alike to Hypothesis."""
+
+
+def generate(strategies: Sequence[Any], seed: int, examples: int) -> list[Case]:
+    """The cases of one check; the simplest comes first."""
+    found: list[Case] = []
+
+    def record(values: Case) -> None:
+        found.append(_splat(values))
+
+    _run(strategies, seed, examples, record)
+    return found
+
+
+def smallest(strategies: Sequence[Any], seed: int, examples: int, fails: Callable[[Case], Any]) -> tuple[Case, Any] | None:
+    """The smallest failing case found within the cap, with what `fails` said of it; None if none failed again."""
+    best: list[tuple[Case, Any]] = []
+    calls = 0
+
+    def attempt(values: Case) -> None:
+        nonlocal calls
+        if best:
+            calls += 1
+            if calls > CALLS_AFTER_FAILURE:
+                raise _Enough
+        case = _splat(values)
+        if outcome := fails(case):
+            best[:] = [(case, outcome)]
+            raise _Fails
+
+    _run(strategies, seed, examples, attempt)
+    if not best:
+        return None
+    filled = refill(best[0][0])
+    if filled is not None and (outcome := fails(filled)):
+        return filled, outcome
+    return best[0]
+
+
+def refill(case: Case) -> Case | None:
+    """Arrays of zeros become 1, 2, 3...: a case that can be checked by hand. None where nothing is zero."""
+    number, changed, filled = 1, False, []
+    for value in case:
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size and not value.any():
+            value = np.arange(number, number + value.size, dtype=value.dtype).reshape(value.shape)
+            number, changed = number + value.size, True
+        filled.append(value)
+    return tuple(filled) if changed else None
+
+
+def _splat(values: Case) -> Case:
+    """Strategies that give tuples give several arguments. Arrays are frozen: cases are shared."""
+    case: list[Any] = []
+    for value in values:
+        case.extend(value if isinstance(value, tuple) else (value,))
+    for value in case:
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+    return tuple(case)
+
+
+def _run(strategies: Sequence[Any], seed: int, examples: int, body: Callable[[Case], None]) -> None:
+    import hypothesis
+
+    settings = hypothesis.settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        derandomize=False,
+        report_multiple_bugs=False,
+        print_blob=False,
+        verbosity=hypothesis.Verbosity.quiet,
+        phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+
+    @hypothesis.seed(seed)
+    @settings
+    @hypothesis.given(hypothesis.strategies.tuples(*strategies))
+    def test(values: Case) -> None:
+        body(values)
+
+    with _lock:
+        try:
+            test()
+        except (_Enough, _Fails):
+            return
