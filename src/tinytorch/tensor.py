@@ -142,7 +142,7 @@ class Primitive:
                 return observed(self.name, self.function, arrays, parameters)
             return self.function(*arrays, **parameters)
         except ValueError as error:
-            if "broadcast" not in str(error):
+            if "could not be broadcast" not in str(error):  # NumPy's words
                 raise
             shapes = " and ".join(str(np.shape(x)) for x in arrays)
             raise ValueError(
@@ -234,9 +234,14 @@ def footprint(*tensors: "Tensor") -> int:
     >>> footprint(x), footprint(x, x.T), footprint(x, x + 1)
     (48, 48, 96)
     """
-    # A view's `.base` is the array that owns the memory; an array that owns its memory has `.base` None.
-    owners = [t.data if t.data.base is None else t.data.base for t in tensors]
-    return builtins.sum({id(owner): owner.nbytes for owner in owners}.values())
+    # Follow `.base` from view to view until it is None: there stands the owner. Count each owner once, by its id().
+    owners = {}
+    for t in tensors:
+        owner = t.data
+        while getattr(owner, "base", None) is not None:  # bytes that were read from a file have no base
+            owner = owner.base
+        owners[id(owner)] = memoryview(owner).nbytes
+    return builtins.sum(owners.values())
 
 
 # -- arithmetic ----------------------------------------------------------------------------------------------------
@@ -345,6 +350,7 @@ def matmul(x, y):
     tensor([[21.],
             [43.]])
     """
+    # NumPy's x @ y multiplies. Your part is the check: the last axis of x meets the last but one of y, or its only one.
     if x.ndim == 0 or y.ndim == 0:
         raise ValueError(f"matmul needs at least one axis on each side: {x.shape} @ {y.shape}")
     if x.shape[-1] != y.shape[-2 if y.ndim > 1 else -1]:
@@ -477,6 +483,7 @@ def var(x: "Tensor", dim: Any = None, keepdim: bool = False, correction: int = 1
     >>> var(Tensor([1, 2, 3, 4]), correction=0)
     tensor(1.25)
     """
+    # Compose it of tensors' functions, not NumPy's, and it remembers its origin. keepdim lines the mean up with x.
     deviation = x - mean(x, dim=dim, keepdim=True)
     squares = sum(deviation * deviation, dim=dim, keepdim=keepdim)
     return squares / (x.size / squares.size - correction)
@@ -529,6 +536,7 @@ def transpose(x, *, dim0=-2, dim1=-1):
     tensor([[1., 3.],
             [2., 4.]])
     """
+    # x.T reverses all axes, and a batch of images has three. Exchange two: swapaxes, or x.transpose(order of the axes).
     return x.swapaxes(dim0, dim1)
 
 
@@ -544,13 +552,20 @@ def permute(x, *, dims):
 
 @primitive
 def broadcast_to(x, *, shape):
-    """z = x repeated, without copying, until it has this shape.
+    """z = x repeated, without copying, until it has this shape. A view; raises ValueError if the shapes do not fit.
 
     >>> broadcast_to(Tensor([[1], [2]]), shape=(2, 3))
     tensor([[1., 1., 1.],
             [2., 2., 2.]])
     """
-    return np.broadcast_to(x, shape)
+    # np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False) reads x's memory with any shape and strides,
+    # right or wrong: check the shapes first. A step along a new or a stretched axis moves by 0 bytes.
+    shape = tuple(shape)
+    if broadcast_shape(x.shape, shape) != shape:
+        raise ValueError(f"broadcast_to cannot stretch {x.shape} to {shape}")
+    along = tuple(0 if size == 1 else stride for size, stride in zip(x.shape, x.strides))
+    strides = (0,) * (len(shape) - x.ndim) + along
+    return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
 
 
 @primitive
