@@ -251,9 +251,10 @@ def matmul_vjp(g, z, x, y):
     (array([[4., 5.]]), array([[2.],
            [3.]]))
     """
+    # Shapes alone decide: only one product of G and the other factor has the shape of X. x.mT swaps the last two axes.
+    # Where x or y is a vector, matmul_vector_vjp(g, x, y) is the answer.
     if x.ndim == 1 or y.ndim == 1:
         return matmul_vector_vjp(g, x, y)
-    # Shapes alone decide: only one product of G and the other factor has the shape of X. x.mT swaps the last two axes.
     return g @ y.mT, x.mT @ g
 
 
@@ -655,11 +656,9 @@ class Graph:
             middle = f"{(x0 + x1) / 2} {(y0 + y1) / 2 + 2 * bend}"
             lines.append(f'<path d="M{x0 + 45} {y0} Q{middle} {x1 - 45} {y1}" fill="none" stroke="currentColor"/>')
         for (x, y), label, shape, depth in zip(at, self.labels, self.shapes, self.depths):
-            corner = 4 if depth == 0 else 18
-            lines.append(
-                f'<rect x="{x - 45}" y="{y - 18}" width="90" height="36" rx="{corner}" fill="none" stroke="currentColor"/>'
-                f'<text x="{x}" y="{y - 2}">{escape(label)}</text><text x="{x}" y="{y + 12}">{shape}</text>'
-            )
+            box = f'<rect x="{x - 45}" y="{y - 18}" width="90" height="36" rx="{4 if depth == 0 else 18}"'
+            lines.append(f'{box} fill="none" stroke="currentColor"/>')
+            lines.append(f'<text x="{x}" y="{y - 2}">{escape(label)}</text><text x="{x}" y="{y + 12}">{shape}</text>')
         width, height = (builtins.max(xy[axis] for xy in at) + (60, 40)[axis] for axis in (0, 1))
         style = 'fill="currentColor" font-family="sans-serif" font-size="12" text-anchor="middle"'
         head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" {style}>'

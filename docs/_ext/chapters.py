@@ -1,0 +1,176 @@
+"""Chapters: the folder chapters/ as part of the book, under the head that its front matter describes.
+
+Sphinx reads docs/; `Book` adds chapters/NN_name.md beside it under the names chapters/NN_name. No file is copied, so a
+warning names the file that you edit. `-D only=05` builds that chapter alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.project import Project
+from sphinx.transforms import SphinxTransform
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+logger = logging.getLogger(__name__)
+
+
+class Book(Project):
+    """The documents of docs/, and the chapters."""
+
+    folder: Path
+    only = ""
+
+    def discover(self, *args: Any, **options: Any) -> set[str]:
+        super().discover(*args, **options)
+        self.docnames |= {f"chapters/{path.stem}" for path in self.folder.glob(f"{self.only or '[0-9][0-9]'}_*.md")}
+        return self.docnames
+
+    def doc2path(self, docname: str, absolute: bool) -> Any:
+        if not docname.startswith("chapters/"):
+            return super().doc2path(docname, absolute)
+        path = self.folder / f"{docname.removeprefix('chapters/')}.md"
+        return type(self.srcdir)(path if absolute else os.path.relpath(path, self.srcdir))
+
+    def path2doc(self, filename: str | os.PathLike[str]) -> str | None:
+        path = Path(os.path.normpath(Path(self.srcdir) / filename))
+        if path.parent == self.folder and path.suffix == ".md":
+            return f"chapters/{path.stem}"
+        return super().path2doc(filename)
+
+
+def join(app: Sphinx) -> None:
+    """Put a Book in the place of Sphinx's project."""
+    book = Book(app.srcdir, app.config.source_suffix)
+    book.folder = Path(os.path.normpath(Path(app.srcdir).parent / "chapters"))
+    book.only = app.config.only
+    if book.only:  # links to the chapters that are left out lead nowhere
+        app.config.suppress_warnings += ["myst.xref_missing", "ref.doc", "ref.ref", "ref.obj", "toc.excluded"]
+    app.project = app.env.project = book
+
+
+# -- front matter -------------------------------------------------------------
+
+
+def front_matter(path: Path) -> dict[str, Any]:
+    """What a page says of itself between its first two lines of dashes."""
+    match = re.match(r"---\n(.*?)\n---\n", path.read_text(encoding="utf-8"), re.DOTALL)
+    return yaml.safe_load(match[1]) if match else {}
+
+
+class Head(SphinxTransform):
+    """Number the title of a chapter, and say below it what it is for, what it needs, and how long it takes."""
+
+    default_priority = 300
+
+    def apply(self, **_: Any) -> None:
+        docname = self.env.docname
+        match = re.fullmatch(r"chapters/(\d\d)_\w+", docname)
+        if match is None:
+            return
+        facts = front_matter(Path(self.env.doc2path(docname)))
+        section = next(iter(self.document.findall(nodes.section)), None)
+        if section is None or "title" not in facts:
+            logger.warning("a chapter needs front matter with a title", location=docname, type="chapter")
+            return
+        title = next(iter(section.findall(nodes.title)))
+        title.insert(0, nodes.inline("", match[1], classes=["chapter-number"]))
+        title.insert(1, nodes.Text(" "))
+        section.insert(1, self.box(facts, docname))
+        if len([part for part in self.document.children if isinstance(part, nodes.section)]) > 1:
+            logger.warning("the front matter holds the title: use ## for sections", location=docname, type="chapter")
+
+    def box(self, facts: dict[str, Any], docname: str) -> nodes.container:
+        box = nodes.container(classes=["chapter-head"])
+        if facts.get("able"):
+            box += nodes.paragraph("", "Afterwards you can", classes=["chapter-head-label"])
+            goals = nodes.bullet_list()
+            for goal in facts["able"]:
+                goals += nodes.list_item("", nodes.paragraph("", "", *inline(goal)))
+            box += goals
+        facets = [*self.builds_on(facts, docname), *times(facts)]
+        if facets:
+            box += nodes.paragraph("", "", *between(facets), classes=["chapter-facets"])
+        return box
+
+    def builds_on(self, facts: dict[str, Any], docname: str) -> list[nodes.Node]:
+        """Links to the chapters that this one needs."""
+        links: list[nodes.Node] = []
+        for number in facts.get("builds_on") or []:
+            wanted = f"{int(number):02d}"
+            found = [name for name in self.env.found_docs if name.startswith(f"chapters/{wanted}_")]
+            if found:
+                links.append(chapter_link(found[0], wanted))
+            elif not self.config.only:
+                logger.warning("builds_on names chapter %s, which does not exist", wanted, location=docname)
+        return [nodes.inline("", "", nodes.Text("Builds on "), *between(links, ", "))] if links else []
+
+
+def chapter_link(docname: str, text: str) -> addnodes.pending_xref:
+    target = {"refdomain": "std", "reftype": "doc", "reftarget": f"/{docname}", "refexplicit": True, "refwarn": True}
+    return addnodes.pending_xref("", nodes.inline("", text), **target)
+
+
+def times(facts: dict[str, Any]) -> list[nodes.Node]:
+    """Reading and working time, in minutes."""
+    labels = {"reading": "min to read", "working": "min to work"}
+    return [nodes.inline("", f"{facts[key]} {label}") for key, label in labels.items() if key in facts]
+
+
+def between(parts: list[nodes.Node], separator: str = " · ") -> list[nodes.Node]:
+    return [piece for part in parts for piece in (nodes.Text(separator), part)][1:]
+
+
+def inline(text: str) -> list[nodes.Node]:
+    """Text with `code` in it."""
+    parts = re.split(r"`([^`]+)`", text)
+    return [nodes.literal(part, part) if i % 2 else nodes.Text(part) for i, part in enumerate(parts) if part]
+
+
+# -- the table of chapters ------------------------------------------------------
+
+
+class Chapters(SphinxDirective):
+    """Every chapter there is: number, title, what you can do afterwards, and the times; and the book's contents."""
+
+    def run(self) -> list[nodes.Node]:
+        docnames = sorted(name for name in self.env.found_docs if name.startswith("chapters/"))
+        toctree = addnodes.toctree(
+            caption="Chapters", entries=[(None, name) for name in docnames], includefiles=docnames,
+            maxdepth=1, hidden=True, glob=False, parent=self.env.docname, numbered=0, titlesonly=True,
+            includehidden=False, rawentries=[], rawcaption="Chapters",
+        )  # fmt: skip
+        listing = nodes.container(classes=["chapter-list"])
+        for name in docnames:
+            path = Path(self.env.doc2path(name))
+            self.env.note_dependency(str(path))
+            listing += self.entry(name, front_matter(path))
+        return [nodes.compound("", toctree, classes=["toctree-wrapper"]), listing]
+
+    def entry(self, name: str, facts: dict[str, Any]) -> nodes.container:
+        number = name.removeprefix("chapters/")[:2]
+        row = nodes.container(classes=["chapter-row"])
+        title = [nodes.inline("", number, classes=["chapter-number"]), nodes.Text(" ")]
+        title.append(chapter_link(name, str(facts.get("title", name))))
+        row += nodes.paragraph("", "", *title, classes=["chapter-title"])
+        for goal in (facts.get("able") or [])[:1]:
+            row += nodes.paragraph("", "", *inline(goal), classes=["chapter-goal"])
+        if times(facts):
+            row += nodes.paragraph("", "", *between(times(facts)), classes=["chapter-facets"])
+        return row
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_config_value("only", "", "env", str)
+    app.connect("builder-inited", join, priority=1)
+    app.add_transform(Head)
+    app.add_directive("chapters", Chapters)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,80 @@
+"""What TinyTorch can do from the command line: `nox --list`.
+
+Sessions run in the environment that nox itself runs in, so that a repeated run costs nothing but the work.
+"""
+
+import importlib.util
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+BOOK = ROOT / "build" / "book"
+CHAPTERS = sorted(path.name[:2] for path in (ROOT / "chapters").glob("[0-9][0-9]_*.md"))
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["tour"]
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small products are faster on one thread than waiting for a second
+
+
+def python(session: nox.Session, *arguments: str, **options) -> None:
+    """Run this environment's Python, after a look at whether the course is installed in it."""
+    if importlib.util.find_spec("tito") is None or importlib.util.find_spec("sphinx") is None:
+        session.error("the course is not installed here: pip install -e '.[course]'")
+    session.run(sys.executable, *arguments, external=True, **options)
+
+
+def build_book(session: nox.Session, *options: str) -> None:
+    python(session, "-m", "sphinx", "-W", "--keep-going", "-q", *options, "docs", str(BOOK))
+
+
+@nox.session
+def tour(session: nox.Session) -> None:
+    """The default: train on handwritten digits, grade chapter 05, build the book, say what to do next."""
+    python(session, "-m", "tito", "digits")
+    python(session, "-m", "tito", "grade", "05", success_codes=[0, 1])
+    session.log("building the book: every cell of every chapter runs, which takes a minute")
+    build_book(session)
+    python(session, "-m", "tito", "next")
+
+
+for number in CHAPTERS:
+
+    @nox.session(name=f"grade-{number}")
+    def grade(session: nox.Session, number: str = number) -> None:
+        """Grade one chapter: `nox -s grade-05 -- -k matmul` re-runs the checks that name matmul."""
+        python(session, "-m", "tito", "grade", number, *session.posargs)
+
+
+@nox.session
+def book(session: nox.Session) -> None:
+    """Build the book into build/book, running every cell; any warning fails it."""
+    build_book(session, "-E", *session.posargs)
+    session.log(f"open {(BOOK / 'index.html').relative_to(ROOT)}")
+
+
+@nox.session
+def chapters(session: nox.Session) -> None:
+    """Run every code block of every chapter as a test."""
+    python(session, "-m", "pytest", "-p", "no:hypothesispytest", "chapters", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff (lint and format) and mypy."""
+    for tool in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
+        python(session, "-m", *tool)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Everything that must pass: lint, docstrings, chapters, the book, and the tests."""
+    lint(session)
+    python(session, "-m", "pytest", "-p", "no:hypothesispytest", "--xdoctest", "src/tinytorch", "README.md")
+    chapters(session)
+    shutil.rmtree(ROOT / "build" / "doctrees", ignore_errors=True)
+    build_book(session, "-E")
+    python(session, "-m", "pytest", "-n", "2", "tests", *session.posargs)
