@@ -413,12 +413,12 @@ def clip(x, *, min=None, max=None):
 
 @primitive
 def clone(x):
-    """z = a copy of x.
+    """z = a copy of x, in one block, in the order of its axes.
 
     >>> clone(Tensor([1]))
     tensor([1.])
     """
-    return np.array(x)
+    return np.array(x, order="C")
 
 
 @primitive
@@ -658,6 +658,10 @@ class Tensor:
         self.requires_grad = value
         return self
 
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie side by side in memory, in the order of the axes."""
+        return self.data.flags.c_contiguous
+
     def numel(self) -> int:
         """The number of elements."""
         return self.data.size
@@ -816,6 +820,8 @@ class Tensor:
         return clip(self, min=min, max=max)
     def clone(self):
         return clone(self)
+    def contiguous(self):
+        return self if self.is_contiguous() else clone(self)
     def sum(self, dim=None, keepdim=False):
         return sum(self, dim=dim, keepdim=keepdim)
     def mean(self, dim=None, keepdim=False):
