@@ -5,7 +5,7 @@ Oracles are NumPy's own functions, on small arrays of whole numbers.
 
 import numpy as np
 from hypothesis import strategies as st
-from strategies import broadcastable_shapes, matrix_pair, reduced, shapes, whole_numbers
+from strategies import matrix_pair, shapes, whole_numbers
 
 from tito.rubric import Rubric, close, given, holds, refuses, same
 
@@ -28,7 +28,9 @@ def two_axes_change_places(student, x, dim0, dim1):
     """Two axes are exchanged, the last two if none are named; all others stay where they are."""
     reversed_axes = {"all axes are reversed, not two exchanged": x.T}
     close(student.transpose(x), np.swapaxes(x, -2, -1), "transpose(x)", mistakes=reversed_axes)
-    close(student.transpose(x, dim0, dim1), np.swapaxes(x, dim0, dim1), "transpose(x, dim0, dim1)", mistakes=reversed_axes)
+    close(
+        student.transpose(x, dim0, dim1), np.swapaxes(x, dim0, dim1), "transpose(x, dim0, dim1)", mistakes=reversed_axes
+    )
 
 
 @rubric.probe
@@ -91,18 +93,19 @@ def follow_every_base(student, x, times):
 
 @st.composite
 def fitting_shapes(draw):
-    """Up to three shapes that broadcast, in a list; sizes may be 0."""
-    full = draw(st.lists(st.integers(0, 4), max_size=4))
+    """Two or three shapes that broadcast, in a list; sizes may be 0."""
+    full = draw(st.lists(st.sampled_from([2, 3, 4, 1, 0]), min_size=1, max_size=4))
     parts = st.integers(0, len(full)).flatmap(lambda n: st.tuples(*(st.sampled_from([side, 1]) for side in full[n:])))
-    return draw(st.lists(parts, min_size=1, max_size=3))
+    return draw(st.permutations([draw(parts), tuple(full), *draw(st.lists(parts, max_size=1))]))
 
 
 @st.composite
 def misfits(draw):
     """Two shapes that do not broadcast: 2 or more against another number of 2 or more, along one axis."""
-    x, y, _ = draw(broadcastable_shapes())
     left, right = draw(st.sampled_from([(2, 3), (3, 2), (4, 2)]))
-    return (left, *x), (right, *((1,) * (len(x) - len(y)) + y)[-len(x) :] if x else ())
+    rest, front = draw(shapes()), draw(shapes(dims=1, least=0))
+    x, y = (left, *rest), (right, *(draw(st.sampled_from([side, 1])) for side in rest))
+    return draw(st.sampled_from([(x, y), ((2, *front, *x), y), (x, (1, *y))]))
 
 
 rubric.doctests("broadcast_shape", points=1)
@@ -128,9 +131,9 @@ def what_does_not_fit_is_refused(student, x, y):
 @st.composite
 def stretchable(draw):
     """x, and a shape that it can be stretched to."""
-    full = draw(shapes(dims=3, sides=4))
-    kept = full[draw(st.integers(0, len(full))) :]
-    return draw(whole_numbers(tuple(draw(st.sampled_from([side, 1])) for side in kept))), full
+    full = tuple(draw(st.lists(st.integers(2, 4), min_size=2, max_size=3)))
+    kept = full[draw(st.sampled_from([0, 0, 1, 2])) :]
+    return draw(whole_numbers(tuple(draw(st.sampled_from([side, side, 1])) for side in kept))), full
 
 
 @rubric.probe
@@ -143,11 +146,12 @@ def stretched(tt, x, shape, transposed):
 
 
 @rubric.check("broadcast_to", points=1)
-@given(stretchable(), st.booleans())
-def every_copy_shows_the_same_numbers(student, x, shape, transposed):
+@given(stretchable())
+def every_copy_shows_the_same_numbers(student, x, shape):
     """z has the shape that was asked for, and along a new or stretched axis it repeats x, however x lies in memory."""
-    z, _, _ = student.stretched(x, shape, transposed)
-    close(z, np.array(np.broadcast_to(x, shape)), "broadcast_to(x, shape=shape)")
+    for transposed in (False, True):
+        z, _, _ = student.stretched(x, shape, transposed)
+        close(z, np.array(np.broadcast_to(x, shape)), "broadcast_to(x, shape=shape)")
 
 
 @rubric.check("broadcast_to", points=1)
@@ -166,6 +170,15 @@ def only_a_one_is_stretched(student, x, shape):
     refuses("ValueError", student.broadcast_to, np.zeros(x), shape=shape)
     refuses("ValueError", student.broadcast_to, np.zeros(x), shape=(1, *x[1:]))
     refuses("ValueError", student.broadcast_to, np.zeros(x), shape=x[1:])
+
+
+@st.composite
+def reduced(draw, sides=(1, 3)):
+    """x, the axis or axes to reduce (None for all), and whether they are kept."""
+    shape = tuple(draw(st.lists(st.integers(*sides), min_size=1, max_size=3)))
+    axes = st.integers(-len(shape), len(shape) - 1)
+    several = st.sets(st.integers(0, len(shape) - 1), min_size=1).map(lambda found: tuple(sorted(found)))
+    return draw(whole_numbers(shape)), draw(st.one_of(st.none(), axes, several)), draw(st.booleans())
 
 
 # -- mean -------------------------------------------------------------------------------------------------------------
@@ -244,7 +257,7 @@ def rows_times_columns(student, x, y, g):
 @rubric.check("matmul", points=1)
 @given(matrix_pair(batches=True))
 def stacks_and_vectors(student, x, y, g):
-    """Axes in front are a stack of matrices, which broadcasts; a vector is one row on the left, one column on the right."""
+    """Axes in front are a stack of matrices, which broadcasts; a vector is one row or one column."""
     close(student.matmul(x, y), x @ y, "x @ y")
     row, column = x[..., 0, :].reshape(-1, x.shape[-1])[0], y[..., 0].reshape(-1, y.shape[-2])[0]
     close(student.matmul(row, y), row @ y, "a vector @ y")
@@ -263,5 +276,5 @@ def unequal_inner_axes(draw):
 @rubric.check("matmul", points=1)
 @given(unequal_inner_axes())
 def inner_axes_must_agree(student, x, y):
-    """The last axis of x meets the last but one of y, or its only one. If they differ, a ValueError names both shapes."""
+    """The last axis of x meets the last but one of y, or its only one; else an error names both shapes."""
     refuses("ValueError", student.matmul, np.zeros(x), np.zeros(y), mentioning=[str(x), str(y)])

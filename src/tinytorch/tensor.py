@@ -560,12 +560,11 @@ def broadcast_to(x, *, shape):
     """
     # np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False) reads x's memory with any shape and strides,
     # right or wrong: check the shapes first. A step along a new or a stretched axis moves by 0 bytes.
-    shape = tuple(shape)
-    if broadcast_shape(x.shape, shape) != shape:
+    new = len(shape) - x.ndim
+    if new < 0 or any(size not in (1, wide) for size, wide in zip(x.shape, shape[new:])):
         raise ValueError(f"broadcast_to cannot stretch {x.shape} to {shape}")
     along = tuple(0 if size == 1 else stride for size, stride in zip(x.shape, x.strides))
-    strides = (0,) * (len(shape) - x.ndim) + along
-    return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
+    return np.lib.stride_tricks.as_strided(x, shape, (0,) * new + along, writeable=False)
 
 
 @primitive
