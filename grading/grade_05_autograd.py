@@ -109,10 +109,18 @@ def a_batch_of_matrices(student, x, y, g):
     close(dy, np.swapaxes(x, -1, -2) @ g, "dY")
 
 
+@st.composite
+def vectors_too(draw):
+    """X and Y, one of which, or both, may have lost the axis that the product does not sum over."""
+    x, y, _ = draw(matrix_pair(most=3))
+    x, y = x[0] if draw(st.booleans()) else x, y[:, 0] if draw(st.booleans()) else y
+    return x, y, draw(whole_numbers((x @ y).shape))
+
+
 @rubric.check("matmul_vjp", points=1)
-@given(matrix_pair(most=3))
-def product_of_matrices_agrees_with_nudges(student, x, y, g):
-    """Nudge one element of X or Y: the output answers as the rule says."""
+@given(vectors_too())
+def matmul_agrees_with_nudges(student, x, y, g):
+    """Nudge one element of X or Y, be it a matrix or a vector: the output answers as the rule says."""
     for yours, slope, name in zip(student.matmul_vjp(g, x @ y, x, y), nudged(student.matmul, x, y, g=g), ("dX", "dY")):
         close(yours, slope, name, rtol=1e-5, atol=1e-5)
 

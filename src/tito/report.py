@@ -16,6 +16,7 @@ LONG = 1200
 def shown(value: Any) -> str:
     """A value as text for a terminal: short, printable, without escape sequences or addresses."""
     if isinstance(value, np.ndarray):
+        value = value + 0.0 if value.dtype.kind == "f" else value  # no -0
         text = np.array2string(value, precision=6, threshold=40, max_line_width=88, separator=", ", floatmode="maxprec")
         text += f"  dtype {value.dtype}" if value.dtype != np.float64 else ""
         text += f"  shape {value.shape}" if value.size == 0 else ""

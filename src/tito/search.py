@@ -51,12 +51,13 @@ def smallest(strategies: Sequence[Any], seed: int, examples: int, fails: Callabl
             raise _Fails
 
     _run(strategies, seed, examples, attempt)
-    if not best:
-        return None
-    filled = refill(best[0][0])
-    if filled is not None and (outcome := fails(filled)):
-        return filled, outcome
-    return best[0]
+    return best[0] if best else None
+
+
+def size(case: Case) -> tuple[int, float]:
+    """How much there is to read in a case: its numbers, then how large they are."""
+    numbers = [np.asarray(value) for value in case]
+    return sum(n.size for n in numbers), sum(float(np.abs(n).sum()) for n in numbers if n.dtype.kind in "fiub")
 
 
 def refill(case: Case) -> Case | None:

@@ -47,7 +47,7 @@ class Source:
             if file == own or self.label in ("submission", "reference"):
                 if line <= self.lines:
                     return f"{self.label}:{line}"
-                return f"{self.label} (in a given part that it no longer has)"
+                return f"{self.label} (given code that it no longer has: tito update puts it back)"
         return f"{places[-1][0]}:{places[-1][1]}" if places else ""
 
 
