@@ -281,7 +281,7 @@ def linear_vjp(g, z, x, weight, bias=None, *, needs):
 
 def expanded(g, shape, dim, keepdim):
     """g, the gradient of a reduction over dim, with its lost axes back as size 1."""
-    if dim is None:
+    if dim is None or not shape:
         return np.reshape(g, (1,) * len(shape))
     return g if keepdim else np.expand_dims(g, dim)
 

@@ -118,8 +118,9 @@ class Module:
         for name, parameter in own.items():
             if np.shape(state[name]) != parameter.shape:
                 raise ValueError(f"{name} needs shape {parameter.shape}, got {np.shape(state[name])}")
+        arrays = {name: Tensor(state[name], dtype=parameter.dtype).data for name, parameter in own.items()}
         for name, parameter in own.items():
-            parameter.data[...] = np.asarray(state[name])
+            parameter.data[...] = arrays[name]
 
     def extra_repr(self) -> str:
         """What stands between the brackets when the module is printed."""
@@ -154,8 +155,9 @@ class Sequential(Module):
     def named_children(self) -> Iterator[tuple[str, Module]]:
         return ((str(i), module) for i, module in enumerate(self.layers))
 
-    def __getitem__(self, index: int) -> Module:
-        return self.layers[index]
+    def __getitem__(self, index: Any) -> Any:
+        found = self.layers[index]
+        return Sequential(found) if isinstance(index, slice) else found
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -274,11 +276,11 @@ class Dropout(Module):
     tensor([1., 2.])
     """
 
-    def __init__(self, p: float = 0.5, rng: np.random.Generator = generator):
-        self.p, self.rng = p, rng
+    def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None):
+        self.p, self.rng = p, rng  # None is the package's generator, so that copies of a module share it too
 
     def forward(self, x: Any) -> Any:
-        return dropout(x, p=self.p, rng=self.rng) if self.training and self.p > 0 else x
+        return dropout(x, p=self.p, rng=self.rng or generator) if self.training and self.p else x
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
@@ -304,7 +306,10 @@ class FunctionModule(Module):
     function: Primitive
 
     def __init__(self, *values: Any, **options: Any):
-        self.options = dict(zip(self.function.parameters, values)) | options
+        known = self.function.parameters
+        self.options = dict(zip(known, values)) | options
+        if len(values) > len(known) or not self.options.keys() <= set(known):
+            raise TypeError(f"{type(self).__name__}({', '.join(known)}) got {(*values, *options)}")
 
     def forward(self, *inputs: Any) -> Tensor:
         return self.function(*inputs, **self.options)

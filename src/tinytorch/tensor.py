@@ -10,6 +10,7 @@ name means the tensors' one, and Python's own is `builtins.sum`.
 import builtins
 import inspect
 import math
+import operator
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from contextlib import ContextDecorator
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tinytorch.environment import generator
 
@@ -26,7 +28,9 @@ FLOAT32 = np.dtype(np.float32)
 
 
 class _Recording(threading.local):
-    enabled = True  # each thread starts with recording on
+    def __init__(self) -> None:  # runs in each thread at its first use
+        self.enabled = True
+        self.before: list[bool] = []  # a stack: no_grad may be nested
 
 
 _recording = _Recording()
@@ -42,11 +46,11 @@ class no_grad(ContextDecorator):
     """
 
     def __enter__(self) -> None:
-        self._before = [*getattr(self, "_before", []), _recording.enabled]  # a stack: one object may be nested
+        _recording.before.append(_recording.enabled)
         _recording.enabled = False
 
     def __exit__(self, *_: object) -> None:
-        _recording.enabled = self._before.pop()
+        _recording.enabled = _recording.before.pop()
 
 
 def is_grad_enabled() -> bool:
@@ -121,49 +125,54 @@ class Primitive:
     def __call__(self, *inputs: Any, **parameters: Any) -> "Tensor":
         if parameters or len(inputs) != self.arity:
             inputs, parameters = self._sort(inputs, parameters)
-        arrays = [x.data if isinstance(x, Tensor) else _operand(x) for x in inputs]
-        z = self._compute(arrays, parameters)
+        arrays: list = []
+        tracked = False
+        for x in inputs:
+            if isinstance(x, Tensor):
+                arrays.append(x.data)
+                tracked = tracked or x._requires_grad
+            else:
+                arrays.append(_operand(x))
+        try:
+            if observers:
+                z = observed(self.name, self.function, arrays, parameters)
+            else:
+                z = self.function(*arrays, **parameters)
+        except ValueError as error:
+            raise self._explained(error, arrays) from None
         z, saved = z if type(z) is tuple else (z, {})
         if type(z) is not np.ndarray or (z.dtype is not FLOAT32 and z.dtype.kind == "f"):
             z = _settle(z, arrays, parameters)
         out = Tensor.__new__(Tensor)
         out.data, out.grad, out.origin, out._requires_grad = z, None, None, False
-        if _recording.enabled and z.dtype.kind == "f":
-            for x in inputs:
-                if isinstance(x, Tensor) and x._requires_grad:
-                    out._requires_grad = True
-                    out.origin = Origin(self, inputs, arrays, parameters, saved)
-                    break
+        if tracked and _recording.enabled and z.dtype.kind == "f":
+            out._requires_grad, out.origin = True, Origin(self, inputs, arrays, parameters, saved)
         return out
 
-    def _compute(self, arrays: list, parameters: dict) -> Any:
-        try:
-            if observers:
-                return observed(self.name, self.function, arrays, parameters)
-            return self.function(*arrays, **parameters)
-        except ValueError as error:
-            if "could not be broadcast" not in str(error):  # NumPy's words
-                raise
-            shapes = " and ".join(str(np.shape(x)) for x in arrays)
-            raise ValueError(
-                f"{self.name} cannot broadcast {shapes}: counted from the right, axes must be equal or 1"
-            ) from None
+    def _explained(self, error: ValueError, arrays: list) -> ValueError:
+        """The error, or a clearer one that names the shapes where arrays do not broadcast."""
+        if "could not be broadcast" not in str(error):  # NumPy's words
+            return error
+        shapes = " and ".join(str(np.shape(x)) for x in arrays)
+        return ValueError(f"{self.name} cannot broadcast {shapes}: counted from the right, axes must be equal or 1")
 
     def _sort(self, inputs: tuple, parameters: dict) -> tuple[tuple, dict]:
         """What the caller passed, as (inputs, parameters): sum(x, 0) means sum(x, dim=0)."""
-        if self.variadic:  # concatenate([x, y]) and concatenate(x, y) are the same
-            return (
-                tuple(inputs[0]) if len(inputs) == 1 and isinstance(inputs[0], list | tuple) else inputs
-            ), parameters
-        extra = inputs[self.arity :]
+        if not self.variadic:
+            inputs, extra = inputs[: self.arity], inputs[self.arity :]
+        elif inputs and isinstance(inputs[0], list | tuple):  # stack([x, y], 1) is stack(x, y, dim=1)
+            inputs, extra = tuple(inputs[0]), inputs[1:]
+        else:
+            extra = ()
         if len(extra) > len(self.parameters):
             takes = ", ".join(self.inputs + self.parameters)
-            raise TypeError(f"{self.name}({takes}) got {len(inputs)} arguments")
+            raise TypeError(f"{self.name}({takes}) got {len(inputs) + len(extra)} arguments")
         parameters |= zip(self.parameters, extra)
-        inputs = inputs[: self.arity]
         for name in self.inputs[len(inputs) :]:  # an input passed by its name
             if name in parameters:
                 inputs += (parameters.pop(name),)
+        if isinstance(parameters.get("dim"), list):
+            parameters["dim"] = tuple(parameters["dim"])
         return inputs, parameters
 
     def __repr__(self) -> str:
@@ -193,12 +202,16 @@ def _operand(x: Any) -> Any:
 
 
 def _settle(z: Any, arrays: list, parameters: dict) -> np.ndarray:
-    """z as an array in the widest float dtype that went in, else float32: no float64 comes from nowhere."""
+    """z as an array in the widest float dtype that went in, else float32: no float64 comes from nowhere.
+
+    As in PyTorch, an array of shape () does not widen those that have axes.
+    """
     z = np.asarray(z)
-    if z.dtype.kind != "f" or "dtype" in parameters:
+    if z.dtype is FLOAT32 or z.dtype.kind != "f" or "dtype" in parameters:
         return z
-    floats = [x.dtype for x in arrays if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
-    return z.astype(np.result_type(*floats) if floats else FLOAT32, copy=False)
+    floats = [x for x in arrays if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+    dtypes = [x.dtype for x in floats if x.ndim] or [x.dtype for x in floats]
+    return z.astype(np.result_type(*dtypes) if dtypes else FLOAT32, copy=False)
 
 
 # -- shapes --------------------------------------------------------------------------------------------------------
@@ -351,8 +364,8 @@ def matmul(x, y):
             [43.]])
     """
     # NumPy's x @ y multiplies. Your part is the check: the last axis of x meets the last but one of y, or its only one.
-    if x.ndim == 0 or y.ndim == 0:
-        raise ValueError(f"matmul needs at least one axis on each side: {x.shape} @ {y.shape}")
+    if np.ndim(x) == 0 or np.ndim(y) == 0:
+        raise ValueError(f"matmul needs at least one axis on each side: {np.shape(x)} @ {np.shape(y)}")
     if x.shape[-1] != y.shape[-2 if y.ndim > 1 else -1]:
         raise ValueError(f"matmul needs inner axes to agree: {x.shape} @ {y.shape}")
     return x @ y
@@ -486,7 +499,8 @@ def var(x: "Tensor", dim: Any = None, keepdim: bool = False, correction: int = 1
     # Compose it of tensors' functions, not NumPy's, and it remembers its origin. keepdim lines the mean up with x.
     deviation = x - mean(x, dim=dim, keepdim=True)
     squares = sum(deviation * deviation, dim=dim, keepdim=keepdim)
-    return squares / (x.size / squares.size - correction)
+    n = x.size / builtins.max(squares.size, 1)
+    return squares / builtins.max(n - correction, 0)
 
 
 def argmax(x: "Tensor", dim: int | None = None, keepdim: bool = False) -> "Tensor":
@@ -495,7 +509,7 @@ def argmax(x: "Tensor", dim: int | None = None, keepdim: bool = False) -> "Tenso
     >>> argmax(Tensor([[1, 5], [7, 2]]), dim=1)
     tensor([1, 0], dtype=int64)
     """
-    return Tensor(np.argmax(_array_of(x), axis=dim, keepdims=keepdim))
+    return Tensor(np.asarray(np.argmax(_array_of(x), axis=dim, keepdims=keepdim)))
 
 
 def argmin(x: "Tensor", dim: int | None = None, keepdim: bool = False) -> "Tensor":
@@ -504,7 +518,7 @@ def argmin(x: "Tensor", dim: int | None = None, keepdim: bool = False) -> "Tenso
     >>> argmin(Tensor([[1, 5], [7, 2]]), dim=1)
     tensor([0, 1], dtype=int64)
     """
-    return Tensor(np.argmin(_array_of(x), axis=dim, keepdims=keepdim))
+    return Tensor(np.asarray(np.argmin(_array_of(x), axis=dim, keepdims=keepdim)))
 
 
 def _array_of(x: Any) -> np.ndarray:
@@ -675,9 +689,10 @@ class Tensor:
 
     def __repr__(self) -> str:
         text = np.array2string(self.data, separator=", ", prefix="tensor(", precision=4, threshold=200)
+        size = f", size={self.shape}" if self.size == 0 and self.ndim > 1 else ""
         dtype = f", dtype={self.dtype}" if self.dtype not in (FLOAT32, bool) else ""
         grad = ", requires_grad=True" if self.requires_grad else ""
-        return f"tensor({text}{dtype}{f', origin={self.origin.primitive.name}' if self.origin else grad})"
+        return f"tensor({text}{size}{dtype}{f', origin={self.origin.primitive.name}' if self.origin else grad})"
 
     # back to Python and NumPy
     def item(self) -> Any:
@@ -706,7 +721,7 @@ class Tensor:
         return int(self.item())
 
     def __index__(self) -> int:
-        return self.item().__index__()
+        return operator.index(self.item())
 
     def __bool__(self) -> bool:
         return bool(self.item())
@@ -784,23 +799,26 @@ class Tensor:
 
     # comparison: bool tensors, outside the graph
     def __eq__(self, y):
-        return Tensor(np.equal(self.data, _array_of(y)))
+        return self._compared(np.equal, y)
     def __ne__(self, y):
-        return Tensor(np.not_equal(self.data, _array_of(y)))
+        return self._compared(np.not_equal, y)
     def __lt__(self, y):
-        return Tensor(np.less(self.data, _array_of(y)))
+        return self._compared(np.less, y)
     def __le__(self, y):
-        return Tensor(np.less_equal(self.data, _array_of(y)))
+        return self._compared(np.less_equal, y)
     def __gt__(self, y):
-        return Tensor(np.greater(self.data, _array_of(y)))
+        return self._compared(np.greater, y)
     def __ge__(self, y):
-        return Tensor(np.greater_equal(self.data, _array_of(y)))
+        return self._compared(np.greater_equal, y)
     def __invert__(self):
-        return Tensor(~self.data)
+        return Tensor(np.asarray(~self.data))
     def __and__(self, y):
-        return Tensor(self.data & _array_of(y))
+        return self._compared(np.bitwise_and, y)
     def __or__(self, y):
-        return Tensor(self.data | _array_of(y))
+        return self._compared(np.bitwise_or, y)
+
+    def _compared(self, ufunc: np.ufunc, y: Any) -> "Tensor":
+        return Tensor(np.asarray(ufunc(self.data, y.data if isinstance(y, Tensor) else _operand(y))))
 
     # functions as methods
     def matmul(self, y):
@@ -843,20 +861,24 @@ class Tensor:
         return reshape(self, shape=_unpacked(shape))
     def view(self, *shape):
         return reshape(self, shape=_unpacked(shape))
-    def flatten(self, start_dim=0):
-        return reshape(self, shape=(*self.shape[:start_dim], math.prod(self.shape[start_dim:])))
-    def squeeze(self, dim):
-        kept = [size for axis, size in enumerate(self.shape) if axis != dim % self.ndim or size != 1]
-        return reshape(self, shape=tuple(kept))
+    def flatten(self, start_dim=0, end_dim=-1):
+        shape = self.shape or (1,)
+        start, end = (normalize_axis_index(dim, len(shape)) for dim in (start_dim, end_dim))
+        return reshape(self, shape=(*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+    def squeeze(self, dim=None):
+        gone = range(self.ndim) if dim is None else normalize_axis_tuple(dim, self.ndim or 1)
+        return reshape(self, shape=tuple(n for axis, n in enumerate(self.shape) if n != 1 or axis not in gone))
     def unsqueeze(self, dim):
-        at = dim if dim >= 0 else dim + self.ndim + 1
+        at = normalize_axis_index(dim, self.ndim + 1)
         return reshape(self, shape=(*self.shape[:at], 1, *self.shape[at:]))
     def transpose(self, dim0, dim1):
         return transpose(self, dim0=dim0, dim1=dim1)
     def permute(self, *dims):
         return permute(self, dims=_unpacked(dims))
     def expand(self, *shape):
-        return broadcast_to(self, shape=_unpacked(shape))
+        shape = _unpacked(shape)
+        own = (1,) * (len(shape) - self.ndim) + self.shape
+        return broadcast_to(self, shape=tuple(n if new == -1 else new for new, n in zip(shape, own)))
     T = property(lambda self: permute(self, dims=tuple(range(self.ndim))[::-1]))
     mT = property(lambda self: transpose(self))
     # fmt: on
@@ -899,6 +921,8 @@ def _as_array(data: Any, dtype: Any) -> np.ndarray:
         data = _array_of(data)
         return data if dtype is None else data.astype(dtype, copy=False)
     try:
+        if data is None:
+            raise TypeError
         return np.asarray(data, dtype=FLOAT32 if dtype is None else dtype)
     except (TypeError, ValueError) as error:
         raise type(error)(f"a tensor holds numbers, in rows of equal length; got {str(data)[:80]}") from None
@@ -913,10 +937,11 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     >>> tensor([1, 2]), tensor([1.0, 2.0])
     (tensor([1, 2], dtype=int64), tensor([1., 2.]))
     """
+    array = _as_array(data, dtype)
     if dtype is None and not isinstance(data, np.ndarray | Tensor):
         kind = np.asarray(data).dtype.kind
-        dtype = {"i": np.int64, "b": np.bool_}.get(kind)
-    return Tensor(np.array(_as_array(data, dtype)), requires_grad)
+        array = _as_array(data, {"i": np.int64, "b": np.bool_}.get(kind))
+    return Tensor(np.array(array), requires_grad)
 
 
 def zeros(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
@@ -929,9 +954,9 @@ def ones(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> T
     return Tensor(np.ones(_unpacked(shape), dtype), requires_grad)
 
 
-def full(shape: tuple, value: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
-    """A tensor filled with one value."""
-    return Tensor(np.full(shape, value, dtype), requires_grad)
+def full(shape: tuple, value: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor filled with one value, whose kind decides the dtype as in `tensor`."""
+    return Tensor(np.full(shape, tensor(value, dtype).data), requires_grad)
 
 
 def zeros_like(x: Tensor) -> Tensor:
@@ -944,9 +969,9 @@ def ones_like(x: Tensor) -> Tensor:
     return Tensor(np.ones_like(x.data))
 
 
-def eye(n: int, dtype: Any = np.float32) -> Tensor:
-    """The n x n identity matrix."""
-    return Tensor(np.eye(n, dtype=dtype))
+def eye(n: int, m: int | None = None, dtype: Any = np.float32) -> Tensor:
+    """The n x n identity matrix, or n x m with ones on its diagonal."""
+    return Tensor(np.eye(n, m, dtype=dtype))
 
 
 def arange(*bounds: Any, dtype: Any = None) -> Tensor:
@@ -964,14 +989,18 @@ def linspace(start: Any, end: Any, steps: int, dtype: Any = np.float32) -> Tenso
     return Tensor(np.linspace(start, end, steps, dtype=dtype))
 
 
-def rand(*shape: Any, requires_grad: bool = False, rng: np.random.Generator = generator) -> Tensor:
+def rand(
+    *shape: Any, dtype: Any = np.float32, requires_grad: bool = False, rng: np.random.Generator = generator
+) -> Tensor:
     """Uniform in [0, 1), from the package's generator or from rng."""
-    return Tensor(rng.random(_unpacked(shape), np.float32), requires_grad)
+    return Tensor(np.asarray(rng.random(_unpacked(shape), np.float32), dtype), requires_grad)
 
 
-def randn(*shape: Any, requires_grad: bool = False, rng: np.random.Generator = generator) -> Tensor:
+def randn(
+    *shape: Any, dtype: Any = np.float32, requires_grad: bool = False, rng: np.random.Generator = generator
+) -> Tensor:
     """Normal with mean 0 and variance 1."""
-    return Tensor(rng.standard_normal(_unpacked(shape), np.float32), requires_grad)
+    return Tensor(np.asarray(rng.standard_normal(_unpacked(shape), np.float32), dtype), requires_grad)
 
 
 def randint(low: int, high: int, size: tuple, rng: np.random.Generator = generator) -> Tensor:
