@@ -247,7 +247,8 @@ def footprint(*tensors: "Tensor") -> int:
     >>> footprint(x), footprint(x, x.T), footprint(x, x + 1)
     (48, 48, 96)
     """
-    # Follow `.base` from view to view until it is None: there stands the owner. Count each owner once, by its id().
+    # Follow `.base` from view to view until it is None: there stands the owner.
+    # Two tensors may have the same owner. Count it once, by its id().
     owners = {}
     for t in tensors:
         owner = t.data
@@ -363,7 +364,8 @@ def matmul(x, y):
     tensor([[21.],
             [43.]])
     """
-    # NumPy's x @ y multiplies. Your part is the check: the last axis of x meets the last but one of y, or its only one.
+    # NumPy's x @ y multiplies. Your part is the check before it: the last axis
+    # of x meets the last but one of y, or its only one.
     if np.ndim(x) == 0 or np.ndim(y) == 0:
         raise ValueError(f"matmul needs at least one axis on each side: {np.shape(x)} @ {np.shape(y)}")
     if x.shape[-1] != y.shape[-2 if y.ndim > 1 else -1]:
@@ -465,7 +467,8 @@ def mean(x, *, dim=None, keepdim=False):
     tensor([[1.5],
             [3.5]])
     """
-    # The sum, divided by how many elements went into each sum: x.size over the size of the result.
+    # The sum, divided by how many elements went into each sum:
+    # x.size over the size of the result.
     total = np.sum(x, axis=dim, keepdims=keepdim)
     return total / (x.size / np.size(total)) if np.size(total) else total
 
@@ -496,7 +499,8 @@ def var(x: "Tensor", dim: Any = None, keepdim: bool = False, correction: int = 1
     >>> var(Tensor([1, 2, 3, 4]), correction=0)
     tensor(1.25)
     """
-    # Compose it of tensors' functions, not NumPy's, and it remembers its origin. keepdim lines the mean up with x.
+    # Compose it of tensors' functions, not NumPy's, and it remembers its origin.
+    # keepdim lines the mean up with x. n is x.size over the size of the sums.
     deviation = x - mean(x, dim=dim, keepdim=True)
     squares = sum(deviation * deviation, dim=dim, keepdim=keepdim)
     n = x.size / builtins.max(squares.size, 1)
@@ -550,7 +554,8 @@ def transpose(x, *, dim0=-2, dim1=-1):
     tensor([[1., 3.],
             [2., 4.]])
     """
-    # x.T reverses all axes, and a batch of images has three. Exchange two: swapaxes, or x.transpose(order of the axes).
+    # x.T reverses all axes, and a batch of images has three.
+    # NumPy has swapaxes; or write down the order of the axes for x.transpose(order).
     return x.swapaxes(dim0, dim1)
 
 
@@ -572,8 +577,9 @@ def broadcast_to(x, *, shape):
     tensor([[1., 1., 1.],
             [2., 2., 2.]])
     """
-    # np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False) reads x's memory with any shape and strides,
-    # right or wrong: check the shapes first. A step along a new or a stretched axis moves by 0 bytes.
+    # np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False) reads x's
+    # memory with any shape and strides, right or wrong: check the shapes first.
+    # A step along a new or a stretched axis moves by 0 bytes.
     new = len(shape) - x.ndim
     if new < 0 or any(size not in (1, wide) for size, wide in zip(x.shape, shape[new:])):
         raise ValueError(f"broadcast_to cannot stretch {x.shape} to {shape}")
