@@ -1,8 +1,8 @@
 """Live cells: `{live}` runs Python while the book is built and shows what it did; `{eval}` puts a value into prose.
 
-A cell that fails, or draws without `:alt:`, is a warning with its traceback, so `sphinx-build -W` fails. The cells after
-a failed one are shown and not run. A page depends on all of src/tinytorch: change a function and its numbers are
-measured again.
+A cell that fails, or draws without `:alt:`, is a warning with its traceback, so `sphinx-build -W` fails. The cells
+after a failed one are shown and not run. A page depends on all of src/tinytorch: change a function and its numbers
+are measured again.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cells import CellError, Output, Session
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+from cells import CellError, Output, Session
 
 logger = logging.getLogger(__name__)
 PACKAGE = Path(__file__).parents[2] / "src" / "tinytorch"

@@ -642,19 +642,22 @@ class Graph:
         for source, target in self.edges:  # in topological order, so one pass settles every depth
             self.depths[target] = builtins.max(self.depths[target], self.depths[source] + 1)
 
-    def positions(self) -> list[tuple[int, int]]:
-        """The centre of each node in pixels: a column for each depth, filled from the top."""
+    def positions(self) -> list[tuple[float, float]]:
+        """The centre of each node in pixels: a column for each depth, centred on one line."""
         rows = [self.depths[:i].count(depth) for i, depth in enumerate(self.depths)]
-        return [(60 + 130 * depth, 30 + 60 * row) for depth, row in zip(self.depths, rows)]
+        tallest = builtins.max(self.depths.count(depth) for depth in self.depths)
+        offsets = [(tallest - self.depths.count(depth)) / 2 for depth in self.depths]
+        return [(60 + 130 * d, 70 + 60 * (row + off)) for d, row, off in zip(self.depths, rows, offsets)]
 
     def _repr_svg_(self) -> str:
-        at = self.positions()
-        lines = []
+        at, lines = self.positions(), []
         for i, (source, target) in enumerate(self.edges):
             (x0, y0), (x1, y1) = at[source], at[target]
-            bend = 16 * self.edges[:i].count((source, target))  # a second edge between the same two bows away
-            middle = f"{(x0 + x1) / 2} {(y0 + y1) / 2 + 2 * bend}"
-            lines.append(f'<path d="M{x0 + 45} {y0} Q{middle} {x1 - 45} {y1}" fill="none" stroke="currentColor"/>')
+            x0, x1 = x0 + 45, x1 - 45
+            # An edge over several columns, or a second one between the same two, bows upwards.
+            bow = 55 * (self.depths[target] - self.depths[source] - 1) + 24 * self.edges[:i].count((source, target))
+            curve = f"M{x0} {y0} C{x0 + 20} {y0 - bow} {x1 - 20} {y1 - bow} {x1} {y1}"
+            lines.append(f'<path d="{curve} m-7 -4 l7 4 l-7 4" fill="none" stroke="currentColor"/>')
         for (x, y), label, shape, depth in zip(at, self.labels, self.shapes, self.depths):
             box = f'<rect x="{x - 45}" y="{y - 18}" width="90" height="36" rx="{4 if depth == 0 else 18}"'
             lines.append(f'{box} fill="none" stroke="currentColor"/>')

@@ -27,7 +27,13 @@ def run_examples(student: Student, doc: str) -> None:
             outcome.details.setdefault("shown", {})["example"] = source
             raise outcome
         if not agrees(want, result["printed"]):
-            raise Mismatch("an example shows something else", kind="example", shown={"example": source}, yours=Text(result["printed"]), expected=Text(want))
+            raise Mismatch(
+                "an example shows something else",
+                kind="example",
+                shown={"example": source},
+                yours=Text(result["printed"]),
+                expected=Text(want),
+            )
 
 
 def agrees(want: str, printed: Any) -> bool:

@@ -71,12 +71,16 @@ class Grading:
         )
         path = work / f"{self.chapter.name}.py" if work else None
         if path is not None and given is None and not path.is_file():
-            report.exercises = [self.all_alike(e, NotStarted(f"tito start {self.chapter.number} begins it")) for e in exercises]
+            report.exercises = [
+                self.all_alike(e, NotStarted(f"tito start {self.chapter.number} begins it")) for e in exercises
+            ]
             return report
         try:
             source = Source.read(given if given is not None else path or self.chapter.source)
         except SourceError as error:
-            report.exercises = [self.all_alike(e, StudentError(str(error), kind="file", where=error.where)) for e in exercises]
+            report.exercises = [
+                self.all_alike(e, StudentError(str(error), kind="file", where=error.where)) for e in exercises
+            ]
             return report
         with ThreadPoolExecutor(WORKERS) as pool:
             report.exercises = list(pool.map(lambda exercise: self.alone(exercise, source), exercises))
@@ -209,7 +213,9 @@ def picked(rubric: Rubric, only: str | None) -> list[Exercise]:
     every = list(rubric.exercises.values())
     chosen = [e for e in every if only is None or only in e.name or any(only in check.name for check in e.checks)]
     if not chosen:
-        raise LookupError(f"chapter {rubric.number} has no exercise like {only!r}; it has: {', '.join(rubric.exercises)}")
+        raise LookupError(
+            f"chapter {rubric.number} has no exercise like {only!r}; it has: {', '.join(rubric.exercises)}"
+        )
     return chosen
 
 

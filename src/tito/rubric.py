@@ -59,7 +59,9 @@ def close(
     elif isinstance(yours, np.ndarray | np.generic):
         mine = np.asarray(yours)
     else:
-        raise fail(f"{what} is not an array", kind="type", diagnosis=f"{what} is {_kind(yours)}, not an array of numbers")
+        raise fail(
+            f"{what} is not an array", kind="type", diagnosis=f"{what} is {_kind(yours)}, not an array of numbers"
+        )
     relative, absolute = TOLERANCE.get(mine.dtype.name, (1e-6, 1e-9))
     relative, absolute = relative if rtol is None else rtol, absolute if atol is None else atol
     if not agree(mine, wanted, relative, absolute):
@@ -286,7 +288,9 @@ def _load(chapter: course.Chapter, changed: int) -> Rubric:
     known = stubs.definitions(rubric.source)
     for name in rubric.exercises:
         if name not in known:
-            raise course.CourseError(f"{chapter.rubric_path.name} grades {name}, which {chapter.source.name} does not define")
+            raise course.CourseError(
+                f"{chapter.rubric_path.name} grades {name}, which {chapter.source.name} does not define"
+            )
     return rubric
 
 

@@ -34,7 +34,9 @@ def generate(strategies: Sequence[Any], seed: int, examples: int) -> list[Case]:
     return found
 
 
-def smallest(strategies: Sequence[Any], seed: int, examples: int, fails: Callable[[Case], Any]) -> tuple[Case, Any] | None:
+def smallest(
+    strategies: Sequence[Any], seed: int, examples: int, fails: Callable[[Case], Any]
+) -> tuple[Case, Any] | None:
     """The smallest failing case found within the cap, with what `fails` said of it; None if none failed again."""
     best: list[tuple[Case, Any]] = []
     calls = 0

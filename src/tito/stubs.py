@@ -158,7 +158,9 @@ def append(student: str, source: str, names: Iterable[str]) -> str:
         text = textwrap.dedent(reference(source, name))
         if owner:
             wrapped = f"class _{owner.rpartition('.')[2].lstrip('_')}:\n{_shift(text, '    ')}"
-            methods.append(f"{_shift(wrapped, '    ')}    _attach({owner}, {method!r}, {wrapped[6 : wrapped.index(':')]})\n")
+            methods.append(
+                f"{_shift(wrapped, '    ')}    _attach({owner}, {method!r}, {wrapped[6 : wrapped.index(':')]})\n"
+            )
         else:
             parts.append(text)
     if methods:
@@ -167,7 +169,7 @@ def append(student: str, source: str, names: Iterable[str]) -> str:
     return "\n".join(parts)
 
 
-_ATTACH = '''
+_ATTACH = """
 def _attach(owner, name, source):
     member = vars(source)[name]
     for function in (member, getattr(member, "__func__", None), *(getattr(member, f, None) for f in ("fget", "fset"))):
@@ -175,7 +177,7 @@ def _attach(owner, name, source):
         if code is not None and "__class__" in code.co_freevars:
             function.__closure__[code.co_freevars.index("__class__")].cell_contents = owner
     setattr(owner, name, member)
-'''
+"""
 
 
 def _shift(text: str, indentation: str) -> str:

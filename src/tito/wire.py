@@ -16,7 +16,20 @@ import numpy as np
 HEADER_CAP = 64 * 1024
 BODY_CAP = 8 * 1024 * 1024
 DEPTH_CAP = 32
-DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64")
+DTYPES = (
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+)
 
 
 class Malformed(Exception):

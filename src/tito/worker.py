@@ -133,8 +133,14 @@ class Shop:
 
     def do_modules(self, request: dict[str, Any]) -> dict[str, Any]:
         """What can be seen from here: for the test that asks."""
-        files = [os.path.join(folder, name) for folder, _, names in os.walk(os.path.dirname(self.tree)) for name in names]
-        return {"modules": sorted(sys.modules), "path": list(sys.path), "files": [os.path.relpath(f, self.tree) for f in files]}
+        files = [
+            os.path.join(folder, name) for folder, _, names in os.walk(os.path.dirname(self.tree)) for name in names
+        ]
+        return {
+            "modules": sorted(sys.modules),
+            "path": list(sys.path),
+            "files": [os.path.relpath(f, self.tree) for f in files],
+        }
 
     # -- names and values ---------------------------------------------------------------------------------------------
 
@@ -176,17 +182,25 @@ class Shop:
         while trace is not None:
             file, line = trace.tb_frame.f_code.co_filename, trace.tb_lineno
             if file.startswith(self.tree + os.sep):
-                frames.append([os.path.relpath(file, self.tree).replace(os.sep, "/"), line, trace.tb_frame.f_code.co_name])
+                frames.append(
+                    [os.path.relpath(file, self.tree).replace(os.sep, "/"), line, trace.tb_frame.f_code.co_name]
+                )
             trace = trace.tb_next
         if isinstance(error, SyntaxError) and str(error.filename).startswith(self.tree + os.sep):
-            frames.append([os.path.relpath(str(error.filename), self.tree).replace(os.sep, "/"), error.lineno or 0, "compile"])
+            frames.append(
+                [os.path.relpath(str(error.filename), self.tree).replace(os.sep, "/"), error.lineno or 0, "compile"]
+            )
             message = error.msg
         else:
             try:
                 message = str(error)
             except Exception:
                 message = "(an error whose text cannot be read)"
-        return {"type": type(error).__name__[:80], "message": json.loads(json.dumps(message[:2000])), "frames": frames[-20:]}
+        return {
+            "type": type(error).__name__[:80],
+            "message": json.loads(json.dumps(message[:2000])),
+            "frames": frames[-20:],
+        }
 
 
 if __name__ == "__main__":
