@@ -251,7 +251,7 @@ def footprint(*tensors: "Tensor") -> int:
     # Two tensors may have the same owner. Count it once, by its id().
     owners = {}
     for t in tensors:
-        owner = t.data
+        owner: Any = t.data
         while getattr(owner, "base", None) is not None:  # bytes that were read from a file have no base
             owner = owner.base
         owners[id(owner)] = memoryview(owner).nbytes
