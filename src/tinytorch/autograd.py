@@ -251,9 +251,10 @@ def matmul_vjp(g, z, x, y):
     (array([[4., 5.]]), array([[2.],
            [3.]]))
     """
+    # Shapes alone decide: only one product of G and the other factor has the shape of X. x.mT swaps the last two axes.
+    # Where x or y is a vector, matmul_vector_vjp(g, x, y) is the answer.
     if x.ndim == 1 or y.ndim == 1:
         return matmul_vector_vjp(g, x, y)
-    # Shapes alone decide: only one product of G and the other factor has the shape of X. x.mT swaps the last two axes.
     return g @ y.mT, x.mT @ g
 
 
