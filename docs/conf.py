@@ -1,4 +1,4 @@
-"""The book: docs/ and chapters/, built with `sphinx-build -W -E docs build/book`. Nothing in it comes from a network."""
+"""The book: docs/ and chapters/, built with `sphinx-build -W -E docs build/book`. Nothing comes from a network."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,6 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "docs" / "_ext")]
 
 project = "TinyTorch"
-author = "the TinyTorch authors"
 copyright = "2026, the TinyTorch authors. Code MIT, prose CC BY 4.0"
 language = "en"
 
