@@ -79,7 +79,7 @@ def gradient_gets_its_inputs_shape(student, g, shape):
 @rubric.check("unbroadcast", points=2)
 @given(broadcast_gradient())
 def transpose_of_broadcasting(student, g, shape):
-    """Summing is to broadcasting what a transpose is to a matrix: <g, broadcast(x)> = <unbroadcast(g), x> for every x."""
+    """Summing is the transpose of broadcasting: <g, broadcast(x)> = <unbroadcast(g), x>, whatever x is."""
     expected = np.zeros(shape)
     for index in np.ndindex(shape):
         one = np.zeros(shape)
@@ -218,7 +218,10 @@ def used_twice(tt, x):
 @given(arrays(least=1))
 def shares_add_up(student, x):
     """A tensor that is used twice gets both shares: the gradient of x * x + x is 2x + 1."""
-    mistakes = {"only one of the shares is there: add them, do not overwrite": 2 * x, "only x's own share": np.ones_like(x)}
+    mistakes = {
+        "only one of the shares is there: add them, do not overwrite": 2 * x,
+        "only x's own share": np.ones_like(x),
+    }
     close(student.used_twice(x), 2 * x + 1, "x.grad", mistakes=mistakes)
 
 
@@ -251,7 +254,10 @@ def two_walks(tt, x, g):
 @given(same_shape(2, least=1))
 def grads_accumulate_between_walks(student, x, g):
     """A second walk adds to .grad: nobody has asked to forget the first. Each starts from the gradient it is given."""
-    mistakes = {"only the second walk is in it": 2 * g, "the walk starts from ones, not from the given gradient": 5 + 0 * g}
+    mistakes = {
+        "only the second walk is in it": 2 * g,
+        "the walk starts from ones, not from the given gradient": 5 + 0 * g,
+    }
     close(student.two_walks(x, g), 5 * g, "x.grad", mistakes=mistakes)
 
 

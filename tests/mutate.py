@@ -1,4 +1,4 @@
-"""Mechanical mutants: one small change to the body of one definition. Operators, signs, axes, transposes, dropped terms."""
+"""Mechanical mutants: one small change to the body of one definition. Operators, signs, axes, transposes."""
 
 import ast
 import copy
@@ -38,7 +38,12 @@ def mutants(source: str, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _in_a_raise(tree: ast.AST, node: ast.AST) -> bool:
-    return any(inner is node for statement in ast.walk(tree) if isinstance(statement, ast.Raise) for inner in ast.walk(statement))
+    return any(
+        inner is node
+        for statement in ast.walk(tree)
+        if isinstance(statement, ast.Raise)
+        for inner in ast.walk(statement)
+    )
 
 
 def _become(old: ast.AST, new: ast.AST) -> None:
@@ -58,7 +63,9 @@ def _changes(node: ast.AST):
                 yield f"{ast.unparse(node)}: exchanged", lambda n: n.__dict__.update(left=n.right, right=n.left)
             yield f"{ast.unparse(node)}: only the left", lambda n: _become(n, n.left)
             yield f"{ast.unparse(node)}: only the right", lambda n: _become(n, n.right)
-        case ast.UnaryOp(op=ast.USub() | ast.Not() | ast.Invert(), operand=operand) if not isinstance(operand, ast.Constant):
+        case ast.UnaryOp(op=ast.USub() | ast.Not() | ast.Invert(), operand=operand) if not isinstance(
+            operand, ast.Constant
+        ):
             yield f"{ast.unparse(node)}: without the sign", lambda n: _become(n, n.operand)
         case ast.Compare(ops=[op]) if type(op) in COMPARISONS:
             yield f"{ast.unparse(node)}: turned round", lambda n: setattr(n, "ops", [COMPARISONS[type(n.ops[0])]()])

@@ -112,6 +112,27 @@ def test_ties_and_kinks_and_zero_go_where_pytorch_sends_them(mine, theirs):
             np.testing.assert_allclose(leaf.grad.data, expected.grad)
 
 
+CORNERS = [
+    (lambda x: max(x), [1, 3, 3], [0, 0.5, 0.5]),
+    (lambda x: min(x, dim=0), [1, 1, 3], [0.5, 0.5, 0]),
+    (lambda x: maximum(x, 1.0).sum(), [0, 1, 2], [0, 0.5, 1]),
+    (lambda x: minimum(x, 1.0).sum(), [0, 1, 2], [1, 0.5, 0]),
+    (lambda x: abs(x).sum(), [-1, 0, 2], [-1, 0, 1]),
+    (lambda x: clip(x, 0, 1).sum(), [-1, 0, 1, 2], [0, 1, 1, 0]),
+    (lambda x: pow(x, 0).sum(), [0, 1, 2], [0, 0, 0]),
+    (lambda x: pow(x, 1).sum(), [0, 1, 2], [1, 1, 1]),
+    (lambda x: pow(0.0, x).sum(), [1, 2, 3], [0, 0, 0]),
+    (lambda x: x[[0, 0, 1]].sum(), [5, 6, 7], [2, 1, 0]),
+]
+
+
+@pytest.mark.parametrize(("function", "x", "expected"), CORNERS)
+def test_ties_share_and_corners_are_finite(function, x, expected):
+    leaf = Tensor(x, requires_grad=True)
+    function(leaf).backward()
+    assert leaf.grad.tolist() == expected
+
+
 @pytest.mark.parametrize(("x", "g"), PAIRS)
 def test_unbroadcast_is_the_transpose_of_broadcasting(x, g):
     whole = np.broadcast_shapes(x, g)

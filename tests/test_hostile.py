@@ -15,6 +15,7 @@ from toys import FULL, SCALING, TOY, graded, instead, points
 from tito import compose, judge
 from tito.isolation import Weak
 from tito.link import Link
+from tito.outcome import TimedOut
 
 OTHERS = {name: full for name, full in FULL.items() if name != "double"}
 
@@ -53,21 +54,25 @@ IN_A_BODY = {
     "5 a Hypothesis profile": ("import hypothesis\nreturn x", "error"),
     "6 patches pytest": ("import _pytest\nreturn x", "error"),
     "9 looks for the expected value": (
-        "import gc, sys\nframe = sys._getframe()\nwhile frame:\n    if 'expected' in frame.f_locals: return frame.f_locals['expected']\n"
-        "    frame = frame.f_back\nreturn x",
+        "import sys\nframe = sys._getframe()\nwhile frame:\n    if 'expected' in frame.f_locals:\n"
+        "        return frame.f_locals['expected']\n    frame = frame.f_back\nreturn x",
         "failed",
     ),
     "11 prints a fake result": ("print('2 passed, 10/10 points')\nreturn x", "failed"),
     "12 forged frames": (forged(), "protocol"),
     "13 a frame of 4 GB": (forged(body_length="0xFFFFFFFF"), "protocol"),
     "13 a shape of 8 TB": (forged("{'array': ['float64', [1 << 20, 1 << 20]]}"), "protocol"),
-    "13 deep JSON": (FRAME.format(header="[]", header_length="60000", body_length="0", body="b'[' * 59998"), "protocol"),
+    "13 deep JSON": (
+        FRAME.format(header="[]", header_length="60000", body_length="0", body="b'[' * 59998"),
+        "protocol",
+    ),
     "14 always equal": (
-        "class Liar:\n    def __eq__(self, other): return True\n    __array__ = lambda self, *a, **k: 2 * x\nreturn Liar()",
+        "class Liar:\n    __eq__ = lambda self, other: True\n    __array__ = lambda *a, **k: 2 * x\nreturn Liar()",
         "failed",
     ),
     "14 a subclass": (
-        "class Liar(np.ndarray):\n    def __eq__(self, other): return True\n    tobytes = lambda self, *a: b''\nreturn x.view(Liar)",
+        "class Liar(np.ndarray):\n    __eq__ = lambda self, other: True\n    tobytes = lambda self, *a: b''\n"
+        "return x.view(Liar)",
         "failed",
     ),
     "15 a scalar that broadcasts": ("return np.float64(2 * x[0])", "failed"),
@@ -89,6 +94,14 @@ IN_A_BODY = {
 @pytest.mark.parametrize("body, state", IN_A_BODY.values(), ids=IN_A_BODY)
 def test_in_a_body(body, state):
     only_double(body, state, deadline=1.5 if state == "timed out" else 4.0)
+
+
+def test_12_short_answers_to_examples_earn_nothing():
+    body = "import sys\nsys.modules['__main__'].Shop.do_examples = lambda self, request: []\nreturn x"
+    report = graded(instead(double=body))
+    assert report["double"].points == 0
+    report = graded(f"{SCALING}\nimport sys\nsys.modules['__main__'].Shop.do_examples = lambda self, request: []\n")
+    assert report["double"].checks[0].state == "protocol" and report["double"].points == 3
 
 
 def test_a_hang_costs_one_deadline():
@@ -119,9 +132,14 @@ def test_at_import(code, state):
     assert report.points == (10 if state == "passed" else 0)
 
 
-def test_a_worker_that_does_not_read_cannot_block_the_judge():
-    body = "import os\nfor d in range(3, 64):\n    try: os.read(d, 0); os.close(d)\n    except OSError: pass\nimport time\ntime.sleep(60)"
-    only_double(body, "timed out", deadline=1.5)
+def test_a_worker_that_does_not_read_cannot_block_the_judge(tmp_path):
+    """A megabyte does not fit into a pipe: sending it has a deadline too."""
+    compose.job(tmp_path)
+    code = "import sys, time\nsys.path[:0] = [sys.argv[1], '..']\nimport wire\n"
+    ready = "sys.stdout.buffer.write(wire.pack({'ready': []}))\nsys.stdout.flush()\ntime.sleep(60)\n"
+    (tmp_path / "worker.py").write_text(code + ready)
+    with Link(Weak(), tmp_path, 1.0) as link, pytest.raises(TimedOut):
+        link.ask({"do": "call", "arguments": [np.zeros(1 << 17)]})
 
 
 def test_7_8_only_the_chapter_is_taken(tmp_path):
@@ -141,7 +159,8 @@ def stub_of_double() -> str:
 def test_8_the_environment_is_empty(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/secret")
     monkeypatch.setenv("SECRET", "secret")
-    names = "OPENBLAS_NUM_THREADS OMP_NUM_THREADS MKL_NUM_THREADS VECLIB_MAXIMUM_THREADS HOME TMPDIR LANG LC_CTYPE SYSTEMROOT"
+    threads = "OPENBLAS_NUM_THREADS OMP_NUM_THREADS MKL_NUM_THREADS VECLIB_MAXIMUM_THREADS"
+    names = f"{threads} HOME TMPDIR LANG LC_CTYPE SYSTEMROOT"
     body = f"import os\nassert set(os.environ) <= set({names!r}.split()), sorted(os.environ)\nreturn x + x"
     report = graded(instead(double=body))
     assert report["double"].state == "passed", report["double"]
@@ -150,14 +169,20 @@ def test_8_the_environment_is_empty(monkeypatch):
 def test_10_results_are_the_judges(tmp_path):
     work = tmp_path / "work"
     work.mkdir()
-    body = "import pathlib\nfor p in ['progress.json', 'report.json', 'results.json']: pathlib.Path(p).write_text('{\"points\": 10}')\nreturn x"
+    body = (
+        "import pathlib\nfor name in ['progress.json', 'report.json', 'results.json']:\n"
+        "    pathlib.Path(name).write_text('{\"points\": 10}')\nreturn x"
+    )
     (work / "scaling.py").write_text(instead(double=body), encoding="utf-8")
     assert judge.grade("01", course=TOY, work=work)["double"].points == 0
     assert [path.name for path in work.iterdir()] == ["scaling.py"]
 
 
 def test_28_what_is_printed_is_harmless():
-    body = r"print('\x1b[2J\x1b]0;title\x07 <b>all passed</b> \u202e' + 'x' * 100_000)" + "\nraise ValueError('\\x1b[31mred\\u202e')"
+    body = (
+        r"print('\x1b[2J\x1b]0;title\x07 <b>all passed</b> \u202e' + 'x' * 100_000)"
+        + "\nraise ValueError('\\x1b[31mred\\u202e')"
+    )
     result = only_double(body, "error")
     assert "\x1b" not in result.printed and "\u202e" not in result.printed and "\\x1b[2J" in result.printed
     assert len(result.printed) < 3000
@@ -206,7 +231,8 @@ def test_errors_name_the_students_own_line():
 @pytest.mark.skipif(os.name != "posix", reason="process groups are POSIX's")
 def test_children_are_killed_with_the_worker(tmp_path):
     file = tmp_path / "pid"
-    body = f"import os, time\npid = os.fork()\nif pid == 0:\n    time.sleep(60)\nopen({str(file)!r}, 'w').write(str(pid))\nreturn 2 * x"
+    fork = "import os, time\npid = os.fork()\nif pid == 0:\n    time.sleep(60)\n"
+    body = f"{fork}open({str(file)!r}, 'w').write(str(pid))\nreturn 2 * x"
     graded(instead(double=body), only="double")
     for _ in range(50):
         try:
@@ -240,13 +266,31 @@ def test_the_worker_sees_no_rubric_no_oracle_and_no_tool(tmp_path):
     with Link(Weak(), tmp_path, 5.0) as link:
         link.ask({"do": "load", "module": "scaling", "names": []})
         seen = link.ask({"do": "modules"})["value"]
-    forbidden = ("tito", "hypothesis", "pytest", "xdoctest", "torch", "rich", "typer", "grade", "strategies", "rubric", "site")
+    forbidden = (
+        "tito",
+        "hypothesis",
+        "pytest",
+        "xdoctest",
+        "torch",
+        "rich",
+        "typer",
+        "grade",
+        "strategies",
+        "rubric",
+        "site",
+    )
     tops = {name.split(".")[0] for name in seen["modules"]}
     assert not [top for top in tops for word in forbidden if top == word or top.startswith("grade_")]
     assert {"numpy", "tinytorch", "wire"} <= tops
     site = str(Path(np.__file__).resolve().parent.parent)
     assert site not in seen["path"] and not [path for path in seen["path"] if "site-packages" in path or "src" in path]
-    expected = {"worker.py", "wire.py", "tree/tinytorch/__init__.py", "tree/tinytorch/counting.py", "tree/tinytorch/scaling.py"}
+    expected = {
+        "worker.py",
+        "wire.py",
+        "tree/tinytorch/__init__.py",
+        "tree/tinytorch/counting.py",
+        "tree/tinytorch/scaling.py",
+    }
     assert {os.path.relpath(tree / file, tmp_path).replace(os.sep, "/") for file in seen["files"]} == expected
 
 

@@ -57,7 +57,8 @@ def test_a_body_on_its_header_is_refused_by_name():
 
 
 def test_decorators_nested_functions_and_deep_comments():
-    source = "@a\n@b(\n    1)\nclass C:\n    @property\n    def f(self):\n        @c\n        def g(): return 1\n        return g\n        # in\n    # out\n"
+    body = "        @c\n        def g(): return 1\n        return g\n        # in\n"
+    source = f"@a\n@b(\n    1)\nclass C:\n    @property\n    def f(self):\n{body}    # out\n"
     assert stubs.definitions(source)["C"].first == 1
     assert stubs.stub(source, ["C.f"], "01").split("\n")[4:] == [
         "    @property",
@@ -89,5 +90,5 @@ def test_every_stub_compiles(chapter):
     names = load(chapter.number).exercises
     stub = stubs.stub(source, names, chapter.number)
     ast.parse(stub)
-    assert stub.count("raise NotImplementedError(\"chapter") == len(names)
+    assert stub.count('raise NotImplementedError("chapter') == len(names)
     assert TOY.chapters()[0].number == "00"

@@ -478,15 +478,20 @@ def binary_cross_entropy_with_logits_vjp(g, z, x, y, *, reduction="mean"):
 
 @cross_entropy.vjp
 def cross_entropy_vjp(g, z, logits, target, *, label_smoothing=0.0, reduction="mean"):
-    """z = -ln p[target], p = softmax(logits)   =>   dlogits = g (p - y), y the one-hot target, smoothed like it
+    """z = -ln p[target], p = softmax(logits)   =>   dlogits = g (p - y)
 
-    >>> cross_entropy_vjp(np.array([1.0, 1.0]), None, np.zeros((2, 2)), np.array([0, 1]), reduction="none")[0]
+    y is the target as a distribution: one-hot, or smoothed as in the loss. The target has no gradient.
+
+    >>> logits, target = np.zeros((2, 2)), np.array([0, 1])
+    >>> cross_entropy_vjp(np.array([1.0, 1.0]), None, logits, target, reduction="none")[0]
     array([[-0.5,  0.5],
            [ 0.5, -0.5]])
     """
+    # unreduced(g, n, reduction) is each row's g: make it a column, so that it lines up with the logits.
+    # With s = label_smoothing, y is s / classes everywhere and (1 - s) more at the target.
+    # softmax.function works on arrays. Return the gradient of the logits, and None for the target.
     n, classes = logits.shape
     g = np.reshape(unreduced(g, n, reduction), (-1, 1))
-    # With s = label_smoothing, y is s / classes everywhere and (1 - s) more at the target. There is no gradient for it.
     y = np.full_like(logits, label_smoothing / classes)
     y[np.arange(n), target] += 1 - label_smoothing
     return g * (softmax.function(logits) - y), None
@@ -558,11 +563,13 @@ def backward(z: Tensor, gradient: Tensor | None = None, retain_graph: bool = Fal
     >>> x.grad
     tensor(7.)
     """
+    # `gradients` holds what has arrived so far, by id(tensor); begin with seed(z, gradient) at z.
+    # Take tensors from the end of topological_order(z): whoever used one has then added its share.
+    # A leaf keeps what arrived: accumulate(leaf, g). Any other passes it on to its inputs:
+    # input_gradients(origin, g, data) yields (x, dx), and shares of the same x add up.
+    # At last free the origin, unless the graph is to be retained.
     gradients = {id(z): seed(z, gradient)}
     order = topological_order(z)
-    # Take the tensors from the end of `order`, z first: whoever used a tensor has then already added its share.
-    # A leaf keeps what arrived (`accumulate`); any other passes it on to its inputs (`input_gradients`), where
-    # shares of the same tensor add up in `gradients`.
     while order:
         node = order.pop()
         g = gradients.pop(id(node))

@@ -66,19 +66,20 @@ class Module:
         ['0.weight', '0.bias', '2.weight', '2.bias']
         """
         seen: set[int] = set()
-        for name, parameter in self._all_parameters(prefix):
+        for name, parameter in self.collect_parameters(prefix):
             if id(parameter) not in seen:  # tied weights have two names
                 seen.add(id(parameter))
                 yield name, parameter
 
-    def _all_parameters(self, prefix: str) -> Iterator[tuple[str, Parameter]]:
-        """Own parameters first, then those of each child, under its name and a dot."""
-        # vars(self) maps each attribute's name to its value; named_children() gives the modules inside.
+    def collect_parameters(self, prefix: str) -> Iterator[tuple[str, Parameter]]:
+        """Own parameters first, then those of each child, under its name and a dot; tied ones under every name."""
+        # vars(self) maps each attribute's name to its value. A child from named_children() can
+        # collect for itself: hand it a longer prefix.
         for name, value in vars(self).items():
             if isinstance(value, Parameter):
                 yield prefix + name, value
         for name, child in self.named_children():
-            yield from child._all_parameters(f"{prefix}{name}.")
+            yield from child.collect_parameters(f"{prefix}{name}.")
 
     def parameters(self) -> Iterator[Parameter]:
         """Every parameter, as an optimizer wants them."""
@@ -167,10 +168,10 @@ class Sequential(Module):
 
 
 def xavier_std(fan_in: int, fan_out: int) -> float:
-    """The standard deviation of weights that keeps variance steady forwards and backwards on average.
+    """The standard deviation of weights that keeps variance nearly steady, forwards and backwards.
 
-    Forwards wants variance 1 / fan_in, backwards 1 / fan_out; 2 / (fan_in + fan_out) lies between. Glorot and
-    Bengio, 2010.
+    Forwards wants variance 1 / fan_in, backwards 1 / fan_out; 2 / (fan_in + fan_out) lies between.
+    Glorot and Bengio, 2010.
 
     >>> xavier_std(6, 2)
     0.5
@@ -180,7 +181,7 @@ def xavier_std(fan_in: int, fan_out: int) -> float:
 
 
 def he_std(fan_in: int) -> float:
-    """The standard deviation of weights before a relu, which lets half of the variance through. He et al., 2015.
+    """The standard deviation of weights before a relu, which halves the mean square. He et al., 2015.
 
     >>> he_std(8)
     0.5
@@ -222,14 +223,15 @@ def kaiming_normal_(x: Tensor, rng: np.random.Generator = generator) -> Tensor:
 def linear(x, weight, bias=None):
     """z = x @ weight + bias, shapes (..., in) @ (in, out) + (out,) -> (..., out).
 
-    Raises ValueError if the inner axes differ.
+    Raises ValueError, naming the shapes of x and weight, if the inner axes differ.
 
     >>> linear([[1, 2]], [[1, 0], [0, 1]], [10, 20])
     tensor([[11., 22.]])
     """
+    # Refuse a last axis of x that the weight does not fit. One matrix product then serves any
+    # number of leading axes, and the bias, if there is one, broadcasts over all of them.
     if x.shape[-1] != weight.shape[0]:
         raise ValueError(f"linear needs x (..., {weight.shape[0]}) for a weight {weight.shape}, got {x.shape}")
-    # One matrix product serves any number of leading axes; the bias broadcasts over all of them.
     z = x @ weight
     return z if bias is None else z + bias
 
@@ -260,12 +262,18 @@ class Linear(Module):
 def dropout(x, *, p=0.5, rng=generator):
     """z = x * mask, where mask is 0 with probability p, else 1 / (1 - p): the expectation of z is x.
 
-    Raises ValueError unless 0 <= p < 1. Srivastava et al., 2014.
+    Each element has a number u of its own in rng.random(x.shape, np.float32), and is kept if u >= p.
+    Returns (z, {"mask": mask}), because the derivative needs the mask. Raises ValueError, saying what
+    p was, unless 0 <= p < 1. Srivastava et al., 2014.
+
+    >>> dropout([1, 2, 3, 4], p=0.5, rng=np.random.default_rng(5))
+    tensor([2., 4., 0., 8.])
     """
+    # A comparison gives an array of True and False, which count as 1 and 0 in arithmetic.
+    # Divide it by 1 - p in the dtype of x: x.dtype.type(1 - p).
     if not 0 <= p < 1:
         raise ValueError(f"dropout needs 0 <= p < 1, got {p}")
-    # Compare uniform numbers, rng.random(x.shape), with p: keep where they are p or more. Return the mask for the rule.
-    mask = (rng.random(x.shape, np.float32) >= p).astype(x.dtype) / x.dtype.type(1 - p)
+    mask = (rng.random(x.shape, np.float32) >= p) / x.dtype.type(1 - p)
     return x * mask, {"mask": mask}
 
 

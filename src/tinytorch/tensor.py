@@ -139,7 +139,8 @@ class Primitive:
             else:
                 z = self.function(*arrays, **parameters)
         except ValueError as error:
-            raise self._explained(error, arrays) from None
+            self._explain(error, arrays)
+            raise
         z, saved = z if type(z) is tuple else (z, {})
         if type(z) is not np.ndarray or (z.dtype is not FLOAT32 and z.dtype.kind == "f"):
             z = _settle(z, arrays, parameters)
@@ -149,12 +150,13 @@ class Primitive:
             out._requires_grad, out.origin = True, Origin(self, inputs, arrays, parameters, saved)
         return out
 
-    def _explained(self, error: ValueError, arrays: list) -> ValueError:
-        """The error, or a clearer one that names the shapes where arrays do not broadcast."""
-        if "could not be broadcast" not in str(error):  # NumPy's words
-            return error
-        shapes = " and ".join(str(np.shape(x)) for x in arrays)
-        return ValueError(f"{self.name} cannot broadcast {shapes}: counted from the right, axes must be equal or 1")
+    def _explain(self, error: ValueError, arrays: list) -> None:
+        """Raise a clearer error, which names the shapes, if the trouble is that they do not broadcast."""
+        if "could not be broadcast" in str(error):  # NumPy's words
+            shapes = " and ".join(str(np.shape(x)) for x in arrays)
+            raise ValueError(
+                f"{self.name} cannot broadcast {shapes}: counted from the right, axes must be equal or 1"
+            ) from None
 
     def _sort(self, inputs: tuple, parameters: dict) -> tuple[tuple, dict]:
         """What the caller passed, as (inputs, parameters): sum(x, 0) means sum(x, dim=0)."""

@@ -14,8 +14,8 @@ from rich.console import Console
 from tito import course as courses
 from tito.course import Chapter, Course, CourseError
 from tito.doctor import examine
-from tito.judge import SEED, Grading, grade, picked
 from tito.isolation import strongest
+from tito.judge import DEADLINE, SEED, Grading, grade, picked
 from tito.play import debug as debug_case
 from tito.play import run as run_python
 from tito.rubric import load
@@ -71,7 +71,9 @@ def opened(number: str) -> tuple[Workspace, Chapter]:
 
 @app.command()
 def start(number: Number) -> None:
-    """Begin a chapter: write its file into work/, with the graded bodies left out. Never overwrites.
+    """Write a chapter's stub into work/.
+
+    It is the reference with the graded bodies left out. A file that is there already is never overwritten.
 
     \b
       tito start 05
@@ -81,8 +83,7 @@ def start(number: Number) -> None:
     try:
         path = workspace.start(chapter)
     except FileExistsError:
-        path = workspace.label(workspace.file(chapter))
-        say(f"{path} is already there and stays as it is.")
+        say(f"{workspace.label(workspace.file(chapter))} is already there and stays as it is.")
         say(f"Start again from the stub, with a copy of your work: tito reset {chapter.number}")
         raise typer.Exit(1) from None
     first = next(iter(exercises))
@@ -96,13 +97,19 @@ def start(number: Number) -> None:
 @app.command("grade")
 def grade_(
     number: Number,
-    only: Annotated[str | None, typer.Option("-k", metavar="TEXT", help="Only exercises whose name contains this.")] = None,
+    only: Annotated[
+        str | None, typer.Option("-k", metavar="TEXT", help="Only exercises whose name contains this.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the inputs; the same seed gives the same report.")] = SEED,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON, too.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON, too.")
+    ] = None,
     require_work: Annotated[bool, typer.Option("--require-work", help="An empty work/ fails: for CI.")] = False,
     isolated_only: Annotated[bool, typer.Option("--isolated-only", help="Skip your own earlier chapters.")] = False,
 ) -> None:
-    """Grade a chapter: each exercise alone, then all on your own earlier chapters.
+    """Grade a chapter, or one exercise of it.
+
+    Each exercise is graded alone, then all on your own earlier chapters.
 
     \b
       tito grade 05                  the whole chapter
@@ -124,10 +131,11 @@ def grade_(
     )
     path = workspace.file(chapter)
     if not yours:
-        say(f"There is nothing in {workspace.label(workspace.folder)} yet, so this grades the reference: a pass looks like")
-        say(f"this. No points are recorded. Begin with: tito start {chapter.number}\n")
+        say(f"There is nothing in {workspace.label(workspace.folder)} yet, so this grades the reference, to show what")
+        say(f"a pass looks like. No points are recorded. Begin with: tito start {chapter.number}\n")
     elif not path.is_file():
-        say(f"Chapter {chapter.number} is not started: {workspace.label(path)} is not there. tito start {chapter.number}\n")
+        say(f"Chapter {chapter.number} is not started: {workspace.label(path)} is not there.")
+        say(f"Begin with: tito start {chapter.number}\n")
     label = workspace.label(path) if yours else f"the reference src/tinytorch/{chapter.name}.py"
     show(report, Console(), label)
     if yours and path.is_file():
@@ -139,7 +147,7 @@ def grade_(
 
 @app.command()
 def status() -> None:
-    """Points so far, chapter by chapter, and what comes next."""
+    """Show the points so far, and what comes next."""
     workspace = Workspace.of(courses.default())
     for chapter, exercises, known in _standing(workspace):
         points = sum(known[name]["points"] for name in exercises if name in known)
@@ -175,23 +183,31 @@ def _following(workspace: Workspace) -> str:
 
 @app.command()
 def diff(number: Number) -> None:
-    """What you changed in a chapter, against the stub as it was given."""
+    """Show what you changed in a chapter.
+
+    The comparison is with the stub as it was given.
+    """
     workspace, chapter = opened(number)
     say(workspace.diff(chapter) or "Nothing is changed yet.")
 
 
 @app.command()
 def reset(number: Number) -> None:
-    """Start a chapter again from its stub. Your work is copied aside first, and the copy is named."""
+    """Start a chapter again from its stub.
+
+    Your work is copied aside first, and the copy is named.
+    """
     workspace, chapter = opened(number)
-    workspace.text(chapter) if not workspace.file(chapter).is_file() else None
     backup = workspace.reset(chapter)
     say(f"{workspace.label(workspace.file(chapter))} is the stub again. Your work is in {workspace.label(backup)}")
 
 
 @app.command()
 def update(number: Number) -> None:
-    """Take the newest given code and keep your work: graded bodies stay, what has no place is kept at the end."""
+    """Take the newest given code, keep your work.
+
+    Your graded bodies stay in their places; what has no place any more is kept at the end of the file.
+    """
     workspace, chapter = opened(number)
     done = workspace.update(chapter)
     path = workspace.label(workspace.file(chapter))
@@ -209,7 +225,10 @@ def update(number: Number) -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run(context: typer.Context, file: Annotated[Path, typer.Argument(help="A Python file.")]) -> None:
-    """Run a file on your own framework: your chapters where you have them, the reference's where not."""
+    """Run a file on your own framework.
+
+    Your chapters where you have them, the reference's where not.
+    """
     if not file.is_file():
         fail(f"there is no file {file}")
     code, _ = run_python(Workspace.of(courses.default()), [str(file), *context.args])
@@ -218,7 +237,10 @@ def run(context: typer.Context, file: Annotated[Path, typer.Argument(help="A Pyt
 
 @app.command()
 def shell() -> None:
-    """A Python prompt on your own framework, with tinytorch as tt and numpy as np."""
+    """Open a Python prompt on your own framework.
+
+    tinytorch is there as tt, numpy as np.
+    """
     workspace = Workspace.of(courses.default())
     names = ", ".join(chapter.name for chapter in workspace.begun()) or "none yet; all are the reference's"
     say(f"Your chapters here: {names}.")
@@ -232,7 +254,9 @@ def debug(
     only: Annotated[str, typer.Option("-k", metavar="TEXT", help="The exercise.")],
     seed: Annotated[int, typer.Option(help="As in the grade.")] = SEED,
 ) -> None:
-    """Open pdb on the failing case of an exercise, at the first statement of your body.
+    """Open pdb on the failing case of an exercise.
+
+    It stops at the first statement of your body.
 
     \b
       tito debug 05 -k mul_vjp
@@ -241,20 +265,24 @@ def debug(
     workspace, chapter = opened(number)
     workspace.text(chapter)
     exercise = _pick(workspace.course, chapter, only)
-    report = grade(chapter.number, course=workspace.course, work=workspace.folder, seed=seed, only=exercise, integrated=False)
+    report = grade(
+        chapter.number, course=workspace.course, work=workspace.folder, seed=seed, only=exercise, integrated=False
+    )
     result = report[exercise]
     lost = [check for check in result.checks if check.state != "passed"]
     if not lost or result.state == "not started":
         say(f"{exercise}: {result.state}. There is no failing case to look at.")
         raise typer.Exit(0 if not lost else 1)
-    say(f"{exercise}, {lost[0].name}: {lost[0].message}")
-    grading = Grading(workspace.course, chapter, seed, strongest(), 10.0)
-    raise typer.Exit(debug_case(workspace, chapter, exercise, lost[0], grading))
+    check = next((check for check in lost if check.call and check.call["do"] != "examples"), lost[0])
+    typer.echo(f"{exercise}, {check.name}: {check.message}")
+    sys.stdout.flush()
+    grading = Grading(workspace.course, chapter, seed, strongest(), DEADLINE)
+    raise typer.Exit(debug_case(workspace, chapter, exercise, check, grading))
 
 
 @app.command()
 def digits() -> None:
-    """Train a small network on handwritten digits, with the code of chapters 00 to 05."""
+    """Train a small network on handwritten digits."""
     from tito.digits import learn
 
     learn(Console())
@@ -262,19 +290,21 @@ def digits() -> None:
 
 @app.command(name="next")
 def next_() -> None:
-    """What to open and what to do next."""
+    """Say what to open and what to do next."""
     course = courses.default()
     book = course.root / "build" / "book" / "index.html"
     say(f"Read    {book}" if book.is_file() else "Read    nox -s book builds the book")
     workspace = Workspace.of(course)
-    begun = [chapter for chapter in course.chapters() if not workspace.file(chapter).is_file()]
-    say(f"Begin   tito start {begun[0].number}" if begun and not workspace.begun() else f"Go on   {_following(workspace)}")
+    say(f"Next    {_following(workspace)}")
     say("Points  tito status")
 
 
 @app.command()
 def doctor() -> None:
-    """Look at what the course needs here: Python, NumPy, the work folder, the isolation."""
+    """Look at what the course needs here.
+
+    Python, NumPy and its BLAS, the work folder, the isolation: each is tried, not looked up.
+    """
     course = courses.default()
     found = examine(course, Workspace.of(course))
     for line in found:

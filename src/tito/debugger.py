@@ -15,8 +15,8 @@ def main() -> None:
     site, tree = sys.argv[1:3]
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:0] = [here, site]
-    import wire
-    import worker
+    import wire  # type: ignore[import-not-found]  # both copied beside this file
+    import worker  # type: ignore[import-not-found]
 
     sys.path[:2] = [tree]
     with open(os.path.join(here, "plan.bin"), "rb") as file:

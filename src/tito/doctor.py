@@ -30,7 +30,12 @@ def examine(course: Course, workspace: Workspace) -> list[Finding]:
     """Python, NumPy and its BLAS, the course, the work folder, a worker that is really started."""
     version = platform.python_version()
     return [
-        Finding("Python", f"{version} at {sys.executable}", sys.version_info >= (3, 11), "TinyTorch needs Python 3.11 or newer"),
+        Finding(
+            "Python",
+            f"{version} at {sys.executable}",
+            sys.version_info >= (3, 11),
+            "TinyTorch needs Python 3.11 or newer",
+        ),
         Finding("NumPy", f"{np.__version__}, {_blas()}", np.__version__ >= "2", "pip install 'numpy>=2'"),
         Finding("course", f"{len(course.chapters())} chapters in {course.root}"),
         _work(workspace),
@@ -51,7 +56,9 @@ def _work(workspace: Workspace) -> Finding:
         with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:
-        return Finding("work", f"{folder} cannot be written: {error.strerror}", False, "set TINYTORCH_WORK to a folder of yours")
+        return Finding(
+            "work", f"{folder} cannot be written: {error.strerror}", False, "set TINYTORCH_WORK to a folder of yours"
+        )
     begun = ", ".join(chapter.name for chapter in workspace.begun())
     return Finding("work", f"{folder}: {begun or 'empty, tito start 00 begins'}")
 

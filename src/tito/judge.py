@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tito import stubs, wire
+from tito import stubs
 from tito.compose import compose, job
 from tito.course import Chapter, Course, default
 from tito.isolation import Isolation, strongest
@@ -43,7 +43,7 @@ def grade(
     """Grade a chapter: the file in `work`, or `source` (a path, or the text itself), or else the reference.
 
     `only` picks the exercises whose name, or one of whose checks' names, contains it. Raises CourseError for an
-    unknown chapter and LookupError if `only` picks nothing. Without the file in `work`, every exercise is "not started".
+    unknown chapter and LookupError if `only` picks nothing. Without the file in `work`, all is "not started".
     """
     course = course or default()
     chapter = course.chapter(number)
@@ -94,7 +94,7 @@ class Grading:
         """Grade one exercise; trouble before the worker's first word is retried, then flagged."""
         others = [name for name in self.rubric.exercises if name != exercise.name]
         text = stubs.append(source.text, self.reference, others)
-        for attempt in range(ATTEMPTS):
+        for _ in range(ATTEMPTS):
             try:
                 with self.worker(text) as link:
                     return self.checked(exercise, source, link)
@@ -209,7 +209,9 @@ class Grading:
 
 
 def picked(rubric: Rubric, only: str | None) -> list[Exercise]:
-    """The exercises whose name, or one of whose checks' names, contains the text."""
+    """The exercise of this name; else those whose name, or one of whose checks' names, contains the text."""
+    if only in rubric.exercises:
+        return [rubric.exercises[only]]
     every = list(rubric.exercises.values())
     chosen = [e for e in every if only is None or only in e.name or any(only in check.name for check in e.checks)]
     if not chosen:
@@ -280,6 +282,3 @@ class Bench:
         if self.link is not None:
             self._folder.__exit__(None, None, None)
             self.link = None
-
-
-__all__ = ["Bench", "grade", "picked", "wire"]

@@ -17,6 +17,8 @@ from tito.report import CheckResult
 from tito.source import Source
 from tito.workspace import Workspace
 
+STDIN = None  # pdb reads the terminal
+
 
 def run(workspace: Workspace, arguments: list[str]) -> tuple[int, dict[str, str]]:
     """Run Python with these arguments on the student's chapters, the reference's where there are none."""
@@ -51,4 +53,4 @@ def debug(workspace: Workspace, chapter: Chapter, exercise: str, check: CheckRes
         (tree.parent / "plan.bin").write_bytes(wire.pack(plan))
         site = Path(np.__file__).resolve().parent.parent
         command = [sys.executable, "-I", "-S", "-B", str(tree.parent / "debugger.py"), str(site), str(tree)]
-        return subprocess.run(command, check=False).returncode
+        return subprocess.run(command, stdin=STDIN, check=False).returncode

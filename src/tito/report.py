@@ -1,14 +1,12 @@
 """Reports: what a grading found, as data. Text from students is made harmless here, once."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from tito.outcome import STATES, Outcome
-from tito.wire import Foreign
+from tito.outcome import Outcome
 
 LONG = 1200
 
@@ -161,8 +159,3 @@ class Report:
     def flagged(self) -> bool:
         """Whether something could not be graded for reasons that are not the student's."""
         return "not graded" in self.states.values()
-
-
-def states() -> Mapping[str, int]:
-    """The order of states, for sorting."""
-    return {state: i for i, state in enumerate(STATES)}

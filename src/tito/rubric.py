@@ -54,9 +54,7 @@ def close(
     """
     wanted = np.asarray(expected)
     fail = functools.partial(Mismatch, what=what, yours=yours, expected=expected)
-    if isinstance(yours, bool | int | float):
-        mine = np.asarray(yours)
-    elif isinstance(yours, np.ndarray | np.generic):
+    if isinstance(yours, bool | int | float | np.ndarray | np.generic):
         mine = np.asarray(yours)
     else:
         raise fail(
@@ -159,7 +157,7 @@ class Check:
         """The inputs of this check: the same for everyone who is graded with this seed."""
         if not self.strategies:
             return [()]
-        with search._lock:
+        with search.lock:
             if seed not in self._cases:
                 self._cases[seed] = search.generate(self.strategies, seed, self.examples)
         return self._cases[seed]
@@ -273,11 +271,11 @@ def load(number: str, where: course.Course | None = None) -> Rubric:
     chapter = (where or course.default()).chapter(number)
     if not chapter.rubric_path.is_file():
         raise course.CourseError(f"chapter {chapter.number} has no rubric yet: {chapter.rubric_path.name} is not there")
-    return _load(chapter, chapter.rubric_path.stat().st_mtime_ns)
+    return _load(chapter, (chapter.rubric_path.stat().st_mtime_ns, chapter.source.stat().st_mtime_ns))
 
 
 @functools.lru_cache
-def _load(chapter: course.Chapter, changed: int) -> Rubric:
+def _load(chapter: course.Chapter, changed: tuple[int, int]) -> Rubric:
     spec = importlib.util.spec_from_file_location(f"grade_{chapter.number}_{chapter.name}", chapter.rubric_path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -304,4 +302,4 @@ def _importable(folder: Path) -> Iterator[None]:
         sys.path.remove(str(folder))
 
 
-__all__ = ["Exercise", "Check", "NotStarted", "Rubric", "close", "given", "holds", "load", "nudged", "refuses", "same"]
+__all__ = ["Check", "Exercise", "NotStarted", "Rubric", "close", "given", "holds", "load", "nudged", "refuses", "same"]

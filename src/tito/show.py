@@ -12,22 +12,26 @@ COLOURS = {"passed": "green", "failed": "red", "not started": "yellow", "error":
 
 def show(report: Report, console: Console, label: str = "") -> None:
     """Print a report: every exercise on a line, then what there is to say about each that did not pass."""
-    say = lambda text="": console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def say(text: str | Text = "") -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     say(f"Chapter {report.number}, {label or report.name}. Seed {report.seed}, isolation {report.isolation}.")
     say()
     width = max((len(exercise.name) for exercise in report.exercises), default=0)
     for exercise in report.exercises:
-        score = f"{exercise.points:3}/{exercise.possible}"
+        score = f"{exercise.points}/{exercise.possible}"
         line = Text(f"  {exercise.name:{width}} {score:>7}  ")
-        console.print(line.append(exercise.state, style=COLOURS.get(exercise.state, "magenta")), highlight=False)
-    say(f"  {'':{width}} {report.points:3}/{report.possible}")
+        say(line.append(exercise.state, style=COLOURS.get(exercise.state, "magenta")))
+    total = f"{report.points}/{report.possible}"
+    say(f"  {'':{width}} {total:>7}")
     for exercise in report.exercises:
-        for line in _told(exercise):
-            say(line)
-    for line in _waiting(report):
-        say(line)
-    for line in _integrated(report):
-        say(line)
+        for told in _told(exercise):
+            say(told)
+    for told in _waiting(report):
+        say(told)
+    for told in _integrated(report):
+        say(told)
     if report.flagged:
         say("\nSome exercises could not be graded, for reasons that are not yours. They are not scored; run it again.")
 
@@ -37,11 +41,19 @@ def _told(exercise: ExerciseResult) -> list[str]:
     if not lost or exercise.state == "not started":
         return []
     lines = [f"\n{exercise.name}: {exercise.points} of {_points(exercise.possible)}"]
-    if len({(check.message, check.where) for check in lost}) == 1 and len(lost) == len(exercise.checks) > 1 and not lost[0].given:
+    if (
+        len({(check.message, check.where) for check in lost}) == 1
+        and len(lost) == len(exercise.checks) > 1
+        and not lost[0].given
+    ):
         lines += _said(lost[0])  # one reason for all, such as a file that does not compile
     else:
         for check in lost:
-            lines += [f"  {check.name}, {_points(check.points)}: {check.state}", *_wrap(check.doc, "    "), *_said(check)]
+            lines += [
+                f"  {check.name}, {_points(check.points)}: {check.state}",
+                *_wrap(check.doc, "    "),
+                *_said(check),
+            ]
     if exercise.printed.strip():
         printed = exercise.printed.strip("\n").split("\n")
         lines += ["  your code printed:", *(f"    | {line}" for line in printed[:12])]

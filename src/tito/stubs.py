@@ -133,6 +133,12 @@ def with_body(source: str, name: str, text: str) -> str:
     return "\n".join(lines[: found.body - 1] + new + lines[found.last :])
 
 
+def with_definition(source: str, name: str, text: str) -> str:
+    """The source with one definition, decorators and all, replaced by another text."""
+    found, lines = _find(source, name), source.split("\n")
+    return "\n".join(lines[: found.first - 1] + text.rstrip("\n").split("\n") + lines[found.last :])
+
+
 def stub(source: str, names: Iterable[str], number: str) -> str:
     """The source with the body of each named definition replaced by NotImplementedError.
 

@@ -162,7 +162,7 @@ def _decode(tree: Any, body: _Body) -> Any:
 
 
 def read(stream: BinaryIO) -> tuple[bytes, bytes] | None:
-    """The next frame's header and body; None at the end of the stream. Raises Malformed before reading a false length."""
+    """The next frame's header and body; None at the end. Raises Malformed before it reads a false length."""
     prefix = _exactly(stream, 8)
     if prefix is None:
         return None

@@ -20,7 +20,7 @@ LIMITS = {"RLIMIT_AS": 4 << 30, "RLIMIT_CPU": 120, "RLIMIT_FSIZE": 16 << 20, "RL
 def main() -> None:
     site, tree = sys.argv[1:3]
     del sys.argv[1:]
-    incoming, outgoing = open(os.dup(0), "rb"), open(os.dup(1), "wb")
+    incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     _redirect()
     _limit()
 
@@ -28,7 +28,7 @@ def main() -> None:
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:0] = [here, site]
     import numpy as np
-    import wire
+    import wire  # type: ignore[import-not-found]  # copied beside this file
 
     sys.path[:2] = [tree]
     outgoing.write(wire.pack({"ready": [sys.version.split()[0], np.__version__]}))
@@ -52,8 +52,8 @@ def _redirect() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(2, 1)
-    sys.stdin = open(0, closefd=False)
-    sys.stdout = sys.stderr = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout = sys.stderr = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 def _limit() -> None:

@@ -1,9 +1,9 @@
 """The workspace: the student's own chapters. Nothing in it is ever overwritten without a copy.
 
-    work/autograd.py                the student's chapter
-    work/progress.json              points so far
-    work/.tito/given/autograd.py    the stub as it was given: what `tito diff` and `tito update` compare with
-    work/.tito/backups/             every file that reset or update replaced
+work/autograd.py                the student's chapter
+work/progress.json              points so far
+work/.tito/given/autograd.py    the stub as it was given: what `tito diff` and `tito update` compare with
+work/.tito/backups/             every file that reset or update replaced
 """
 
 import ast
@@ -11,6 +11,7 @@ import difflib
 import json
 import os
 import tempfile
+import textwrap
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from tito.report import Report
 from tito.rubric import load
 from tito.source import Source, SourceError
 
-KEPT = "# -- kept by tito update ----------------------------------------------------------------------------------------------"
+KEPT = "# -- kept by tito update " + "-" * 90
 
 
 @dataclass
@@ -86,13 +87,14 @@ class Workspace:
         given = self.given(chapter)
         before = given.read_text(encoding="utf-8") if given.is_file() else self.stub(chapter)
         name = f"{chapter.name}.py"
-        lines = [text.splitlines(keepends=True) for text in (before, self.text(chapter))]
-        return "".join(difflib.unified_diff(*lines, f"given/{name}", f"work/{name}"))
+        old, new = (text.splitlines(keepends=True) for text in (before, self.text(chapter)))
+        return "".join(difflib.unified_diff(old, new, f"given/{name}", f"work/{name}"))
 
     def reset(self, chapter: Chapter) -> Path:
         """Put the stub back; answers where the work was saved."""
-        text = self.stub(chapter)
-        backup = self.backup(chapter)
+        if not self.file(chapter).is_file():
+            raise CourseError(f"{self.label(self.file(chapter))} is not there: there is nothing to reset")
+        text, backup = self.stub(chapter), self.backup(chapter)
         write(self.file(chapter), text)
         write(self.given(chapter), text)
         return backup
@@ -115,7 +117,9 @@ class Workspace:
     def text(self, chapter: Chapter) -> str:
         """The student's file. Raises CourseError if there is none or it is no text."""
         if not self.file(chapter).is_file():
-            raise CourseError(f"{self.label(self.file(chapter))} is not there yet: tito start {chapter.number} begins it")
+            raise CourseError(
+                f"{self.label(self.file(chapter))} is not there yet: tito start {chapter.number} begins it"
+            )
         try:
             return Source.read(self.file(chapter)).text
         except SourceError as error:
@@ -124,7 +128,7 @@ class Workspace:
     # -- new given code, the student's bodies -------------------------------------------------------------------------
 
     def update(self, chapter: Chapter) -> Update:
-        """Take the present reference's given code and keep the student's work. Raises CourseError if it does not compile.
+        """Take the reference's given code and keep the student's work. Raises CourseError if it does not compile.
 
         Bodies of graded definitions are carried over; what cannot be placed (a changed signature, edited given code,
         code of the student's own) stands at the end of the file, in comments where it would replace given code.
@@ -161,7 +165,9 @@ class Workspace:
             return {"chapters": {}}
         except ValueError:
             pass
-        os.replace(self.progress_path, self.progress_path.with_suffix(f".damaged-{time.strftime('%Y%m%d-%H%M%S')}.json"))
+        os.replace(
+            self.progress_path, self.progress_path.with_suffix(f".damaged-{time.strftime('%Y%m%d-%H%M%S')}.json")
+        )
         return {"chapters": {}}
 
     def record(self, report: Report) -> None:
@@ -171,23 +177,35 @@ class Workspace:
         exercises = entry.setdefault("exercises", {})
         for exercise in report.exercises:
             if exercise.state != "not graded":
-                exercises[exercise.name] = {"points": exercise.points, "possible": exercise.possible, "state": exercise.state}
-        entry.update(name=report.name, seed=report.seed, isolation=report.isolation, when=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
+                exercises[exercise.name] = {
+                    "points": exercise.points,
+                    "possible": exercise.possible,
+                    "state": exercise.state,
+                }
+        entry.update(
+            name=report.name, seed=report.seed, isolation=report.isolation, when=time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        )
         write(self.progress_path, json.dumps(data, indent=2) + "\n")
 
 
 def merge(base: str, mine: str, stub: str, graded: list[str]) -> tuple[str, Update]:
     """The new stub with the student's work in it. base: the stub that `mine` grew from."""
     update, new, tail = Update(), stub, []
+    mine, _, before = mine.partition(KEPT)
     ours, theirs, fresh = (stubs.definitions(text) for text in (mine, base, stub))
     for name in graded:
-        if name not in ours or "raise NotImplementedError(" in (done := stubs.body(mine, name)) and done.count("\n") == 1:
+        if name not in ours or (
+            "raise NotImplementedError(" in (done := stubs.body(mine, name)) and done.count("\n") == 1
+        ):
             continue
-        if ours[name].signature in (fresh[name].signature, theirs[name].signature if name in theirs else None):
-            if ours[name].signature == fresh[name].signature:
-                new = stubs.with_body(new, name, done)
-                update.carried.append(name)
-                continue
+        update.carried.append(name)
+        if ours[name].signature == fresh[name].signature:
+            new = stubs.with_body(new, name, done)
+            continue
+        if name in theirs and theirs[name].signature == fresh[name].signature:  # the student's own change
+            new = stubs.with_definition(new, name, stubs.reference(mine, name))
+            continue
+        update.carried.pop()
         tail.append(_commented(f"your {name}; its signature has changed", stubs.reference(mine, name)))
         update.kept.append(name)
     for name, text, own in _other(base, mine, graded):
@@ -198,8 +216,9 @@ def merge(base: str, mine: str, stub: str, graded: list[str]) -> tuple[str, Upda
         else:
             tail.append(_commented(f"your {name}; the given code stands above", text))
         update.kept.append(name)
+    tail += [before] if before.strip() else []
     if tail:
-        new = new.rstrip("\n") + "\n\n\n" + KEPT + "\n\n" + "\n\n".join(part.strip("\n") for part in tail) + "\n"
+        new = new.rstrip("\n") + "\n\n\n" + KEPT + "\n\n" + "\n\n\n".join(part.strip("\n") for part in tail) + "\n"
     return new, update
 
 
@@ -207,11 +226,16 @@ def _other(base: str, mine: str, graded: list[str]) -> list[tuple[str, str, bool
     """What the student added (own) or changed outside the graded definitions: name, text, whether it is new."""
     before, after = stubs.definitions(base), stubs.definitions(mine)
     found: list[tuple[str, str, bool]] = []
-    for name, definition in after.items():
+    for name in after:
         owner = name.rpartition(".")[0]
-        if name in graded or any(other.startswith(f"{name}.") for other in after):
-            continue  # graded, or a class that is looked at member by member
         text = stubs.reference(mine, name)
+        if any(other.startswith(f"{name}.") for other in after):  # a class is looked at member by member
+            if name in before and not _members(text) <= _members(stubs.reference(base, name)):
+                found.append((name, text, False))
+            if name in before:
+                continue
+        if name in graded or any(name.startswith(f"{kept[0]}.") for kept in found):
+            continue
         if name not in before and owner and owner in before:
             found.append((name, text, False))
         elif name not in before and not owner:
@@ -225,6 +249,13 @@ def _other(base: str, mine: str, graded: list[str]) -> list[tuple[str, str, bool
             text = "\n".join(mine.split("\n")[node.lineno - 1 : node.end_lineno])
             found.append((text.split("\n")[0], text, True))
     return found
+
+
+def _members(text: str) -> set[str]:
+    """The statements of a class that are no functions or classes."""
+    [node] = ast.parse(textwrap.dedent(text)).body
+    plain = [item for item in getattr(node, "body", []) if not isinstance(item, ast.FunctionDef | ast.ClassDef)]
+    return {ast.dump(item) for item in plain}
 
 
 def _same(text: str, other: str) -> bool:
