@@ -5,7 +5,6 @@ Sessions run in the environment that nox itself runs in, so that a repeated run 
 
 import importlib.util
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -75,6 +74,5 @@ def tests(session: nox.Session) -> None:
     lint(session)
     python(session, "-m", "pytest", "-p", "no:hypothesispytest", "--xdoctest", "src/tinytorch", "README.md")
     chapters(session)
-    shutil.rmtree(ROOT / "build" / "doctrees", ignore_errors=True)
     build_book(session, "-E")
-    python(session, "-m", "pytest", "-n", "2", "tests", *session.posargs)
+    python(session, "-m", "pytest", "-n", "2", "--dist", "loadfile", "tests", *session.posargs)

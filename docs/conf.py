@@ -1,4 +1,4 @@
-"""The book: docs/ and chapters/, built with `sphinx-build -W -E docs build/book`. Nothing in it comes from a network."""
+"""The book: docs/ and chapters/, built with `sphinx-build -W -E docs build/book`. Nothing comes from a network."""
 
 import sys
 from pathlib import Path

@@ -79,7 +79,7 @@ def gradient_gets_its_inputs_shape(student, g, shape):
 @rubric.check("unbroadcast", points=2)
 @given(broadcast_gradient())
 def transpose_of_broadcasting(student, g, shape):
-    """Summing is to broadcasting what a transpose is to a matrix: <g, broadcast(x)> = <unbroadcast(g), x> for every x."""
+    """Summing is the transpose of broadcasting: <g, broadcast(x)> = <unbroadcast(g), x>, whatever x is."""
     expected = np.zeros(shape)
     for index in np.ndindex(shape):
         one = np.zeros(shape)
@@ -109,10 +109,18 @@ def a_batch_of_matrices(student, x, y, g):
     close(dy, np.swapaxes(x, -1, -2) @ g, "dY")
 
 
+@st.composite
+def vectors_too(draw):
+    """X and Y, one of which, or both, may have lost the axis that the product does not sum over."""
+    x, y, _ = draw(matrix_pair(most=3))
+    x, y = x[0] if draw(st.booleans()) else x, y[:, 0] if draw(st.booleans()) else y
+    return x, y, draw(whole_numbers((x @ y).shape))
+
+
 @rubric.check("matmul_vjp", points=1)
-@given(matrix_pair(most=3))
-def product_of_matrices_agrees_with_nudges(student, x, y, g):
-    """Nudge one element of X or Y: the output answers as the rule says."""
+@given(vectors_too())
+def matmul_agrees_with_nudges(student, x, y, g):
+    """Nudge one element of X or Y, be it a matrix or a vector: the output answers as the rule says."""
     for yours, slope, name in zip(student.matmul_vjp(g, x @ y, x, y), nudged(student.matmul, x, y, g=g), ("dX", "dY")):
         close(yours, slope, name, rtol=1e-5, atol=1e-5)
 
@@ -210,7 +218,10 @@ def used_twice(tt, x):
 @given(arrays(least=1))
 def shares_add_up(student, x):
     """A tensor that is used twice gets both shares: the gradient of x * x + x is 2x + 1."""
-    mistakes = {"only one of the shares is there: add them, do not overwrite": 2 * x, "only x's own share": np.ones_like(x)}
+    mistakes = {
+        "only one of the shares is there: add them, do not overwrite": 2 * x,
+        "only x's own share": np.ones_like(x),
+    }
     close(student.used_twice(x), 2 * x + 1, "x.grad", mistakes=mistakes)
 
 
@@ -243,7 +254,10 @@ def two_walks(tt, x, g):
 @given(same_shape(2, least=1))
 def grads_accumulate_between_walks(student, x, g):
     """A second walk adds to .grad: nobody has asked to forget the first. Each starts from the gradient it is given."""
-    mistakes = {"only the second walk is in it": 2 * g, "the walk starts from ones, not from the given gradient": 5 + 0 * g}
+    mistakes = {
+        "only the second walk is in it": 2 * g,
+        "the walk starts from ones, not from the given gradient": 5 + 0 * g,
+    }
     close(student.two_walks(x, g), 5 * g, "x.grad", mistakes=mistakes)
 
 

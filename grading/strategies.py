@@ -45,7 +45,9 @@ def positive(shape: tuple[int, ...], most: int = 5) -> Strategy:
 
 def distinct(shape: tuple[int, ...]) -> Strategy:
     """Float arrays in which no two numbers are equal: away from the ties of max and sort."""
-    return st.permutations(range(1, int(np.prod(shape)) + 1)).map(lambda values: np.array(values, np.float64).reshape(shape))
+    return st.permutations(range(1, int(np.prod(shape)) + 1)).map(
+        lambda values: np.array(values, np.float64).reshape(shape)
+    )
 
 
 @st.composite

@@ -12,11 +12,12 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from chapters import inline
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+
+from chapters import inline
 from tito import course
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

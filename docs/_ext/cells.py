@@ -27,7 +27,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import figures
 import numpy
 from markdown_it import MarkdownIt
 from mdit_py_plugins.colon_fence import colon_fence_plugin
@@ -35,12 +34,25 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 from mdit_py_plugins.front_matter import front_matter_plugin
 from mdit_py_plugins.myst_role import myst_role_plugin
 
+import figures
+
 PARSER = MarkdownIt("commonmark").enable("table")
 PARSER.use(front_matter_plugin).use(dollarmath_plugin).use(colon_fence_plugin).use(myst_role_plugin)
-VERBATIM = {"listing", "literalinclude", "math", "code-block", "eval-rst", "toctree", "figure", "image", "mermaid"}
+VERBATIM = {"live", "listing", "literalinclude", "math", "code-block", "eval-rst", "toctree", "figure", "image", "raw"}
 
 
 # -- finding cells ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fence or a role: its name ("{live}", "python"), its argument, options and text; line is that of its text."""
+
+    name: str
+    argument: str
+    text: str
+    line: int
+    options: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,39 +67,37 @@ class Cell:
 
 def cells(text: str) -> list[Cell]:
     """Everything of a chapter that runs, in the order of the page; directives inside directives included."""
-    return list(_cells(text, 1))
+    found = []
+    for block in blocks(text):
+        kind = {"{live}": "live", "{eval}": "eval", "python": "python"}.get(block.name, "")
+        if not block.name.startswith("{") and block.text.lstrip().startswith(">>>"):
+            kind = "doctest"
+        if kind:
+            found.append(Cell(kind, block.text, block.line, block.options))
+    return found
 
 
-def _cells(text: str, first: int) -> Iterator[Cell]:
+def blocks(text: str, first: int = 1) -> Iterator[Block]:
+    """Every fence, directive and `{eval}` role of a page, in its order, whatever it stands in."""
     for token in PARSER.parse(text):
         line = first + token.map[0] if token.map else first
         if token.type in ("fence", "colon_fence"):
-            yield from _fence(token.info.strip(), token.content, line + 1)
+            name, _, argument = token.info.strip().partition(" ")
+            options, skipped = _options(token.content) if name.startswith("{") else ({}, 0)
+            inside = "".join(token.content.splitlines(True)[skipped:])
+            yield Block(name, argument.strip(), inside, line + 1 + skipped, options)
+            if name.startswith("{") and name.strip("{}") not in VERBATIM:
+                yield from blocks(inside, line + 1 + skipped)
         for child in token.children or ():
             if child.type == "myst_role" and child.meta["name"] == "eval":
-                yield Cell("eval", child.content, line)
+                yield Block("{eval}", "", child.content, line)
             elif child.type in ("softbreak", "hardbreak"):
                 line += 1
 
 
-def _fence(info: str, content: str, line: int) -> Iterator[Cell]:
-    directive = re.match(r"\{([\w:-]+)\}", info)
-    name = directive[1] if directive else ""
-    if name == "live":
-        options, skipped = _options(content)
-        yield Cell("live", "".join(content.splitlines(True)[skipped:]), line + skipped, options)
-    elif name and name not in VERBATIM:
-        yield from _cells(content, line)
-    elif not name and content.lstrip().startswith(">>>"):
-        yield Cell("doctest", content, line)
-    elif info == "python":
-        yield Cell("python", content, line)
-
-
 def _options(content: str) -> tuple[dict[str, str], int]:
     """A directive's `:name: value` lines, and how many lines to skip to the code below them."""
-    options, lines = {}, content.splitlines()
-    skipped = 0
+    options, lines, skipped = {}, content.splitlines(), 0
     while skipped < len(lines) and (match := re.match(r":([\w-]+):\s*(.*)", lines[skipped])):
         options[match[1]] = match[2]
         skipped += 1
@@ -132,6 +142,7 @@ class Session:
     def __init__(self, path: Path | str, seed: int = 0) -> None:
         self.path = Path(path)
         self.count = 0
+        self.drawings: list[str] = []
         self.namespace: dict[str, Any] = {"__name__": "__main__", "__file__": str(path)}
         self.scratch = tempfile.mkdtemp(prefix="chapter-")
         weakref.finalize(self, shutil.rmtree, self.scratch, ignore_errors=True)
@@ -142,6 +153,7 @@ class Session:
     def run(self, source: str, line: int, raises: str = "") -> Output:
         """Run a cell whose first line is `line` of the chapter. Raises CellError if it fails, or fails to fail."""
         self.count += 1
+        self.drawings = []
         printed = io.StringIO()
         error = ""
         try:
@@ -153,7 +165,8 @@ class Session:
                 raise CellError(self.traceback(problem)) from problem
         if raises and not error:
             raise CellError(f'File "{self.path}", line {line}: the cell was to raise {raises} and did not')
-        return Output(printed.getvalue(), tuple(figures.collect(f"figure-{self.path.stem}-{self.count}")), error)
+        plots = figures.collect(f"figure-{self.path.stem}-{self.count}")
+        return Output(printed.getvalue(), (*self.drawings, *plots), error)
 
     def execute(self, source: str, line: int) -> None:
         """Run statements; show the value of a last expression as a prompt would, unless a semicolon or plot ends it."""
@@ -163,7 +176,9 @@ class Session:
         if isinstance(last, ast.Expr):
             code = compile(ast.Expression(last.value), str(self.path), "eval", dont_inherit=True)
             value = eval(code, self.namespace)
-            if not (value is None or drawn(value) or source.rstrip().endswith(";")):
+            if hasattr(value, "_repr_svg_"):  # it draws itself, as for a notebook
+                self.drawings.append(value._repr_svg_())
+            elif not (value is None or drawn(value) or source.rstrip().endswith(";")):
                 print(repr(value))
 
     def evaluate(self, expression: str, line: int) -> str:

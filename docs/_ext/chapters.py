@@ -52,6 +52,8 @@ def join(app: Sphinx) -> None:
     book = Book(app.srcdir, app.config.source_suffix)
     book.folder = Path(os.path.normpath(Path(app.srcdir).parent / "chapters"))
     book.only = app.config.only
+    if book.only:  # links to the chapters that are left out lead nowhere
+        app.config.suppress_warnings += ["myst.xref_missing", "ref.doc", "ref.ref", "ref.obj", "toc.excluded"]
     app.project = app.env.project = book
 
 
@@ -82,11 +84,11 @@ class Head(SphinxTransform):
         title = next(iter(section.findall(nodes.title)))
         title.insert(0, nodes.inline("", match[1], classes=["chapter-number"]))
         title.insert(1, nodes.Text(" "))
-        section.insert(1, self.box(facts, docname))
+        section.insert(1, self.box(facts))
         if len([part for part in self.document.children if isinstance(part, nodes.section)]) > 1:
             logger.warning("the front matter holds the title: use ## for sections", location=docname, type="chapter")
 
-    def box(self, facts: dict[str, Any], docname: str) -> nodes.container:
+    def box(self, facts: dict[str, Any]) -> nodes.container:
         box = nodes.container(classes=["chapter-head"])
         if facts.get("able"):
             box += nodes.paragraph("", "Afterwards you can", classes=["chapter-head-label"])
@@ -94,21 +96,18 @@ class Head(SphinxTransform):
             for goal in facts["able"]:
                 goals += nodes.list_item("", nodes.paragraph("", "", *inline(goal)))
             box += goals
-        facets = [*self.builds_on(facts, docname), *times(facts)]
+        facets = [*self.builds_on(facts), *times(facts)]
         if facets:
             box += nodes.paragraph("", "", *between(facets), classes=["chapter-facets"])
         return box
 
-    def builds_on(self, facts: dict[str, Any], docname: str) -> list[nodes.Node]:
-        """Links to the chapters that this one needs."""
+    def builds_on(self, facts: dict[str, Any]) -> list[nodes.Node]:
+        """The chapters that this one needs; links where they exist."""
         links: list[nodes.Node] = []
         for number in facts.get("builds_on") or []:
             wanted = f"{int(number):02d}"
             found = [name for name in self.env.found_docs if name.startswith(f"chapters/{wanted}_")]
-            if found:
-                links.append(chapter_link(found[0], wanted))
-            elif not self.config.only:
-                logger.warning("builds_on names chapter %s, which does not exist", wanted, location=docname)
+            links.append(chapter_link(found[0], wanted) if found else nodes.Text(wanted))
         return [nodes.inline("", "", nodes.Text("Builds on "), *between(links, ", "))] if links else []
 
 

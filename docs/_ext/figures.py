@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+from typing import Any
 from xml.etree import ElementTree
 
 INK = "#123456"  # replaced by currentColor
@@ -21,7 +22,7 @@ PALETTE = {
     "grey": "#808080",
 }
 
-HOUSE: dict[str, object] = {
+HOUSE: Any = {
     "figure.figsize": (6.4, 3.4),
     "figure.dpi": 96,
     "figure.facecolor": "none",
@@ -43,13 +44,13 @@ HOUSE: dict[str, object] = {
     "boxplot.capprops.color": INK,
     "boxplot.whiskerprops.color": INK,
     "boxplot.flierprops.color": INK,
-    "font.size": 10.5,
-    "axes.titlesize": 11.5,
+    "font.size": 11.5,
+    "axes.titlesize": 12.5,
     "axes.titleweight": "normal",
-    "axes.labelsize": 10.5,
-    "xtick.labelsize": 9.5,
-    "ytick.labelsize": 9.5,
-    "legend.fontsize": 9.5,
+    "axes.labelsize": 11.5,
+    "xtick.labelsize": 10.5,
+    "ytick.labelsize": 10.5,
+    "legend.fontsize": 10.5,
     "legend.frameon": False,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -77,14 +78,15 @@ def begin() -> None:
 
     plt.close("all")
     matplotlib.rcdefaults()
-    matplotlib.rcParams.update({**HOUSE, "axes.prop_cycle": matplotlib.cycler(color=list(PALETTE.values()))})
+    matplotlib.rcParams.update(HOUSE)
+    matplotlib.rcParams["axes.prop_cycle"] = plt.cycler(color=list(PALETTE.values()))
 
 
 def collect(prefix: str) -> list[str]:
     """Every open figure as inline SVG; none is open afterwards. Ids start with prefix."""
     import matplotlib.pyplot as plt
 
-    drawings = []
+    drawings: list[str] = []
     for number in plt.get_fignums():
         figure, buffer = plt.figure(number), io.StringIO()
         for axes in figure.axes:

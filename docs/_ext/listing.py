@@ -10,7 +10,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import sources
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
@@ -18,11 +17,13 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.writers.html5 import HTML5Translator
 
+import sources
+
 logger = logging.getLogger(__name__)
 ROOT = Path(__file__).parents[2]
 
 
-class fold(nodes.General, nodes.Element):  # noqa: N801  docutils names its nodes so
+class fold(nodes.General, nodes.Element):
     """What opens when its `summary` is clicked."""
 
 

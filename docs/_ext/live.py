@@ -1,8 +1,8 @@
 """Live cells: `{live}` runs Python while the book is built and shows what it did; `{eval}` puts a value into prose.
 
-A cell that fails, or draws without `:alt:`, is a warning with its traceback, so `sphinx-build -W` fails. The cells after
-a failed one are shown and not run. A page depends on all of src/tinytorch: change a function and its numbers are
-measured again.
+A cell that fails, or draws without `:alt:`, is a warning with its traceback, so `sphinx-build -W` fails. The cells
+after a failed one are shown and not run. A page depends on all of src/tinytorch: change a function and its numbers
+are measured again.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cells import CellError, Output, Session
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+from cells import CellError, Output, Session
 
 logger = logging.getLogger(__name__)
 PACKAGE = Path(__file__).parents[2] / "src" / "tinytorch"
@@ -30,6 +31,10 @@ def session(env: BuildEnvironment) -> Session:
         for path in sorted(PACKAGE.rglob("*.py")):
             env.note_dependency(str(path))
     return found
+
+
+def block(text: str, kind: str, language: str = "none") -> nodes.literal_block:
+    return nodes.literal_block(text, text, language=language, classes=[kind])
 
 
 class Live(SphinxDirective):
@@ -48,19 +53,18 @@ class Live(SphinxDirective):
         cell = nodes.container(classes=["live"])
         self.set_source_info(cell)
         if "hide-code" not in self.options:
-            code = nodes.literal_block(source, source, language="python", classes=["live-code"])
-            cell += code
+            cell += block(source, "live-code", "python")
         output = self.output(source)
         if output.text:
-            cell += nodes.literal_block(output.text, output.text.rstrip("\n"), language="none", classes=["live-text"])
+            cell += block(output.text.rstrip("\n"), "live-text")
         if output.error:
-            cell += nodes.literal_block(output.error, output.error, language="none", classes=["live-error"])
+            cell += block(output.error, "live-error")
         for drawing in output.drawings:
             cell += self.figure(drawing)
         return [cell]
 
     def output(self, source: str) -> Output:
-        line = self.content.offset(0) + 1 if self.content else self.lineno
+        line = self.lineno + self.content_offset + 1
         if self.env.temp_data.get("live_failed"):
             return Output()
         try:

@@ -39,7 +39,8 @@ def sections(source: str) -> dict[str, Span]:
     """The ruler sections by title, without the ruler and the blank lines around."""
     lines, found = source.split("\n"), {}
     rulers = [(number, match[1]) for number, line in enumerate(lines, 1) if (match := RULER.fullmatch(line))]
-    for (number, title), (end, _) in zip(rulers, [*rulers[1:], (len(lines) + 1, "")], strict=True):
+    ends = [*(number for number, _ in rulers[1:]), len(lines) + 1]
+    for (number, title), end in zip(rulers, ends):
         within = [n for n in range(number + 1, end) if lines[n - 1].strip()]
         if within:
             found[title] = (within[0], within[-1])

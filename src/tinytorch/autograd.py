@@ -281,7 +281,7 @@ def linear_vjp(g, z, x, weight, bias=None, *, needs):
 
 def expanded(g, shape, dim, keepdim):
     """g, the gradient of a reduction over dim, with its lost axes back as size 1."""
-    if dim is None:
+    if dim is None or not shape:
         return np.reshape(g, (1,) * len(shape))
     return g if keepdim else np.expand_dims(g, dim)
 
@@ -478,15 +478,20 @@ def binary_cross_entropy_with_logits_vjp(g, z, x, y, *, reduction="mean"):
 
 @cross_entropy.vjp
 def cross_entropy_vjp(g, z, logits, target, *, label_smoothing=0.0, reduction="mean"):
-    """z = -ln p[target], p = softmax(logits)   =>   dlogits = g (p - y), y the one-hot target, smoothed like it
+    """z = -ln p[target], p = softmax(logits)   =>   dlogits = g (p - y)
 
-    >>> cross_entropy_vjp(np.array([1.0, 1.0]), None, np.zeros((2, 2)), np.array([0, 1]), reduction="none")[0]
+    y is the target as a distribution: one-hot, or smoothed as in the loss. The target has no gradient.
+
+    >>> logits, target = np.zeros((2, 2)), np.array([0, 1])
+    >>> cross_entropy_vjp(np.array([1.0, 1.0]), None, logits, target, reduction="none")[0]
     array([[-0.5,  0.5],
            [ 0.5, -0.5]])
     """
+    # unreduced(g, n, reduction) is each row's g: make it a column, so that it lines up with the logits.
+    # With s = label_smoothing, y is s / classes everywhere and (1 - s) more at the target.
+    # softmax.function works on arrays. Return the gradient of the logits, and None for the target.
     n, classes = logits.shape
     g = np.reshape(unreduced(g, n, reduction), (-1, 1))
-    # With s = label_smoothing, y is s / classes everywhere and (1 - s) more at the target. There is no gradient for it.
     y = np.full_like(logits, label_smoothing / classes)
     y[np.arange(n), target] += 1 - label_smoothing
     return g * (softmax.function(logits) - y), None
@@ -558,11 +563,13 @@ def backward(z: Tensor, gradient: Tensor | None = None, retain_graph: bool = Fal
     >>> x.grad
     tensor(7.)
     """
+    # `gradients` holds what has arrived so far, by id(tensor); begin with seed(z, gradient) at z.
+    # Take tensors from the end of topological_order(z): whoever used one has then added its share.
+    # A leaf keeps what arrived: accumulate(leaf, g). Any other passes it on to its inputs:
+    # input_gradients(origin, g, data) yields (x, dx), and shares of the same x add up.
+    # At last free the origin, unless the graph is to be retained.
     gradients = {id(z): seed(z, gradient)}
     order = topological_order(z)
-    # Take the tensors from the end of `order`, z first: whoever used a tensor has then already added its share.
-    # A leaf keeps what arrived (`accumulate`); any other passes it on to its inputs (`input_gradients`), where
-    # shares of the same tensor add up in `gradients`.
     while order:
         node = order.pop()
         g = gradients.pop(id(node))
@@ -642,19 +649,22 @@ class Graph:
         for source, target in self.edges:  # in topological order, so one pass settles every depth
             self.depths[target] = builtins.max(self.depths[target], self.depths[source] + 1)
 
-    def positions(self) -> list[tuple[int, int]]:
-        """The centre of each node in pixels: a column for each depth, filled from the top."""
+    def positions(self) -> list[tuple[float, float]]:
+        """The centre of each node in pixels: a column for each depth, centred on one line."""
         rows = [self.depths[:i].count(depth) for i, depth in enumerate(self.depths)]
-        return [(60 + 130 * depth, 30 + 60 * row) for depth, row in zip(self.depths, rows)]
+        tallest = builtins.max(self.depths.count(depth) for depth in self.depths)
+        offsets = [(tallest - self.depths.count(depth)) / 2 for depth in self.depths]
+        return [(60 + 130 * d, 70 + 60 * (row + off)) for d, row, off in zip(self.depths, rows, offsets)]
 
     def _repr_svg_(self) -> str:
-        at = self.positions()
-        lines = []
+        at, lines = self.positions(), []
         for i, (source, target) in enumerate(self.edges):
             (x0, y0), (x1, y1) = at[source], at[target]
-            bend = 16 * self.edges[:i].count((source, target))  # a second edge between the same two bows away
-            middle = f"{(x0 + x1) / 2} {(y0 + y1) / 2 + 2 * bend}"
-            lines.append(f'<path d="M{x0 + 45} {y0} Q{middle} {x1 - 45} {y1}" fill="none" stroke="currentColor"/>')
+            x0, x1 = x0 + 45, x1 - 45
+            # An edge over several columns, or a second one between the same two, bows upwards.
+            bow = 55 * (self.depths[target] - self.depths[source] - 1) + 24 * self.edges[:i].count((source, target))
+            curve = f"M{x0} {y0} C{x0 + 20} {y0 - bow} {x1 - 20} {y1 - bow} {x1} {y1}"
+            lines.append(f'<path d="{curve} m-7 -4 l7 4 l-7 4" fill="none" stroke="currentColor"/>')
         for (x, y), label, shape, depth in zip(at, self.labels, self.shapes, self.depths):
             box = f'<rect x="{x - 45}" y="{y - 18}" width="90" height="36" rx="{4 if depth == 0 else 18}"'
             lines.append(f'{box} fill="none" stroke="currentColor"/>')

@@ -66,19 +66,20 @@ class Module:
         ['0.weight', '0.bias', '2.weight', '2.bias']
         """
         seen: set[int] = set()
-        for name, parameter in self._all_parameters(prefix):
+        for name, parameter in self.collect_parameters(prefix):
             if id(parameter) not in seen:  # tied weights have two names
                 seen.add(id(parameter))
                 yield name, parameter
 
-    def _all_parameters(self, prefix: str) -> Iterator[tuple[str, Parameter]]:
-        """Own parameters first, then those of each child, under its name and a dot."""
-        # vars(self) maps each attribute's name to its value; named_children() gives the modules inside.
+    def collect_parameters(self, prefix: str) -> Iterator[tuple[str, Parameter]]:
+        """Own parameters first, then those of each child, under its name and a dot; tied ones under every name."""
+        # vars(self) maps each attribute's name to its value. A child from named_children() can
+        # collect for itself: hand it a longer prefix.
         for name, value in vars(self).items():
             if isinstance(value, Parameter):
                 yield prefix + name, value
         for name, child in self.named_children():
-            yield from child._all_parameters(f"{prefix}{name}.")
+            yield from child.collect_parameters(f"{prefix}{name}.")
 
     def parameters(self) -> Iterator[Parameter]:
         """Every parameter, as an optimizer wants them."""
@@ -118,8 +119,9 @@ class Module:
         for name, parameter in own.items():
             if np.shape(state[name]) != parameter.shape:
                 raise ValueError(f"{name} needs shape {parameter.shape}, got {np.shape(state[name])}")
+        arrays = {name: Tensor(state[name], dtype=parameter.dtype).data for name, parameter in own.items()}
         for name, parameter in own.items():
-            parameter.data[...] = np.asarray(state[name])
+            parameter.data[...] = arrays[name]
 
     def extra_repr(self) -> str:
         """What stands between the brackets when the module is printed."""
@@ -154,8 +156,9 @@ class Sequential(Module):
     def named_children(self) -> Iterator[tuple[str, Module]]:
         return ((str(i), module) for i, module in enumerate(self.layers))
 
-    def __getitem__(self, index: int) -> Module:
-        return self.layers[index]
+    def __getitem__(self, index: Any) -> Any:
+        found = self.layers[index]
+        return Sequential(found) if isinstance(index, slice) else found
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -165,10 +168,10 @@ class Sequential(Module):
 
 
 def xavier_std(fan_in: int, fan_out: int) -> float:
-    """The standard deviation of weights that keeps variance steady forwards and backwards on average.
+    """The standard deviation of weights that keeps variance nearly steady, forwards and backwards.
 
-    Forwards wants variance 1 / fan_in, backwards 1 / fan_out; 2 / (fan_in + fan_out) lies between. Glorot and
-    Bengio, 2010.
+    Forwards wants variance 1 / fan_in, backwards 1 / fan_out; 2 / (fan_in + fan_out) lies between.
+    Glorot and Bengio, 2010.
 
     >>> xavier_std(6, 2)
     0.5
@@ -178,7 +181,7 @@ def xavier_std(fan_in: int, fan_out: int) -> float:
 
 
 def he_std(fan_in: int) -> float:
-    """The standard deviation of weights before a relu, which lets half of the variance through. He et al., 2015.
+    """The standard deviation of weights before a relu, which halves the mean square. He et al., 2015.
 
     >>> he_std(8)
     0.5
@@ -220,14 +223,15 @@ def kaiming_normal_(x: Tensor, rng: np.random.Generator = generator) -> Tensor:
 def linear(x, weight, bias=None):
     """z = x @ weight + bias, shapes (..., in) @ (in, out) + (out,) -> (..., out).
 
-    Raises ValueError if the inner axes differ.
+    Raises ValueError, naming the shapes of x and weight, if the inner axes differ.
 
     >>> linear([[1, 2]], [[1, 0], [0, 1]], [10, 20])
     tensor([[11., 22.]])
     """
+    # Refuse a last axis of x that the weight does not fit. One matrix product then serves any
+    # number of leading axes, and the bias, if there is one, broadcasts over all of them.
     if x.shape[-1] != weight.shape[0]:
         raise ValueError(f"linear needs x (..., {weight.shape[0]}) for a weight {weight.shape}, got {x.shape}")
-    # One matrix product serves any number of leading axes; the bias broadcasts over all of them.
     z = x @ weight
     return z if bias is None else z + bias
 
@@ -258,12 +262,18 @@ class Linear(Module):
 def dropout(x, *, p=0.5, rng=generator):
     """z = x * mask, where mask is 0 with probability p, else 1 / (1 - p): the expectation of z is x.
 
-    Raises ValueError unless 0 <= p < 1. Srivastava et al., 2014.
+    Each element has a number u of its own in rng.random(x.shape, np.float32), and is kept if u >= p.
+    Returns (z, {"mask": mask}), because the derivative needs the mask. Raises ValueError, saying what
+    p was, unless 0 <= p < 1. Srivastava et al., 2014.
+
+    >>> dropout([1, 2, 3, 4], p=0.5, rng=np.random.default_rng(5))
+    tensor([2., 4., 0., 8.])
     """
+    # A comparison gives an array of True and False, which count as 1 and 0 in arithmetic.
+    # Divide it by 1 - p in the dtype of x: x.dtype.type(1 - p).
     if not 0 <= p < 1:
         raise ValueError(f"dropout needs 0 <= p < 1, got {p}")
-    # Compare uniform numbers, rng.random(x.shape), with p: keep where they are p or more. Return the mask for the rule.
-    mask = (rng.random(x.shape, np.float32) >= p).astype(x.dtype) / x.dtype.type(1 - p)
+    mask = (rng.random(x.shape, np.float32) >= p) / x.dtype.type(1 - p)
     return x * mask, {"mask": mask}
 
 
@@ -274,11 +284,11 @@ class Dropout(Module):
     tensor([1., 2.])
     """
 
-    def __init__(self, p: float = 0.5, rng: np.random.Generator = generator):
-        self.p, self.rng = p, rng
+    def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None):
+        self.p, self.rng = p, rng  # None is the package's generator, so that copies of a module share it too
 
     def forward(self, x: Any) -> Any:
-        return dropout(x, p=self.p, rng=self.rng) if self.training and self.p > 0 else x
+        return dropout(x, p=self.p, rng=self.rng or generator) if self.training and self.p else x
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
@@ -304,7 +314,10 @@ class FunctionModule(Module):
     function: Primitive
 
     def __init__(self, *values: Any, **options: Any):
-        self.options = dict(zip(self.function.parameters, values)) | options
+        known = self.function.parameters
+        self.options = dict(zip(known, values)) | options
+        if len(values) > len(known) or not self.options.keys() <= set(known):
+            raise TypeError(f"{type(self).__name__}({', '.join(known)}) got {(*values, *options)}")
 
     def forward(self, *inputs: Any) -> Tensor:
         return self.function(*inputs, **self.options)

@@ -18,13 +18,15 @@ def reduced(values: np.ndarray, reduction: str) -> np.ndarray:
     >>> float(reduced(np.array([1.0, 3.0]), "mean"))
     2.0
     """
+    # values has .mean() and .sum(). Refuse first what is none of the three words:
+    # a typo such as "avg" must not choose.
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"reduction is 'mean', 'sum' or 'none', got {reduction!r}")
     return values if reduction == "none" else values.mean() if reduction == "mean" else values.sum()
 
 
 def same_shape(name: str, x: np.ndarray, y: np.ndarray) -> None:
-    """Raise ValueError, naming both shapes, unless they agree: broadcasting would average over pairs nobody meant."""
+    """Raise ValueError unless the shapes agree: broadcasting would compare pairs nobody meant."""
     if np.shape(x) != np.shape(y):
         raise ValueError(f"{name} needs two equal shapes, got {np.shape(x)} and {np.shape(y)}")
 
@@ -39,8 +41,9 @@ def mse_loss(x, y, *, reduction="mean"):
     >>> mse_loss([1, 2, 3], [1, 2, 6])
     tensor(3.)
     """
+    # same_shape("mse_loss", x, y) refuses what does not fit. Square by multiplying;
+    # `reduced` does the rest.
     same_shape("mse_loss", x, y)
-    # Square by multiplying; `reduced` does the rest.
     error = x - y
     return reduced(error * error, reduction)
 
@@ -52,8 +55,9 @@ def l1_loss(x, y, *, reduction="mean"):
     >>> l1_loss([1, 2, 3], [1, 2, 6])
     tensor(1.)
     """
+    # As mse_loss, with the distance itself: what is ten times as far off counts ten
+    # times as much, not a hundred times.
     same_shape("l1_loss", x, y)
-    # The distance, without squaring: one far-off example counts once, not squared.
     return reduced(np.abs(x - y), reduction)
 
 
@@ -67,7 +71,9 @@ def logsumexp(x, *, dim=-1, keepdim=False):
     >>> logsumexp([1000.0, 1000.0])
     tensor(1000.6932)
     """
-    # Take the largest x out of the sum, ln(sum e^x) = m + ln(sum e^(x - m)), and add it back at the end.
+    # Take the largest x out of the sum: ln(sum e^x) = m + ln(sum e^(x - m)).
+    # Keep the axis while you work, so that x - m lines up; drop it at the end, with
+    # squeeze(axis=dim), unless it is to be kept.
     m = x.max(axis=dim, keepdims=True)
     z = m + np.log(np.exp(x - m).sum(axis=dim, keepdims=True))
     return z if keepdim else z.squeeze(axis=dim)
@@ -75,13 +81,17 @@ def logsumexp(x, *, dim=-1, keepdim=False):
 
 @primitive
 def binary_cross_entropy_with_logits(x, y, *, reduction="mean"):
-    """-y ln p - (1 - y) ln(1 - p) with p = sigmoid(x), reduced. Raises ValueError if shapes differ.
+    """-y ln p - (1 - y) ln(1 - p) with p = sigmoid(x), reduced.
+
+    Raises ValueError if shapes differ.
 
     >>> binary_cross_entropy_with_logits([0.0, 100.0], [1.0, 0.0], reduction="none")
     tensor([  0.6931, 100.    ])
     """
+    # Shapes first, as in mse_loss. With p = 1 / (1 + e^-x) put in, what is left is
+    # ln(1 + e^x) - x y. Take the larger exponent out: ln(1 + e^x) = max(x, 0) +
+    # ln(1 + e^-|x|). np.log1p(z) is ln(1 + z), exact also for small z.
     same_shape("binary_cross_entropy_with_logits", x, y)
-    # Put in p = 1 / (1 + e^-x) and simplify: max(x, 0) - x y + ln(1 + e^-|x|), and np.log1p(z) is ln(1 + z).
     loss = np.maximum(x, 0) - x * y + np.log1p(np.exp(-np.abs(x)))
     return reduced(loss, reduction)
 
@@ -90,30 +100,36 @@ def binary_cross_entropy_with_logits(x, y, *, reduction="mean"):
 def cross_entropy(logits, target, *, label_smoothing=0.0, reduction="mean"):
     """-ln p[target] with p = softmax(logits), reduced: logits (B, C), target (B,) class indices.
 
-    With label smoothing s the target is not one class but (1 - s) of it and s spread evenly over all C (Szegedy
-    et al., 2016). Raises ValueError for shapes that do not fit, IndexError for a class outside 0..C-1.
+    With label smoothing s the target is not one class but (1 - s) of it and s spread evenly
+    over all C (Szegedy et al., 2016). Raises ValueError for shapes that do not fit,
+    TypeError for targets that are not whole numbers, IndexError for a class outside 0..C-1.
 
     >>> cross_entropy([[0, 0], [100, 0]], np.array([0, 1]), reduction="none")
     tensor([  0.6931, 100.    ])
     """
+    # check_classes(logits, target) refuses what does not fit. -ln p is logsumexp(logits)
+    # minus logits; logsumexp.function works on arrays, and logits[np.arange(B), target]
+    # picks each row's target. Get that right first. The smoothed loss is (1 - s) of it
+    # and s of the mean of -ln p over all C classes.
     check_classes(logits, target)
-    # -ln p is logsumexp(logits) - logits. Pick each row's target with logits[np.arange(B), target].
     log_z = logsumexp.function(logits)
-    right = log_z - logits[np.arange(len(target)), target]
-    smooth = log_z - logits.mean(axis=-1)
-    return reduced((1 - label_smoothing) * right + label_smoothing * smooth, reduction)
+    loss = log_z - logits[np.arange(len(target)), target]
+    if label_smoothing:
+        loss = (1 - label_smoothing) * loss + label_smoothing * (log_z - logits.mean(axis=-1))
+    return reduced(loss, reduction)
 
 
 def check_classes(logits: np.ndarray, target: np.ndarray) -> None:
     """Raise unless logits are (B, C) and target holds B whole numbers in 0..C-1."""
     if logits.ndim != 2 or target.shape != logits.shape[:1]:
-        raise ValueError(f"cross_entropy needs logits (B, C) and target (B,), got {logits.shape} and {target.shape}")
+        shapes = f"{logits.shape} and {target.shape}"
+        raise ValueError(f"cross_entropy needs logits (B, C) and target (B,), got {shapes}")
     if target.dtype.kind not in "iu":
-        raise TypeError(
-            f"cross_entropy needs class indices, whole numbers, got {target.dtype}; tensor([0, 1]) makes them"
-        )
+        hint = "tensor([0, 1]) makes whole numbers"
+        raise TypeError(f"cross_entropy needs class indices, got {target.dtype}; {hint}")
     if target.size and (target.min() < 0 or target.max() >= logits.shape[1]):
-        raise IndexError(f"classes are 0..{logits.shape[1] - 1}, got {target.min()}..{target.max()}")
+        given = f"{target.min()}..{target.max()}"
+        raise IndexError(f"classes are 0..{logits.shape[1] - 1}, got {given}")
 
 
 # -- losses as modules ---------------------------------------------------------------------------------------------

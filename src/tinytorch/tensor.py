@@ -10,6 +10,7 @@ name means the tensors' one, and Python's own is `builtins.sum`.
 import builtins
 import inspect
 import math
+import operator
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from contextlib import ContextDecorator
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tinytorch.environment import generator
 
@@ -26,7 +28,9 @@ FLOAT32 = np.dtype(np.float32)
 
 
 class _Recording(threading.local):
-    enabled = True  # each thread starts with recording on
+    def __init__(self) -> None:  # runs in each thread at its first use
+        self.enabled = True
+        self.before: list[bool] = []  # a stack: no_grad may be nested
 
 
 _recording = _Recording()
@@ -42,11 +46,11 @@ class no_grad(ContextDecorator):
     """
 
     def __enter__(self) -> None:
-        self._before = [*getattr(self, "_before", []), _recording.enabled]  # a stack: one object may be nested
+        _recording.before.append(_recording.enabled)
         _recording.enabled = False
 
     def __exit__(self, *_: object) -> None:
-        _recording.enabled = self._before.pop()
+        _recording.enabled = _recording.before.pop()
 
 
 def is_grad_enabled() -> bool:
@@ -121,29 +125,34 @@ class Primitive:
     def __call__(self, *inputs: Any, **parameters: Any) -> "Tensor":
         if parameters or len(inputs) != self.arity:
             inputs, parameters = self._sort(inputs, parameters)
-        arrays = [x.data if isinstance(x, Tensor) else _operand(x) for x in inputs]
-        z = self._compute(arrays, parameters)
+        arrays: list = []
+        tracked = False
+        for x in inputs:
+            if isinstance(x, Tensor):
+                arrays.append(x.data)
+                tracked = tracked or x._requires_grad
+            else:
+                arrays.append(_operand(x))
+        try:
+            if observers:
+                z = observed(self.name, self.function, arrays, parameters)
+            else:
+                z = self.function(*arrays, **parameters)
+        except ValueError as error:
+            self._explain(error, arrays)
+            raise
         z, saved = z if type(z) is tuple else (z, {})
         if type(z) is not np.ndarray or (z.dtype is not FLOAT32 and z.dtype.kind == "f"):
             z = _settle(z, arrays, parameters)
         out = Tensor.__new__(Tensor)
         out.data, out.grad, out.origin, out._requires_grad = z, None, None, False
-        if _recording.enabled and z.dtype.kind == "f":
-            for x in inputs:
-                if isinstance(x, Tensor) and x._requires_grad:
-                    out._requires_grad = True
-                    out.origin = Origin(self, inputs, arrays, parameters, saved)
-                    break
+        if tracked and _recording.enabled and z.dtype.kind == "f":
+            out._requires_grad, out.origin = True, Origin(self, inputs, arrays, parameters, saved)
         return out
 
-    def _compute(self, arrays: list, parameters: dict) -> Any:
-        try:
-            if observers:
-                return observed(self.name, self.function, arrays, parameters)
-            return self.function(*arrays, **parameters)
-        except ValueError as error:
-            if "broadcast" not in str(error):
-                raise
+    def _explain(self, error: ValueError, arrays: list) -> None:
+        """Raise a clearer error, which names the shapes, if the trouble is that they do not broadcast."""
+        if "could not be broadcast" in str(error):  # NumPy's words
             shapes = " and ".join(str(np.shape(x)) for x in arrays)
             raise ValueError(
                 f"{self.name} cannot broadcast {shapes}: counted from the right, axes must be equal or 1"
@@ -151,19 +160,21 @@ class Primitive:
 
     def _sort(self, inputs: tuple, parameters: dict) -> tuple[tuple, dict]:
         """What the caller passed, as (inputs, parameters): sum(x, 0) means sum(x, dim=0)."""
-        if self.variadic:  # concatenate([x, y]) and concatenate(x, y) are the same
-            return (
-                tuple(inputs[0]) if len(inputs) == 1 and isinstance(inputs[0], list | tuple) else inputs
-            ), parameters
-        extra = inputs[self.arity :]
+        if not self.variadic:
+            inputs, extra = inputs[: self.arity], inputs[self.arity :]
+        elif inputs and isinstance(inputs[0], list | tuple):  # stack([x, y], 1) is stack(x, y, dim=1)
+            inputs, extra = tuple(inputs[0]), inputs[1:]
+        else:
+            extra = ()
         if len(extra) > len(self.parameters):
             takes = ", ".join(self.inputs + self.parameters)
-            raise TypeError(f"{self.name}({takes}) got {len(inputs)} arguments")
+            raise TypeError(f"{self.name}({takes}) got {len(inputs) + len(extra)} arguments")
         parameters |= zip(self.parameters, extra)
-        inputs = inputs[: self.arity]
         for name in self.inputs[len(inputs) :]:  # an input passed by its name
             if name in parameters:
                 inputs += (parameters.pop(name),)
+        if isinstance(parameters.get("dim"), list):
+            parameters["dim"] = tuple(parameters["dim"])
         return inputs, parameters
 
     def __repr__(self) -> str:
@@ -193,12 +204,16 @@ def _operand(x: Any) -> Any:
 
 
 def _settle(z: Any, arrays: list, parameters: dict) -> np.ndarray:
-    """z as an array in the widest float dtype that went in, else float32: no float64 comes from nowhere."""
+    """z as an array in the widest float dtype that went in, else float32: no float64 comes from nowhere.
+
+    As in PyTorch, an array of shape () does not widen those that have axes.
+    """
     z = np.asarray(z)
-    if z.dtype.kind != "f" or "dtype" in parameters:
+    if z.dtype is FLOAT32 or z.dtype.kind != "f" or "dtype" in parameters:
         return z
-    floats = [x.dtype for x in arrays if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
-    return z.astype(np.result_type(*floats) if floats else FLOAT32, copy=False)
+    floats = [x for x in arrays if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+    dtypes = [x.dtype for x in floats if x.ndim] or [x.dtype for x in floats]
+    return z.astype(np.result_type(*dtypes) if dtypes else FLOAT32, copy=False)
 
 
 # -- shapes --------------------------------------------------------------------------------------------------------
@@ -234,9 +249,15 @@ def footprint(*tensors: "Tensor") -> int:
     >>> footprint(x), footprint(x, x.T), footprint(x, x + 1)
     (48, 48, 96)
     """
-    # A view's `.base` is the array that owns the memory; an array that owns its memory has `.base` None.
-    owners = [t.data if t.data.base is None else t.data.base for t in tensors]
-    return builtins.sum({id(owner): owner.nbytes for owner in owners}.values())
+    # Follow `.base` from view to view until it is None: there stands the owner.
+    # Two tensors may have the same owner. Count it once, by its id().
+    owners = {}
+    for t in tensors:
+        owner: Any = t.data
+        while getattr(owner, "base", None) is not None:  # bytes that were read from a file have no base
+            owner = owner.base
+        owners[id(owner)] = memoryview(owner).nbytes
+    return builtins.sum(owners.values())
 
 
 # -- arithmetic ----------------------------------------------------------------------------------------------------
@@ -345,8 +366,10 @@ def matmul(x, y):
     tensor([[21.],
             [43.]])
     """
-    if x.ndim == 0 or y.ndim == 0:
-        raise ValueError(f"matmul needs at least one axis on each side: {x.shape} @ {y.shape}")
+    # NumPy's x @ y multiplies. Your part is the check before it: the last axis
+    # of x meets the last but one of y, or its only one.
+    if np.ndim(x) == 0 or np.ndim(y) == 0:
+        raise ValueError(f"matmul needs at least one axis on each side: {np.shape(x)} @ {np.shape(y)}")
     if x.shape[-1] != y.shape[-2 if y.ndim > 1 else -1]:
         raise ValueError(f"matmul needs inner axes to agree: {x.shape} @ {y.shape}")
     return x @ y
@@ -407,12 +430,12 @@ def clip(x, *, min=None, max=None):
 
 @primitive
 def clone(x):
-    """z = a copy of x.
+    """z = a copy of x, in one block, in the order of its axes.
 
     >>> clone(Tensor([1]))
     tensor([1.])
     """
-    return np.array(x)
+    return np.array(x, order="C")
 
 
 @primitive
@@ -446,7 +469,8 @@ def mean(x, *, dim=None, keepdim=False):
     tensor([[1.5],
             [3.5]])
     """
-    # The sum, divided by how many elements went into each sum: x.size over the size of the result.
+    # The sum, divided by how many elements went into each sum:
+    # x.size over the size of the result.
     total = np.sum(x, axis=dim, keepdims=keepdim)
     return total / (x.size / np.size(total)) if np.size(total) else total
 
@@ -477,9 +501,12 @@ def var(x: "Tensor", dim: Any = None, keepdim: bool = False, correction: int = 1
     >>> var(Tensor([1, 2, 3, 4]), correction=0)
     tensor(1.25)
     """
+    # Compose it of tensors' functions, not NumPy's, and it remembers its origin.
+    # keepdim lines the mean up with x. n is x.size over the size of the sums.
     deviation = x - mean(x, dim=dim, keepdim=True)
     squares = sum(deviation * deviation, dim=dim, keepdim=keepdim)
-    return squares / (x.size / squares.size - correction)
+    n = x.size / builtins.max(squares.size, 1)
+    return squares / builtins.max(n - correction, 0)
 
 
 def argmax(x: "Tensor", dim: int | None = None, keepdim: bool = False) -> "Tensor":
@@ -488,7 +515,7 @@ def argmax(x: "Tensor", dim: int | None = None, keepdim: bool = False) -> "Tenso
     >>> argmax(Tensor([[1, 5], [7, 2]]), dim=1)
     tensor([1, 0], dtype=int64)
     """
-    return Tensor(np.argmax(_array_of(x), axis=dim, keepdims=keepdim))
+    return Tensor(np.asarray(np.argmax(_array_of(x), axis=dim, keepdims=keepdim)))
 
 
 def argmin(x: "Tensor", dim: int | None = None, keepdim: bool = False) -> "Tensor":
@@ -497,7 +524,7 @@ def argmin(x: "Tensor", dim: int | None = None, keepdim: bool = False) -> "Tenso
     >>> argmin(Tensor([[1, 5], [7, 2]]), dim=1)
     tensor([0, 1], dtype=int64)
     """
-    return Tensor(np.argmin(_array_of(x), axis=dim, keepdims=keepdim))
+    return Tensor(np.asarray(np.argmin(_array_of(x), axis=dim, keepdims=keepdim)))
 
 
 def _array_of(x: Any) -> np.ndarray:
@@ -529,6 +556,8 @@ def transpose(x, *, dim0=-2, dim1=-1):
     tensor([[1., 3.],
             [2., 4.]])
     """
+    # x.T reverses all axes, and a batch of images has three.
+    # NumPy has swapaxes; or write down the order of the axes for x.transpose(order).
     return x.swapaxes(dim0, dim1)
 
 
@@ -544,13 +573,20 @@ def permute(x, *, dims):
 
 @primitive
 def broadcast_to(x, *, shape):
-    """z = x repeated, without copying, until it has this shape.
+    """z = x repeated, without copying, until it has this shape. A view; raises ValueError if the shapes do not fit.
 
     >>> broadcast_to(Tensor([[1], [2]]), shape=(2, 3))
     tensor([[1., 1., 1.],
             [2., 2., 2.]])
     """
-    return np.broadcast_to(x, shape)
+    # np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False) reads x's
+    # memory with any shape and strides, right or wrong: check the shapes first.
+    # A step along a new or a stretched axis moves by 0 bytes.
+    new = len(shape) - x.ndim
+    if new < 0 or any(size not in (1, wide) for size, wide in zip(x.shape, shape[new:])):
+        raise ValueError(f"broadcast_to cannot stretch {x.shape} to {shape}")
+    along = tuple(0 if size == 1 else stride for size, stride in zip(x.shape, x.strides))
+    return np.lib.stride_tricks.as_strided(x, shape, (0,) * new + along, writeable=False)
 
 
 @primitive
@@ -643,6 +679,10 @@ class Tensor:
         self.requires_grad = value
         return self
 
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie side by side in memory, in the order of the axes."""
+        return self.data.flags.c_contiguous
+
     def numel(self) -> int:
         """The number of elements."""
         return self.data.size
@@ -657,9 +697,10 @@ class Tensor:
 
     def __repr__(self) -> str:
         text = np.array2string(self.data, separator=", ", prefix="tensor(", precision=4, threshold=200)
+        size = f", size={self.shape}" if self.size == 0 and self.ndim > 1 else ""
         dtype = f", dtype={self.dtype}" if self.dtype not in (FLOAT32, bool) else ""
         grad = ", requires_grad=True" if self.requires_grad else ""
-        return f"tensor({text}{dtype}{f', origin={self.origin.primitive.name}' if self.origin else grad})"
+        return f"tensor({text}{size}{dtype}{f', origin={self.origin.primitive.name}' if self.origin else grad})"
 
     # back to Python and NumPy
     def item(self) -> Any:
@@ -688,7 +729,7 @@ class Tensor:
         return int(self.item())
 
     def __index__(self) -> int:
-        return self.item().__index__()
+        return operator.index(self.item())
 
     def __bool__(self) -> bool:
         return bool(self.item())
@@ -766,23 +807,26 @@ class Tensor:
 
     # comparison: bool tensors, outside the graph
     def __eq__(self, y):
-        return Tensor(np.equal(self.data, _array_of(y)))
+        return self._compared(np.equal, y)
     def __ne__(self, y):
-        return Tensor(np.not_equal(self.data, _array_of(y)))
+        return self._compared(np.not_equal, y)
     def __lt__(self, y):
-        return Tensor(np.less(self.data, _array_of(y)))
+        return self._compared(np.less, y)
     def __le__(self, y):
-        return Tensor(np.less_equal(self.data, _array_of(y)))
+        return self._compared(np.less_equal, y)
     def __gt__(self, y):
-        return Tensor(np.greater(self.data, _array_of(y)))
+        return self._compared(np.greater, y)
     def __ge__(self, y):
-        return Tensor(np.greater_equal(self.data, _array_of(y)))
+        return self._compared(np.greater_equal, y)
     def __invert__(self):
-        return Tensor(~self.data)
+        return Tensor(np.asarray(~self.data))
     def __and__(self, y):
-        return Tensor(self.data & _array_of(y))
+        return self._compared(np.bitwise_and, y)
     def __or__(self, y):
-        return Tensor(self.data | _array_of(y))
+        return self._compared(np.bitwise_or, y)
+
+    def _compared(self, ufunc: np.ufunc, y: Any) -> "Tensor":
+        return Tensor(np.asarray(ufunc(self.data, y.data if isinstance(y, Tensor) else _operand(y))))
 
     # functions as methods
     def matmul(self, y):
@@ -801,6 +845,8 @@ class Tensor:
         return clip(self, min=min, max=max)
     def clone(self):
         return clone(self)
+    def contiguous(self):
+        return self if self.is_contiguous() else clone(self)
     def sum(self, dim=None, keepdim=False):
         return sum(self, dim=dim, keepdim=keepdim)
     def mean(self, dim=None, keepdim=False):
@@ -823,20 +869,24 @@ class Tensor:
         return reshape(self, shape=_unpacked(shape))
     def view(self, *shape):
         return reshape(self, shape=_unpacked(shape))
-    def flatten(self, start_dim=0):
-        return reshape(self, shape=(*self.shape[:start_dim], math.prod(self.shape[start_dim:])))
-    def squeeze(self, dim):
-        kept = [size for axis, size in enumerate(self.shape) if axis != dim % self.ndim or size != 1]
-        return reshape(self, shape=tuple(kept))
+    def flatten(self, start_dim=0, end_dim=-1):
+        shape = self.shape or (1,)
+        start, end = (normalize_axis_index(dim, len(shape)) for dim in (start_dim, end_dim))
+        return reshape(self, shape=(*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+    def squeeze(self, dim=None):
+        gone = range(self.ndim) if dim is None else normalize_axis_tuple(dim, self.ndim or 1)
+        return reshape(self, shape=tuple(n for axis, n in enumerate(self.shape) if n != 1 or axis not in gone))
     def unsqueeze(self, dim):
-        at = dim if dim >= 0 else dim + self.ndim + 1
+        at = normalize_axis_index(dim, self.ndim + 1)
         return reshape(self, shape=(*self.shape[:at], 1, *self.shape[at:]))
     def transpose(self, dim0, dim1):
         return transpose(self, dim0=dim0, dim1=dim1)
     def permute(self, *dims):
         return permute(self, dims=_unpacked(dims))
     def expand(self, *shape):
-        return broadcast_to(self, shape=_unpacked(shape))
+        shape = _unpacked(shape)
+        own = (1,) * (len(shape) - self.ndim) + self.shape
+        return broadcast_to(self, shape=tuple(n if new == -1 else new for new, n in zip(shape, own)))
     T = property(lambda self: permute(self, dims=tuple(range(self.ndim))[::-1]))
     mT = property(lambda self: transpose(self))
     # fmt: on
@@ -879,6 +929,8 @@ def _as_array(data: Any, dtype: Any) -> np.ndarray:
         data = _array_of(data)
         return data if dtype is None else data.astype(dtype, copy=False)
     try:
+        if data is None:
+            raise TypeError
         return np.asarray(data, dtype=FLOAT32 if dtype is None else dtype)
     except (TypeError, ValueError) as error:
         raise type(error)(f"a tensor holds numbers, in rows of equal length; got {str(data)[:80]}") from None
@@ -893,10 +945,11 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     >>> tensor([1, 2]), tensor([1.0, 2.0])
     (tensor([1, 2], dtype=int64), tensor([1., 2.]))
     """
+    array = _as_array(data, dtype)
     if dtype is None and not isinstance(data, np.ndarray | Tensor):
         kind = np.asarray(data).dtype.kind
-        dtype = {"i": np.int64, "b": np.bool_}.get(kind)
-    return Tensor(np.array(_as_array(data, dtype)), requires_grad)
+        array = _as_array(data, {"i": np.int64, "b": np.bool_}.get(kind))
+    return Tensor(np.array(array), requires_grad)
 
 
 def zeros(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
@@ -909,9 +962,9 @@ def ones(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> T
     return Tensor(np.ones(_unpacked(shape), dtype), requires_grad)
 
 
-def full(shape: tuple, value: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
-    """A tensor filled with one value."""
-    return Tensor(np.full(shape, value, dtype), requires_grad)
+def full(shape: tuple, value: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor filled with one value, whose kind decides the dtype as in `tensor`."""
+    return Tensor(np.full(shape, tensor(value, dtype).data), requires_grad)
 
 
 def zeros_like(x: Tensor) -> Tensor:
@@ -924,9 +977,9 @@ def ones_like(x: Tensor) -> Tensor:
     return Tensor(np.ones_like(x.data))
 
 
-def eye(n: int, dtype: Any = np.float32) -> Tensor:
-    """The n x n identity matrix."""
-    return Tensor(np.eye(n, dtype=dtype))
+def eye(n: int, m: int | None = None, dtype: Any = np.float32) -> Tensor:
+    """The n x n identity matrix, or n x m with ones on its diagonal."""
+    return Tensor(np.eye(n, m, dtype=dtype))
 
 
 def arange(*bounds: Any, dtype: Any = None) -> Tensor:
@@ -944,14 +997,18 @@ def linspace(start: Any, end: Any, steps: int, dtype: Any = np.float32) -> Tenso
     return Tensor(np.linspace(start, end, steps, dtype=dtype))
 
 
-def rand(*shape: Any, requires_grad: bool = False, rng: np.random.Generator = generator) -> Tensor:
+def rand(
+    *shape: Any, dtype: Any = np.float32, requires_grad: bool = False, rng: np.random.Generator = generator
+) -> Tensor:
     """Uniform in [0, 1), from the package's generator or from rng."""
-    return Tensor(rng.random(_unpacked(shape), np.float32), requires_grad)
+    return Tensor(np.asarray(rng.random(_unpacked(shape), np.float32), dtype), requires_grad)
 
 
-def randn(*shape: Any, requires_grad: bool = False, rng: np.random.Generator = generator) -> Tensor:
+def randn(
+    *shape: Any, dtype: Any = np.float32, requires_grad: bool = False, rng: np.random.Generator = generator
+) -> Tensor:
     """Normal with mean 0 and variance 1."""
-    return Tensor(rng.standard_normal(_unpacked(shape), np.float32), requires_grad)
+    return Tensor(np.asarray(rng.standard_normal(_unpacked(shape), np.float32), dtype), requires_grad)
 
 
 def randint(low: int, high: int, size: tuple, rng: np.random.Generator = generator) -> Tensor:

@@ -32,7 +32,9 @@ def _write(tree: Path, course: Course, sources: Mapping[str, Path], texts: Mappi
     package = tree / "tinytorch"
     chapters = {f"{chapter.name}.py" for chapter in course.chapters()}
     skipped = shutil.ignore_patterns("__pycache__", "*.pyc")
-    shutil.copytree(course.package, package, ignore=lambda d, names: {*skipped(d, names), *_top(d, names, course, chapters)})
+    shutil.copytree(
+        course.package, package, ignore=lambda d, names: {*skipped(d, names), *_top(d, names, course, chapters)}
+    )
     for name, path in sources.items():
         if path.is_file():
             shutil.copyfile(path, package / f"{name}.py")

@@ -38,7 +38,7 @@ def _shapes(yours: np.ndarray, expected: np.ndarray, same: Any) -> str:
     if yours.ndim >= expected.ndim:
         lead = yours.ndim - expected.ndim
         padded = (1,) * lead + expected.shape
-        axes = tuple(i for i, (n, m) in enumerate(zip(yours.shape, padded)) if n != m and m == 1 or i < lead)
+        axes = tuple(i for i, (n, m) in enumerate(zip(yours.shape, padded)) if (n != m and m == 1) or i < lead)
         if all(n == m or i in axes for i, (n, m) in enumerate(zip(yours.shape, padded))):
             summed = yours.sum(axis=axes).reshape(expected.shape) if axes else yours
             if same(summed, expected):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tito.outcome import Mismatch
+from tito.outcome import Mismatch, Protocol
 from tito.student import Student
 
 
@@ -18,6 +18,8 @@ def run_examples(student: Student, doc: str) -> None:
     """Fail at the first example that shows something else."""
     examples = parse(doc)
     results = student._ask({"do": "examples", "examples": [[source, mode] for source, mode, _ in examples]})
+    if not isinstance(results, list) or len(results) != len(examples):
+        raise Protocol("the examples came back with another number of answers")
     for (source, _, want), result in zip(examples, results):
         if "error" in result:
             outcome = student._explain(result["error"])
@@ -27,7 +29,13 @@ def run_examples(student: Student, doc: str) -> None:
             outcome.details.setdefault("shown", {})["example"] = source
             raise outcome
         if not agrees(want, result["printed"]):
-            raise Mismatch("an example shows something else", kind="example", shown={"example": source}, yours=Text(result["printed"]), expected=Text(want))
+            raise Mismatch(
+                "an example shows something else",
+                kind="example",
+                shown={"example": source},
+                yours=Text(result["printed"]),
+                expected=Text(want),
+            )
 
 
 def agrees(want: str, printed: Any) -> bool:

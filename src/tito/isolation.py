@@ -64,9 +64,9 @@ def environment(job: Path) -> dict[str, str]:
     return {**dict.fromkeys(threads, "1"), "HOME": scratch, "TMPDIR": scratch, "LANG": "C.UTF-8", **kept}
 
 
-LAYERS: dict[str, type[Isolation]] = {"weak": Weak}
+LAYERS: list[type[Isolation]] = [Weak]  # from weak to strong
 
 
 def strongest() -> Isolation:
-    """The strongest isolation this machine has."""
-    return Weak()
+    """The strongest isolation there is here."""
+    return LAYERS[-1]()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tito import stubs, wire
+from tito import stubs
 from tito.compose import compose, job
 from tito.course import Chapter, Course, default
 from tito.isolation import Isolation, strongest
@@ -43,7 +43,7 @@ def grade(
     """Grade a chapter: the file in `work`, or `source` (a path, or the text itself), or else the reference.
 
     `only` picks the exercises whose name, or one of whose checks' names, contains it. Raises CourseError for an
-    unknown chapter and LookupError if `only` picks nothing. Without the file in `work`, every exercise is "not started".
+    unknown chapter and LookupError if `only` picks nothing. Without the file in `work`, all is "not started".
     """
     course = course or default()
     chapter = course.chapter(number)
@@ -71,12 +71,16 @@ class Grading:
         )
         path = work / f"{self.chapter.name}.py" if work else None
         if path is not None and given is None and not path.is_file():
-            report.exercises = [self.all_alike(e, NotStarted(f"tito start {self.chapter.number} begins it")) for e in exercises]
+            report.exercises = [
+                self.all_alike(e, NotStarted(f"tito start {self.chapter.number} begins it")) for e in exercises
+            ]
             return report
         try:
             source = Source.read(given if given is not None else path or self.chapter.source)
         except SourceError as error:
-            report.exercises = [self.all_alike(e, StudentError(str(error), kind="file", where=error.where)) for e in exercises]
+            report.exercises = [
+                self.all_alike(e, StudentError(str(error), kind="file", where=error.where)) for e in exercises
+            ]
             return report
         with ThreadPoolExecutor(WORKERS) as pool:
             report.exercises = list(pool.map(lambda exercise: self.alone(exercise, source), exercises))
@@ -90,7 +94,7 @@ class Grading:
         """Grade one exercise; trouble before the worker's first word is retried, then flagged."""
         others = [name for name in self.rubric.exercises if name != exercise.name]
         text = stubs.append(source.text, self.reference, others)
-        for attempt in range(ATTEMPTS):
+        for _ in range(ATTEMPTS):
             try:
                 with self.worker(text) as link:
                     return self.checked(exercise, source, link)
@@ -205,11 +209,15 @@ class Grading:
 
 
 def picked(rubric: Rubric, only: str | None) -> list[Exercise]:
-    """The exercises whose name, or one of whose checks' names, contains the text."""
+    """The exercise of this name; else those whose name, or one of whose checks' names, contains the text."""
+    if only in rubric.exercises:
+        return [rubric.exercises[only]]
     every = list(rubric.exercises.values())
     chosen = [e for e in every if only is None or only in e.name or any(only in check.name for check in e.checks)]
     if not chosen:
-        raise LookupError(f"chapter {rubric.number} has no exercise like {only!r}; it has: {', '.join(rubric.exercises)}")
+        raise LookupError(
+            f"chapter {rubric.number} has no exercise like {only!r}; it has: {', '.join(rubric.exercises)}"
+        )
     return chosen
 
 
@@ -274,6 +282,3 @@ class Bench:
         if self.link is not None:
             self._folder.__exit__(None, None, None)
             self.link = None
-
-
-__all__ = ["Bench", "grade", "picked", "wire"]

@@ -1,9 +1,10 @@
-"""What can come of a check. Each outcome is an exception that carries its state and what a student is told."""
+"""What can come of a check. Each outcome is an exception that carries its state and what a student is told.
+
+States: passed, failed, not started, error, timed out, protocol; and "not graded" for trouble that is not the student's.
+"""
 
 from collections.abc import Mapping
 from typing import Any
-
-STATES = ("passed", "failed", "not started", "error", "timed out", "protocol", "not graded")
 
 
 class Outcome(Exception):

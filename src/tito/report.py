@@ -1,14 +1,12 @@
 """Reports: what a grading found, as data. Text from students is made harmless here, once."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from tito.outcome import STATES, Outcome
-from tito.wire import Foreign
+from tito.outcome import Outcome
 
 LONG = 1200
 
@@ -16,6 +14,7 @@ LONG = 1200
 def shown(value: Any) -> str:
     """A value as text for a terminal: short, printable, without escape sequences or addresses."""
     if isinstance(value, np.ndarray):
+        value = value + 0.0 if value.dtype.kind == "f" else value  # no -0
         text = np.array2string(value, precision=6, threshold=40, max_line_width=88, separator=", ", floatmode="maxprec")
         text += f"  dtype {value.dtype}" if value.dtype != np.float64 else ""
         text += f"  shape {value.shape}" if value.size == 0 else ""
@@ -160,8 +159,3 @@ class Report:
     def flagged(self) -> bool:
         """Whether something could not be graded for reasons that are not the student's."""
         return "not graded" in self.states.values()
-
-
-def states() -> Mapping[str, int]:
-    """The order of states, for sorting."""
-    return {state: i for i, state in enumerate(STATES)}

@@ -54,12 +54,12 @@ def close(
     """
     wanted = np.asarray(expected)
     fail = functools.partial(Mismatch, what=what, yours=yours, expected=expected)
-    if isinstance(yours, bool | int | float):
-        mine = np.asarray(yours)
-    elif isinstance(yours, np.ndarray | np.generic):
+    if isinstance(yours, bool | int | float | np.ndarray | np.generic):
         mine = np.asarray(yours)
     else:
-        raise fail(f"{what} is not an array", kind="type", diagnosis=f"{what} is {_kind(yours)}, not an array of numbers")
+        raise fail(
+            f"{what} is not an array", kind="type", diagnosis=f"{what} is {_kind(yours)}, not an array of numbers"
+        )
     relative, absolute = TOLERANCE.get(mine.dtype.name, (1e-6, 1e-9))
     relative, absolute = relative if rtol is None else rtol, absolute if atol is None else atol
     if not agree(mine, wanted, relative, absolute):
@@ -157,7 +157,7 @@ class Check:
         """The inputs of this check: the same for everyone who is graded with this seed."""
         if not self.strategies:
             return [()]
-        with search._lock:
+        with search.lock:
             if seed not in self._cases:
                 self._cases[seed] = search.generate(self.strategies, seed, self.examples)
         return self._cases[seed]
@@ -195,8 +195,14 @@ class Check:
             outcome = self.outcome(student, case)
             return outcome if outcome and outcome.kind == first.kind else None
 
+        # The smallest of the prepared cases is a good bound for the search: it is told first, unless that does better.
+        tried = [(case, outcome) for case in self.cases(seed) if (outcome := fails(case))]
         found = search.smallest(self.strategies, seed, self.examples, fails)
-        return found[1] if found else first
+        best = min([*tried, *([found] if found else [])], key=lambda pair: search.size(pair[0]), default=None)
+        if best is None:
+            return first
+        filled = search.refill(best[0])
+        return (fails(filled) if filled is not None else None) or best[1]
 
 
 @dataclass
@@ -265,11 +271,11 @@ def load(number: str, where: course.Course | None = None) -> Rubric:
     chapter = (where or course.default()).chapter(number)
     if not chapter.rubric_path.is_file():
         raise course.CourseError(f"chapter {chapter.number} has no rubric yet: {chapter.rubric_path.name} is not there")
-    return _load(chapter, chapter.rubric_path.stat().st_mtime_ns)
+    return _load(chapter, (chapter.rubric_path.stat().st_mtime_ns, chapter.source.stat().st_mtime_ns))
 
 
 @functools.lru_cache
-def _load(chapter: course.Chapter, changed: int) -> Rubric:
+def _load(chapter: course.Chapter, changed: tuple[int, int]) -> Rubric:
     spec = importlib.util.spec_from_file_location(f"grade_{chapter.number}_{chapter.name}", chapter.rubric_path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -280,7 +286,9 @@ def _load(chapter: course.Chapter, changed: int) -> Rubric:
     known = stubs.definitions(rubric.source)
     for name in rubric.exercises:
         if name not in known:
-            raise course.CourseError(f"{chapter.rubric_path.name} grades {name}, which {chapter.source.name} does not define")
+            raise course.CourseError(
+                f"{chapter.rubric_path.name} grades {name}, which {chapter.source.name} does not define"
+            )
     return rubric
 
 
@@ -294,4 +302,4 @@ def _importable(folder: Path) -> Iterator[None]:
         sys.path.remove(str(folder))
 
 
-__all__ = ["Exercise", "Check", "NotStarted", "Rubric", "close", "given", "holds", "load", "nudged", "refuses", "same"]
+__all__ = ["Check", "Exercise", "NotStarted", "Rubric", "close", "given", "holds", "load", "nudged", "refuses", "same"]

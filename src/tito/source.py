@@ -32,7 +32,9 @@ class Source:
             return cls("submission", _decode("submission", given.encode("utf-8", "surrogatepass")))
         label = f"{given.parent.name}/{given.name}"
         if given.stat().st_size > CAP:
-            raise SourceError(label, f"the file is larger than 1 MB ({given.stat().st_size:,} bytes): did data get into it?")
+            raise SourceError(
+                label, f"the file is larger than 1 MB ({given.stat().st_size:,} bytes): did data get into it?"
+            )
         return cls(label, _decode(label, given.read_bytes()))
 
     @property
@@ -47,7 +49,7 @@ class Source:
             if file == own or self.label in ("submission", "reference"):
                 if line <= self.lines:
                     return f"{self.label}:{line}"
-                return f"{self.label} (in a given part that it no longer has)"
+                return f"{self.label} (given code that it no longer has: tito update puts it back)"
         return f"{places[-1][0]}:{places[-1][1]}" if places else ""
 
 
@@ -58,7 +60,9 @@ def _decode(label: str, data: bytes) -> str:
         raise SourceError(label, "the file is UTF-16: save it as UTF-8")
     line = lambda position: data.count(b"\n", 0, position) + 1
     if b"\0" in data:
-        raise SourceError(f"{label}:{line(data.index(0))}", "the file holds a NUL byte: it is not a text file, or was damaged")
+        raise SourceError(
+            f"{label}:{line(data.index(0))}", "the file holds a NUL byte: it is not a text file, or was damaged"
+        )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -67,7 +71,9 @@ def _decode(label: str, data: bytes) -> str:
     for number, content in enumerate(text.split("\n"), 1):
         if hidden := BIDI.intersection(content):
             code = ", ".join(f"U+{ord(character):04X}" for character in sorted(hidden))
-            raise SourceError(f"{label}:{number}", f"this line holds an invisible control character ({code}): delete it")
+            raise SourceError(
+                f"{label}:{number}", f"this line holds an invisible control character ({code}): delete it"
+            )
     return text
 
 

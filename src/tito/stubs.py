@@ -133,6 +133,12 @@ def with_body(source: str, name: str, text: str) -> str:
     return "\n".join(lines[: found.body - 1] + new + lines[found.last :])
 
 
+def with_definition(source: str, name: str, text: str) -> str:
+    """The source with one definition, decorators and all, replaced by another text."""
+    found, lines = _find(source, name), source.split("\n")
+    return "\n".join(lines[: found.first - 1] + text.rstrip("\n").split("\n") + lines[found.last :])
+
+
 def stub(source: str, names: Iterable[str], number: str) -> str:
     """The source with the body of each named definition replaced by NotImplementedError.
 
@@ -158,7 +164,9 @@ def append(student: str, source: str, names: Iterable[str]) -> str:
         text = textwrap.dedent(reference(source, name))
         if owner:
             wrapped = f"class _{owner.rpartition('.')[2].lstrip('_')}:\n{_shift(text, '    ')}"
-            methods.append(f"{_shift(wrapped, '    ')}    _attach({owner}, {method!r}, {wrapped[6 : wrapped.index(':')]})\n")
+            methods.append(
+                f"{_shift(wrapped, '    ')}    _attach({owner}, {method!r}, {wrapped[6 : wrapped.index(':')]})\n"
+            )
         else:
             parts.append(text)
     if methods:
@@ -167,7 +175,7 @@ def append(student: str, source: str, names: Iterable[str]) -> str:
     return "\n".join(parts)
 
 
-_ATTACH = '''
+_ATTACH = """
 def _attach(owner, name, source):
     member = vars(source)[name]
     for function in (member, getattr(member, "__func__", None), *(getattr(member, f, None) for f in ("fget", "fset"))):
@@ -175,7 +183,7 @@ def _attach(owner, name, source):
         if code is not None and "__class__" in code.co_freevars:
             function.__closure__[code.co_freevars.index("__class__")].cell_contents = owner
     setattr(owner, name, member)
-'''
+"""
 
 
 def _shift(text: str, indentation: str) -> str:

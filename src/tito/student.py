@@ -48,7 +48,9 @@ class Remote:
         return Remote(self._student, f"{self._name}.{name}")
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        return self._student._ask({"do": "call", "name": self._name, "arguments": list(arguments), "keywords": keywords})
+        return self._student._ask(
+            {"do": "call", "name": self._name, "arguments": list(arguments), "keywords": keywords}
+        )
 
     def batch(self, calls: Sequence[Sequence[Any]]) -> list[Any]:
         """The answers to many calls in few round trips: arguments of each call in, one answer each out."""

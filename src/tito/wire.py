@@ -16,7 +16,20 @@ import numpy as np
 HEADER_CAP = 64 * 1024
 BODY_CAP = 8 * 1024 * 1024
 DEPTH_CAP = 32
-DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64")
+DTYPES = (
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+)
 
 
 class Malformed(Exception):
@@ -149,7 +162,7 @@ def _decode(tree: Any, body: _Body) -> Any:
 
 
 def read(stream: BinaryIO) -> tuple[bytes, bytes] | None:
-    """The next frame's header and body; None at the end of the stream. Raises Malformed before reading a false length."""
+    """The next frame's header and body; None at the end. Raises Malformed before it reads a false length."""
     prefix = _exactly(stream, 8)
     if prefix is None:
         return None

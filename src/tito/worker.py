@@ -20,7 +20,7 @@ LIMITS = {"RLIMIT_AS": 4 << 30, "RLIMIT_CPU": 120, "RLIMIT_FSIZE": 16 << 20, "RL
 def main() -> None:
     site, tree = sys.argv[1:3]
     del sys.argv[1:]
-    incoming, outgoing = open(os.dup(0), "rb"), open(os.dup(1), "wb")
+    incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     _redirect()
     _limit()
 
@@ -28,7 +28,7 @@ def main() -> None:
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:0] = [here, site]
     import numpy as np
-    import wire
+    import wire  # type: ignore[import-not-found]  # copied beside this file
 
     sys.path[:2] = [tree]
     outgoing.write(wire.pack({"ready": [sys.version.split()[0], np.__version__]}))
@@ -52,8 +52,8 @@ def _redirect() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(2, 1)
-    sys.stdin = open(0, closefd=False)
-    sys.stdout = sys.stderr = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout = sys.stderr = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 def _limit() -> None:
@@ -133,8 +133,14 @@ class Shop:
 
     def do_modules(self, request: dict[str, Any]) -> dict[str, Any]:
         """What can be seen from here: for the test that asks."""
-        files = [os.path.join(folder, name) for folder, _, names in os.walk(os.path.dirname(self.tree)) for name in names]
-        return {"modules": sorted(sys.modules), "path": list(sys.path), "files": [os.path.relpath(f, self.tree) for f in files]}
+        files = [
+            os.path.join(folder, name) for folder, _, names in os.walk(os.path.dirname(self.tree)) for name in names
+        ]
+        return {
+            "modules": sorted(sys.modules),
+            "path": list(sys.path),
+            "files": [os.path.relpath(f, self.tree) for f in files],
+        }
 
     # -- names and values ---------------------------------------------------------------------------------------------
 
@@ -176,17 +182,25 @@ class Shop:
         while trace is not None:
             file, line = trace.tb_frame.f_code.co_filename, trace.tb_lineno
             if file.startswith(self.tree + os.sep):
-                frames.append([os.path.relpath(file, self.tree).replace(os.sep, "/"), line, trace.tb_frame.f_code.co_name])
+                frames.append(
+                    [os.path.relpath(file, self.tree).replace(os.sep, "/"), line, trace.tb_frame.f_code.co_name]
+                )
             trace = trace.tb_next
         if isinstance(error, SyntaxError) and str(error.filename).startswith(self.tree + os.sep):
-            frames.append([os.path.relpath(str(error.filename), self.tree).replace(os.sep, "/"), error.lineno or 0, "compile"])
+            frames.append(
+                [os.path.relpath(str(error.filename), self.tree).replace(os.sep, "/"), error.lineno or 0, "compile"]
+            )
             message = error.msg
         else:
             try:
                 message = str(error)
             except Exception:
                 message = "(an error whose text cannot be read)"
-        return {"type": type(error).__name__[:80], "message": json.loads(json.dumps(message[:2000])), "frames": frames[-20:]}
+        return {
+            "type": type(error).__name__[:80],
+            "message": json.loads(json.dumps(message[:2000])),
+            "frames": frames[-20:],
+        }
 
 
 if __name__ == "__main__":

@@ -1,0 +1,317 @@
+"""Chapter 03, layers: the linear layer, who finds the parameters, how large they start, and dropout.
+
+x is a batch (..., in), weight (in, out), bias (out,). Methods are reached by probes, on modules built beside them.
+"""
+
+import math
+
+import numpy as np
+from hypothesis import strategies as st
+from strategies import arrays, filled, no_zeros, shapes, whole_numbers
+
+from tito.rubric import Rubric, close, given, holds, refuses, same
+
+rubric = Rubric("03", module="layers")
+
+
+# -- linear -----------------------------------------------------------------------------------------------------------
+
+
+rows = st.integers(1, 3).map(lambda n: (n,))
+
+
+@st.composite
+def layer(draw, leading=rows):
+    """x (..., in), weight (in, out) and bias (out,)."""
+    inner, outer = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    return (
+        draw(whole_numbers((*draw(leading), inner))),
+        draw(whole_numbers((inner, outer))),
+        draw(whole_numbers((outer,))),
+    )
+
+
+rubric.doctests("linear", points=1)
+
+
+@rubric.check("linear", points=1)
+@given(layer())
+def weighted_sums_and_a_bias(student, x, weight, bias):
+    """Each output is a weighted sum of all inputs, plus its own bias: z = x W + b."""
+    mistakes = {"this is x W: the bias is missing": x @ weight, "the bias is subtracted": x @ weight - bias}
+    close(student.linear(x, weight, bias), x @ weight + bias, "z", mistakes=mistakes)
+
+
+@rubric.check("linear", points=1)
+@given(layer(shapes(dims=3)), st.booleans())
+def only_the_last_axis_is_multiplied(student, x, weight, bias, with_bias):
+    """One example, a batch, a batch of sequences: only x's last axis changes. The bias may be None."""
+    if with_bias:
+        close(student.linear(x, weight, bias), x @ weight + bias, "z")
+    else:
+        close(student.linear(x, weight), x @ weight, "z without a bias")
+
+
+@rubric.check("linear", points=1)
+@given(layer(), st.integers(1, 3))
+def shapes_that_do_not_fit_are_named(student, x, weight, bias, extra):
+    """A weight that does not fit is refused, and the message names the shapes of x and of weight."""
+    wide = np.concatenate([x, np.ones((*x.shape[:-1], extra))], axis=-1)
+    refuses("ValueError", student.linear, wide, weight, bias, mentioning=[str(wide.shape), str(weight.shape)])
+
+
+# -- Module.collect_parameters ----------------------------------------------------------------------------------------
+
+
+@rubric.probe
+def collected(tt, tree, prefix):
+    def build(parts):
+        module = tt.layers.Module()
+        for name, kind, value in parts:
+            if kind == "parameter":
+                value = tt.layers.Parameter(value)
+            elif kind == "tensor":
+                value = tt.Tensor(value)
+            elif kind == "module":
+                value = build(value)
+            elif kind == "list":
+                value = [build(part) for part in value]
+            setattr(module, name, value)
+        return module
+
+    return [[name, parameter.data] for name, parameter in build(tree).collect_parameters(prefix)]
+
+
+def parameters(most=2):
+    """Attributes that are parameters: [name, kind, array]."""
+    names = st.lists(st.sampled_from(["weight", "bias", "scale"]), unique=True, max_size=most)
+    return names.flatmap(
+        lambda names: st.tuples(
+            *[whole_numbers((i + 1,)).map(lambda x, name=name: [name, "parameter", x]) for i, name in enumerate(names)]
+        ).map(list)
+    )
+
+
+@st.composite
+def trees(draw, depth=2):
+    """What a module holds, as [name, kind, value] for each attribute, in the order of assignment."""
+    parts = draw(parameters())
+    if depth:
+        for name in draw(st.lists(st.sampled_from(["first", "second"]), unique=True, max_size=2)):
+            parts.append([name, "module", draw(trees(depth - 1))])
+        if draw(st.booleans()):
+            parts.append(["blocks", "list", draw(st.lists(trees(depth - 1), max_size=2))])
+    return draw(st.permutations(parts))
+
+
+def expected(tree, prefix=""):
+    """Own parameters, then those inside."""
+    found = [[prefix + name, value] for name, kind, value in tree if kind == "parameter"]
+    for name, kind, value in tree:
+        if kind == "module":
+            found += expected(value, f"{prefix}{name}.")
+        if kind == "list":
+            for i, part in enumerate(value):
+                found += expected(part, f"{prefix}{name}.{i}.")
+    return found
+
+
+def compare(yours, wanted):
+    same([name for name, _ in yours], [name for name, _ in wanted], "the list of names")
+    for (name, value), (_, array) in zip(yours, wanted):
+        close(value, array, name)
+
+
+@rubric.check("Module.collect_parameters", points=1)
+@given(parameters(3), st.sampled_from(["", "net."]))
+def a_modules_own(student, own, prefix):
+    """What a module holds itself comes under its prefix and attribute. A plain tensor or a number is no parameter."""
+    others = [
+        ["mask", "tensor", np.ones(2)],
+        ["p", "number", 0.5],
+        ["name", "text", "digits"],
+        ["nothing", "none", None],
+    ]
+    compare(student.collected(others[:2] + own + others[2:], prefix), expected(own, prefix))
+
+
+@rubric.check("Module.collect_parameters", points=2)
+@given(trees())
+def those_inside_under_dotted_names(student, tree):
+    """Own parameters first, then each child's, however deep: the child's name and a dot go in front of its names."""
+    compare(student.collected(tree, ""), expected(tree))
+
+
+@rubric.probe
+def digits_network(tt):
+    nn = tt.layers
+    model = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+    return [[name, list(parameter.shape)] for name, parameter in model.collect_parameters("")]
+
+
+@rubric.check("Module.collect_parameters", points=1)
+def a_child_says_its_own_name(student):
+    """A Sequential keeps its modules in a list and calls them "0", "1"...: ask named_children() for names."""
+    wanted = [["0.weight", [64, 32]], ["0.bias", [32]], ["2.weight", [32, 10]], ["2.bias", [10]]]
+    same([list(pair) for pair in student.digits_network()], wanted, "what is found in the digits network")
+
+
+# -- Sequential.forward -----------------------------------------------------------------------------------------------
+
+
+@rubric.probe
+def one_after_another(tt, x, factors, shifts):
+    class Affine(tt.layers.Module):
+        def __init__(self, factor, shift):
+            self.factor, self.shift = factor, shift
+
+        def forward(self, x):
+            return x * self.factor + self.shift
+
+    modules = [Affine(factor, shift) for factor, shift in zip(factors.tolist(), shifts.tolist())]
+    return tt.layers.Sequential(modules).forward(tt.Tensor(x))
+
+
+@st.composite
+def pipeline(draw, least=1):
+    """x, then the factors and the shifts of modules that compute factor * x + shift."""
+    count = draw(st.integers(least, 3))
+    numbers = st.lists(st.integers(1, 3), min_size=count, max_size=count)
+    x = draw(arrays(least=1))
+    return x, *(np.array(draw(numbers), np.float64) for _ in range(2))
+
+
+@rubric.check("Sequential.forward", points=1)
+@given(pipeline())
+def each_output_is_the_next_input(student, x, factors, shifts):
+    """The first module gets x; each later one gets what the module before it returned."""
+    steps = list(zip(factors, shifts))
+    forwards = backwards = x
+    for factor, shift in steps:
+        forwards = forwards * factor + shift
+    for factor, shift in steps[::-1]:
+        backwards = backwards * factor + shift
+    mistakes = {
+        "the last module was given x, not what the module before it returned": x * factors[-1] + shifts[-1],
+        "only the first module has run": x * factors[0] + shifts[0],
+        "the modules ran from the last to the first": backwards,
+        "the answers of the modules are added up": sum(x * factor + shift for factor, shift in steps),
+    }
+    close(student.one_after_another(x, factors, shifts), forwards, "z", mistakes=mistakes)
+
+
+@rubric.check("Sequential.forward", points=1, examples=5)
+@given(arrays(least=1))
+def nothing_changes_nothing(student, x):
+    """A Sequential without modules returns its input."""
+    close(student.one_after_another(x, np.zeros(0), np.zeros(0)), x, "z")
+
+
+# -- xavier_std -------------------------------------------------------------------------------------------------------
+
+fans = st.integers(3, 1000)
+
+rubric.doctests("xavier_std", points=1)
+
+
+@rubric.check("xavier_std", points=1)
+@given(fans, fans)
+def between_forwards_and_backwards(student, fan_in, fan_out):
+    """The variance is 2 / (fan_in + fan_out), between 1 / fan_in and 1 / fan_out; its square root is the deviation."""
+    variance = 2 / (fan_in + fan_out)
+    mistakes = {
+        "this is the variance: take its square root": variance,
+        "this is the bound of a uniform distribution: it is larger than its deviation": math.sqrt(3 * variance),
+        "the variance should be 2 over the sum, this is 1 over it": math.sqrt(variance / 2),
+    }
+    close(student.xavier_std(fan_in, fan_out), math.sqrt(variance), "the standard deviation", mistakes=mistakes)
+
+
+# -- he_std -----------------------------------------------------------------------------------------------------------
+
+rubric.doctests("he_std", points=1)
+
+
+@rubric.check("he_std", points=1)
+@given(fans)
+def twice_for_the_half_that_relu_cuts(student, fan_in):
+    """n products of variance v sum to n v; relu lets half through: n v / 2 = 1, and the deviation is the root of v."""
+    mistakes = {
+        "this is the variance: take its square root": 2 / fan_in,
+        "this keeps the variance without a relu: it must be twice as large": math.sqrt(1 / fan_in),
+        "this is the bound of a uniform distribution: it is larger than its deviation": math.sqrt(6 / fan_in),
+    }
+    close(student.he_std(fan_in), math.sqrt(2 / fan_in), "the standard deviation", mistakes=mistakes)
+
+
+# -- dropout ----------------------------------------------------------------------------------------------------------
+
+
+@rubric.probe
+def dropped(tt, x, p, seed):
+    return tt.layers.dropout(tt.Tensor(x), p=float(p), rng=np.random.default_rng(int(seed)))
+
+
+@rubric.probe
+def dropped_and_its_mask(tt, x, p, seed):
+    z = tt.layers.dropout(tt.Tensor(x, requires_grad=True), p=float(p), rng=np.random.default_rng(int(seed)))
+    return z, z.origin.saved["mask"]
+
+
+chances = st.sampled_from([0.5, 0.25, 0.1, 0.75, 0.0])
+seeds = st.integers(0, 99)
+nowhere_zero = shapes(least=1).flatmap(no_zeros)
+
+rubric.doctests("dropout", points=1)
+
+
+@rubric.check("dropout", points=1)
+@given(nowhere_zero, chances, seeds)
+def what_is_kept_grows(student, x, p, seed):
+    """Each element becomes 0 or x / (1 - p): what is kept makes up for what is not, so the expectation stays x."""
+    z = student.dropped(x, p, seed)
+    holds(np.shape(z) == x.shape, "the output has the shape of x", shape=list(np.shape(z)))
+    close(z, np.where(z == 0, 0.0, x / (1 - p)), "z", mistakes={"what is kept is not scaled": np.where(z == 0, 0.0, x)})
+
+
+@rubric.check("dropout", points=1, examples=10)
+@given(st.sampled_from([0.5, 0.25, 0.1, 0.75]), seeds)
+def a_share_of_p_is_dropped(student, p, seed):
+    """Of 10,000 elements, about 10,000 p are zero: p is the probability to be dropped, not to be kept."""
+    zeros = int((student.dropped(np.ones(10_000), p, seed) == 0).sum())
+    holds(
+        abs(zeros - 10_000 * p) < 6 * math.sqrt(10_000 * p * (1 - p)),
+        f"about {10_000 * p:.0f} of them should be zero",
+        zeros=zeros,
+    )
+
+
+@rubric.check("dropout", points=1)
+@given(nowhere_zero, chances, seeds)
+def the_generator_decides_which(student, x, p, seed):
+    """An element is kept where its number in rng.random(x.shape, np.float32) is p or more: one seed, one mask."""
+    kept, opposite, wide = (
+        np.random.default_rng(seed).random(x.shape, np.float32) >= p,
+        np.random.default_rng(seed).random(x.shape, np.float32) < p,
+        np.random.default_rng(seed).random(x.shape) >= p,
+    )
+    mistakes = {
+        "kept and dropped are exchanged": x * opposite / (1 - p),
+        "the numbers were drawn in float64: rng.random(x.shape, np.float32)": x * wide / (1 - p),
+    }
+    close(student.dropped(x, p, seed), x * kept / (1 - p), "z", mistakes=mistakes)
+
+
+@rubric.check("dropout", points=1)
+@given(shapes(least=1).flatmap(lambda shape: filled(shape, st.integers(1, 5), np.float32)), chances, seeds)
+def the_mask_is_saved(student, x, p, seed):
+    """Besides z, the function returns {"mask": mask}, scaled, with z = x * mask: the derivative needs it."""
+    z, mask = student.dropped_and_its_mask(x, p, seed)
+    close(mask, z / x, "the saved mask")
+
+
+@rubric.check("dropout", points=1)
+@given(st.sampled_from([1.0, 1.5, -0.1, 2.0, 50.0]))
+def chances_from_zero_to_below_one(student, p):
+    """p = 1 would divide by zero, and p = 50 is not a chance: both are refused, and the message says what p was."""
+    refuses("ValueError", student.dropped, np.ones(3), p, 0, mentioning=[str(p)])

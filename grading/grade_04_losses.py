@@ -1,0 +1,260 @@
+"""Chapter 04, losses: two for numbers, two for classes, and the logarithm of a sum of exponentials between them.
+
+Each loss is judged against its definition where that is safe, and against what it must be where the definition
+overflows. x are predictions or logits, y or target what they should have been.
+"""
+
+import numpy as np
+from hypothesis import strategies as st
+from strategies import arrays, filled, logits_and_classes, same_shape, shapes, whole_numbers
+
+from tito.rubric import Rubric, close, given, nudged, refuses
+
+rubric = Rubric("04", module="losses")
+
+reductions = st.sampled_from(["mean", "sum", "none"])
+
+
+def reduce(values, reduction):
+    return {"mean": np.mean, "sum": np.sum, "none": np.asarray}[reduction](values)
+
+
+@st.composite
+def column_and_row(draw):
+    """Two arrays of as many numbers, one as a column: NumPy would broadcast them."""
+    n = draw(st.integers(2, 3))
+    column, row = draw(whole_numbers((n, 1))), draw(whole_numbers((n,)))
+    return draw(st.sampled_from([(column, row), (row, column)]))
+
+
+# -- reduced ----------------------------------------------------------------------------------------------------------
+
+
+@rubric.check("reduced", points=1)
+@given(arrays(), reductions)
+def three_reductions(student, values, reduction):
+    """The mean and the sum go over every value, whatever their shape; "none" leaves them as they are."""
+    close(student.reduced(values, reduction), reduce(values, reduction), f"the {reduction!r}")
+
+
+@rubric.check("reduced", points=1)
+@given(arrays(least=1), st.sampled_from(["avg", "MEAN", "", "total"]))
+def no_fourth_reduction(student, values, reduction):
+    """A word that is none of the three is an error that repeats the word: a typo must not choose for you."""
+    refuses("ValueError", student.reduced, values, reduction, mentioning=[reduction])
+
+
+# -- mse_loss ---------------------------------------------------------------------------------------------------------
+
+rubric.doctests("mse_loss", points=1)
+
+
+@rubric.check("mse_loss", points=1)
+@given(same_shape(2), reductions)
+def squares_of_the_errors(student, x, y, reduction):
+    """(x - y)^2 for each element, then the reduction that was asked for: each of the three."""
+    error = x - y
+    mistakes = {
+        "these are the distances, not their squares": reduce(np.abs(error), reduction),
+        "the reduction is always the mean": np.mean(error**2),
+        "half of it: the loss has no factor 1/2": reduce(error**2 / 2, reduction),
+    }
+    close(student.mse_loss(x, y, reduction=reduction), reduce(error**2, reduction), "the loss", mistakes=mistakes)
+
+
+@rubric.check("mse_loss", points=1)
+@given(column_and_row())
+def squared_error_of_equal_shapes(student, x, y):
+    """A column against a row is refused, with both shapes named: broadcasting would compare pairs that nobody meant."""
+    refuses("ValueError", student.mse_loss, x, y, mentioning=[str(x.shape), str(y.shape)])
+
+
+# -- l1_loss ----------------------------------------------------------------------------------------------------------
+
+rubric.doctests("l1_loss", points=1)
+
+
+@rubric.check("l1_loss", points=1)
+@given(same_shape(2), reductions)
+def distances(student, x, y, reduction):
+    """|x - y| for each element, then the reduction: too high and too low count alike."""
+    mistakes = {
+        "errors of opposite sign cancel: take each distance first": reduce(x - y, reduction),
+        "these are squares": reduce((x - y) ** 2, reduction),
+        "the reduction is always the mean": np.mean(np.abs(x - y)),
+    }
+    close(student.l1_loss(x, y, reduction=reduction), reduce(np.abs(x - y), reduction), "the loss", mistakes=mistakes)
+
+
+@rubric.check("l1_loss", points=1)
+@given(column_and_row())
+def absolute_error_of_equal_shapes(student, x, y):
+    """A column against a row is refused, with both shapes named."""
+    refuses("ValueError", student.l1_loss, x, y, mentioning=[str(x.shape), str(y.shape)])
+
+
+# -- logsumexp --------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def along(draw):
+    """x, one of its axes (counted from either end), and whether that axis is kept."""
+    x = draw(arrays(dims=3, least=1))
+    return x, draw(st.integers(-x.ndim, x.ndim - 1)), draw(st.booleans())
+
+
+@rubric.check("logsumexp", points=2)
+@given(along())
+def logarithm_of_the_sum(student, x, dim, keepdim):
+    """ln of the sum of e^x along one axis, which is dropped, or kept as size 1."""
+    e = np.exp(x)
+    mistakes = {
+        "this is the largest x: the rest of the sum is missing": x.max(axis=dim, keepdims=keepdim),
+        "this is the logarithm of the mean": np.log(e.mean(axis=dim, keepdims=keepdim)),
+        "the largest x was taken out and not added back": np.log(e.sum(axis=dim, keepdims=keepdim))
+        - x.max(axis=dim, keepdims=keepdim),
+    }
+    yours = student.logsumexp(x, dim=dim, keepdim=keepdim)
+    close(yours, np.log(e.sum(axis=dim, keepdims=keepdim)), "the logsumexp", mistakes=mistakes)
+
+
+@rubric.check("logsumexp", points=1)
+@given(arrays(least=1), st.sampled_from([1000.0, -1000.0]))
+def shifts_pass_through(student, x, c):
+    """Add c to every x, and the result grows by c: also where e^c is too large for any float, or too small."""
+    close(student.logsumexp(x + c) - c, np.log(np.exp(x).sum(axis=-1)), "logsumexp(x + c) - c", rtol=1e-9, atol=1e-9)
+
+
+@rubric.check("logsumexp", points=1)
+@given(whole_numbers((2,)), st.sampled_from([500.0, 2000.0]))
+def each_row_has_its_own_maximum(student, x, gap):
+    """Each row is shifted by its own largest element: rows may lie far apart, and so may the elements of one row."""
+    rows = np.stack([x, x - gap, [x[0], x[0] - gap]])
+    expected = np.append(np.log(np.exp(x).sum()) - np.array([0, gap]), x[0])
+    close(student.logsumexp(rows), expected, "the logsumexp of each row")
+
+
+# -- binary_cross_entropy_with_logits ---------------------------------------------------------------------------------
+
+
+@st.composite
+def answers(draw, logits=None):
+    """Logits x and, in the same shape, how far each answer is a yes."""
+    shape = draw(shapes())
+    yes = filled(shape, st.sampled_from([0.0, 1.0, 0.25]))
+    return draw(filled(shape, logits) if logits is not None else whole_numbers(shape)), draw(yes)
+
+
+@rubric.check("binary_cross_entropy_with_logits", points=1)
+@given(answers(), reductions)
+def surprise_at_the_answer(student, x, y, reduction):
+    """-y ln p - (1 - y) ln(1 - p) with p = sigmoid(x), for each element; then the reduction."""
+    p = 1 / (1 + np.exp(-x))
+    yes, no = -y * np.log(p), -(1 - y) * np.log(1 - p)
+    mistakes = {
+        "only the surprise at a yes is in it": reduce(yes, reduction),
+        "yes and no are exchanged": reduce(-(1 - y) * np.log(p) - y * np.log(1 - p), reduction),
+        "the reduction is always the mean": np.mean(yes + no),
+    }
+    yours = student.binary_cross_entropy_with_logits(x, y, reduction=reduction)
+    close(yours, reduce(yes + no, reduction), "the loss", mistakes=mistakes)
+
+
+far = st.sampled_from([100.0, -100.0, 1000.0, -1000.0])
+
+
+@rubric.check("binary_cross_entropy_with_logits", points=1)
+@given(answers(far))
+def a_confident_mistake_is_finite(student, x, y):
+    """Far from 0 the loss is |x| for a wrong answer and nearly 0 for a right one: nothing overflows, nothing is nan."""
+    expected = np.maximum(x, 0) - x * y
+    close(student.binary_cross_entropy_with_logits(x, y, reduction="none"), expected, "the loss")
+
+
+@rubric.check("binary_cross_entropy_with_logits", points=1)
+@given(st.integers(20, 40).map(float), st.booleans())
+def right_and_sure_is_not_quite_zero(student, x, yes):
+    """A sure and right answer still costs e^-|x|, however little that is: ln(1 + z) for tiny z is np.log1p(z)."""
+    x, y = np.array([x if yes else -x]), np.array([float(yes)])
+    expected = np.log1p(np.exp(-np.abs(x)))
+    close(student.binary_cross_entropy_with_logits(x, y, reduction="none"), expected, "the loss", rtol=1e-6, atol=0)
+
+
+@rubric.check("binary_cross_entropy_with_logits", points=1)
+@given(column_and_row())
+def logits_and_answers_of_equal_shapes(student, x, y):
+    """A column against a row is refused, with both shapes named."""
+    refuses("ValueError", student.binary_cross_entropy_with_logits, x, y, mentioning=[str(x.shape), str(y.shape)])
+
+
+# -- cross_entropy ----------------------------------------------------------------------------------------------------
+
+
+def minus_log_p(logits):
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return np.log(np.exp(shifted).sum(axis=-1, keepdims=True)) - shifted
+
+
+def smoothed(logits, target, s):
+    surprise = minus_log_p(logits)
+    return (1 - s) * surprise[np.arange(len(target)), target] + s * surprise.mean(axis=-1)
+
+
+@rubric.check("cross_entropy", points=2)
+@given(logits_and_classes(), reductions)
+def surprise_at_the_class(student, logits, target, reduction):
+    """-ln p of each row's own target, where p is the softmax of the row; then the reduction, over rows."""
+    expected = smoothed(logits, target, 0.0)
+    mistakes = {
+        "the sign is flipped: a surprise is -ln p": reduce(-expected, reduction),
+        "this is the logit of the target, negated: subtract it from the logsumexp": reduce(
+            -logits[np.arange(len(target)), target], reduction
+        ),
+        "the reduction is always the mean": np.mean(expected),
+    }
+    yours = student.cross_entropy(logits, target, reduction=reduction)
+    close(yours, reduce(expected, reduction), "the loss", mistakes=mistakes)
+
+
+@rubric.check("cross_entropy", points=1)
+@given(logits_and_classes())
+def certainty_is_finite(student, logits, target):
+    """With logits a thousand apart, p of the target may be 0 in floats; its surprise is still a finite number."""
+    expected = smoothed(1000 * logits, target, 0.0)
+    close(student.cross_entropy(1000 * logits, target, reduction="none"), expected, "the loss")
+
+
+@rubric.check("cross_entropy", points=2)
+@given(logits_and_classes(), st.sampled_from([0.1, 0.5, 1.0]), reductions)
+def smoothing_mixes_in_every_class(student, logits, target, label_smoothing, reduction):
+    """With smoothing s: 1 - s of the target's surprise, and s of the mean surprise over all classes, the target too."""
+    s, surprise = label_smoothing, minus_log_p(logits)
+    right, everyone = surprise[np.arange(len(target)), target], surprise.mean(axis=-1)
+    others = (surprise.sum(axis=-1) - right) / (logits.shape[1] - 1)
+    mistakes = {
+        "the target gets 1 - s and the share of everyone is missing": reduce((1 - s) * right, reduction),
+        "s is spread over the other classes only: it goes to all C, the target too": reduce(
+            (1 - s) * right + s * others, reduction
+        ),
+        "s and 1 - s are exchanged": reduce(s * right + (1 - s) * everyone, reduction),
+        "there is no smoothing in it": reduce(right, reduction),
+        "sum over the classes where a mean is needed": reduce((1 - s) * right + s * surprise.sum(axis=-1), reduction),
+    }
+    yours = student.cross_entropy(logits, target, label_smoothing=s, reduction=reduction)
+    close(yours, reduce((1 - s) * right + s * everyone, reduction), "the loss", mistakes=mistakes)
+
+
+@rubric.check("cross_entropy", points=1)
+@given(logits_and_classes(most=2))
+def slope_is_prediction_minus_truth(student, logits, target):
+    """Nudge a logit: the mean loss answers with p - 1 for the target, p for the others, each divided by the rows."""
+    p = np.exp(-minus_log_p(logits))
+    [slope] = nudged(student.cross_entropy, logits, target)
+    close(slope, (p - np.eye(logits.shape[1])[target]) / len(target), "the slope", rtol=1e-4, atol=1e-6)
+
+
+@rubric.check("cross_entropy", points=1)
+@given(logits_and_classes())
+def no_class_before_the_first(student, logits, target):
+    """Class -1 is refused. NumPy would take the last class for it, and nobody would notice."""
+    refuses("IndexError", student.cross_entropy, logits, np.concatenate([[-1], target[1:]]))

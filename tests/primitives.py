@@ -1,0 +1,202 @@
+"""The table of every primitive over many shapes: what the tests of values, of dtypes and of gradients walk through."""
+
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from oracles import numbers
+
+from tinytorch import activations, layers, losses
+from tinytorch.tensor import Primitive
+
+tensor_module = sys.modules["tinytorch.tensor"]  # tinytorch.tensor is the function
+PRIMITIVES = {
+    name: thing
+    for module in (tensor_module, activations, layers, losses)
+    for name, thing in vars(module).items()
+    if isinstance(thing, Primitive)
+}
+
+
+class Row(NamedTuple):
+    """A primitive as a function of tensors; the same as a function of PyTorch and its tensors; the inputs' shapes."""
+
+    name: str
+    shapes: tuple[tuple[int, ...], ...]
+    ours: Callable[..., Any]
+    theirs: Callable[..., Any]
+    label: str = ""
+    low: float = -2
+
+    def __str__(self) -> str:
+        return "-".join([self.name + self.label, *map(str, self.shapes)]).replace(" ", "")
+
+    def inputs(self) -> list[np.ndarray]:
+        return [numbers(shape, seed, self.low) for seed, shape in enumerate(self.shapes)]
+
+
+# -- shapes --------------------------------------------------------------------------------------------------------
+
+SINGLES = [(), (1,), (5,), (2, 3), (2, 3, 4), (0,), (0, 3), (2, 0, 3)]
+PAIRS = [
+    ((), ()), ((3,), ()), ((), (2, 3)), ((2, 3), (2, 3)), ((2, 3), (3,)), ((3,), (2, 3)), ((2, 1), (1, 3)),
+    ((4, 1, 3), (2, 1)), ((1, 1, 1), (2,)), ((0, 3), (3,)), ((1,), (0,)), ((0, 3), (1, 3)), ((2, 0), (2, 1)),
+    ((), (0,)),
+]  # fmt: skip
+PRODUCTS = [
+    ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 4)), ((2, 3), (3, 4)), ((5, 2, 3), (3, 4)), ((2, 3), (5, 3, 4)),
+    ((5, 2, 3), (5, 3, 4)), ((5, 1, 2, 3), (6, 3, 4)), ((3,), (5, 3, 4)), ((5, 2, 3), (3,)), ((1, 1), (1, 1)),
+    ((2, 0), (0, 3)), ((0, 3), (3, 4)), ((0,), (0,)), ((4, 0, 3), (3, 2)),
+]  # fmt: skip
+REDUCTIONS = [
+    ((), None), ((), 0), ((), -1), ((1,), 0), ((4,), None), ((4,), -1), ((2, 3), 0), ((2, 3), -1), ((2, 3, 4), None),
+    ((2, 3, 4), 1), ((2, 3, 4), -3), ((2, 3, 4), (0, 2)), ((2, 3, 4), (-1, 0)), ((2, 3, 4), (0, 1, 2)),
+    ((2, 3, 4), [0, 1]), ((0, 3), 1), ((2, 0, 3), 2), ((1, 4, 1), (0, 2)),
+]  # fmt: skip
+INDICES: list[Any] = [
+    0, -1, slice(1, None), slice(None, None, -2), None, ..., True, [], (0, 1), (slice(None), 2), (..., None, 0),
+    (1, ..., -1), [0, 0, 1], np.array([1, -1, 1]), np.array([[0, 1], [1, 0]]), (slice(None), [2, 2, 0]),
+    ([0, 1, 1], [2, 0, 0]), (0, slice(None), np.array([1, 1])), ([0, 1], slice(None), [3, 3]), (slice(0, 0), 1),
+    np.array([True, False]), np.zeros((2, 3), bool), np.arange(24).reshape(2, 3, 4) % 5 == 0, np.int64(1),
+    (None, np.array(1)),
+]  # fmt: skip
+
+# -- rows ----------------------------------------------------------------------------------------------------------
+
+
+def rows(names: str, shapes: list, low: float = -2, theirs: str = "", **parameters: Any) -> list[Row]:
+    """Rows of primitives that PyTorch has too, under the same name or as `theirs`, with these parameters."""
+
+    def row(name: str, shapes: tuple) -> Row:
+        def pytorch_s(torch: Any, *xs: Any) -> Any:
+            home = torch.nn.functional if hasattr(torch.nn.functional, name) else torch
+            options = dict(parameters)
+            if "keepdim" in options and options["dim"] is None:  # not every reduction of theirs takes None
+                options["dim"] = tuple(range(xs[0].ndim))
+            return getattr(home, theirs or name)(*xs, **options)
+
+        label = "".join(f"-{value}" for value in parameters.values())
+        return Row(name, shapes, lambda *xs: PRIMITIVES[name](*xs, **parameters), pytorch_s, label, low)
+
+    return [row(name, s if s and isinstance(s[0], tuple) else (s,)) for name in names.split() for s in shapes]
+
+
+def elementwise() -> list[Row]:
+    return [
+        *rows("add sub mul maximum minimum", PAIRS),
+        *rows("div pow", PAIRS, low=0.5),
+        *rows("matmul", PRODUCTS),
+        *rows("neg exp abs clone relu leaky_relu sigmoid tanh softplus silu", SINGLES),
+        *rows("log sqrt", SINGLES, low=0.5),
+        *rows("clip", SINGLES, min=-1, max=1.5),
+        *rows("clip", SINGLES, min=None, max=0.5),
+        *rows("leaky_relu", SINGLES, negative_slope=2.0),
+        *rows("gelu", SINGLES, approximate="tanh"),
+    ]
+
+
+def reductions() -> list[Row]:
+    result = rows("sum", [(0,), (0, 3)], dim=None) + rows("sum", [(0, 3)], dim=0) + rows("mean", [(3, 0)], dim=0)
+    for shape, dim in REDUCTIONS:
+        for keepdim in (False, True):
+            result += rows("sum mean", [shape], dim=dim, keepdim=keepdim)
+            result += rows("max", [shape], theirs="amax", dim=dim, keepdim=keepdim)
+            result += rows("min", [shape], theirs="amin", dim=dim, keepdim=keepdim)
+            result += rows("logsumexp", [shape], dim=dim, keepdim=keepdim) if isinstance(dim, int) else []
+        result += rows("softmax log_softmax", [shape], dim=dim) if isinstance(dim, int) else []
+    return result
+
+
+def chosen() -> list[Row]:
+    """where takes the odd elements of its first input, the even ones of its second."""
+
+    def odd(x: Any, y: Any) -> np.ndarray:
+        shape = np.broadcast_shapes(x.shape, y.shape)
+        return np.arange(np.prod(shape)).reshape(shape) % 2 == 1
+
+    def ours(x: Any, y: Any) -> Any:
+        return PRIMITIVES["where"](odd(x, y), x, y)
+
+    return [Row("where", pair, ours, lambda torch, x, y: torch.where(torch.tensor(odd(x, y)), x, y)) for pair in PAIRS]
+
+
+def moved() -> list[Row]:
+    def row(name: str, input_shape: tuple, theirs: Callable, **parameters: Any) -> Row:
+        label = "".join(f"-{value}" for value in parameters.values())
+        return Row(name, (input_shape,), lambda x: PRIMITIVES[name](x, **parameters), lambda torch, x: theirs(x), label)
+
+    def indexed(index: Any) -> Row:  # PyTorch knows fewer kinds of index: here it sees positions in the flat array
+        at = np.arange(24).reshape(2, 3, 4)[index]
+        return row("getitem", (2, 3, 4), lambda x: x.flatten()[at.flatten().tolist()].reshape(at.shape), index=index)
+
+    shapes = [((2, 3), (3, 2)), ((2, 3), (-1,)), ((), (1, 1)), ((4,), (2, -1)), ((0, 3), (3, 0)), ((1,), ())]
+    orders: list[tuple] = [(), (0,), (1, 0), (2, 0, 1), (-1, 0, 1), (0, -1, -2)]
+    copies = [((), (2, 3)), ((1,), (0,)), ((2, 1), (2, 3)), ((3,), (4, 2, 3)), ((1, 3), (1, 3)), ((0, 1), (2, 0, 3))]
+    swaps = [((2, 3), 0, 1), ((2, 3, 4), -2, -1), ((2, 3, 4), 0, -1), ((0, 3), 1, 0), ((3,), 0, 0)]
+    return [
+        *[row("reshape", x, lambda x, z=z: x.reshape(z), shape=z) for x, z in shapes],
+        *[row("permute", (2, 3, 4)[: len(dims)], lambda x, dims=dims: x.permute(dims), dims=dims) for dims in orders],
+        *[row("broadcast_to", x, lambda x, z=z: x.broadcast_to(z), shape=z) for x, z in copies],
+        *[row("transpose", x, lambda x, i=i, j=j: x.transpose(i, j), dim0=i, dim1=j) for x, i, j in swaps],
+        *[row("cast", shape, lambda x: x.double(), dtype=np.float64) for shape in SINGLES],
+        *[indexed(index) for index in INDICES],
+    ]
+
+
+def joined() -> list[Row]:
+    def row(name: str, shapes: tuple, dim: int) -> Row:
+        return Row(
+            name,
+            shapes,
+            lambda *xs: PRIMITIVES[name](xs, dim=dim),
+            lambda torch, *xs: getattr(torch, name)(xs, dim=dim),
+            f"-{dim}",
+        )
+
+    ends = [(((2, 3), (1, 3)), 0), (((2, 3), (2, 0), (2, 2)), -1), (((0,), (2,)), 0), (((2, 1, 3),), 1)]
+    sides = [(((), ()), 0), (((2, 3), (2, 3)), -1), (((2,), (2,), (2,)), 1), (((0, 2), (0, 2)), 0), (((3,),), 0)]
+    return [row("concatenate", *end) for end in ends] + [row("stack", *side) for side in sides]
+
+
+def layered() -> list[Row]:
+    def theirs(torch: Any, x: Any, weight: Any, bias: Any = None) -> Any:
+        return torch.nn.functional.linear(x, weight.T, bias)
+
+    def mask(x: Any) -> np.ndarray:
+        return (np.random.default_rng(3).random(x.shape, np.float32) >= 0.25) / 0.75
+
+    def dropped(x: Any) -> Any:
+        return PRIMITIVES["dropout"](x, p=0.25, rng=np.random.default_rng(3))
+
+    inputs = [(2, 3), (3,), (2, 5, 3), (0, 3), (1, 3)]
+    return [
+        *[Row("linear", (x, (3, 4)), PRIMITIVES["linear"], theirs) for x in inputs],
+        *[Row("linear", (x, (3, 4), (4,)), PRIMITIVES["linear"], theirs) for x in inputs],
+        *[Row("dropout", (x,), dropped, lambda torch, x: x * torch.tensor(mask(x))) for x in SINGLES],
+    ]
+
+
+def lost() -> list[Row]:
+    def classified(shape: tuple, reduction: str, smoothing: float) -> Row:
+        target = np.arange(shape[0]) % shape[1]
+        options: dict[str, Any] = {"reduction": reduction, "label_smoothing": smoothing}
+        return Row(
+            "cross_entropy",
+            (shape,),
+            lambda x: PRIMITIVES["cross_entropy"](x, target, **options),
+            lambda torch, x: torch.nn.functional.cross_entropy(x, torch.tensor(target), **options),
+            f"-{reduction}-{smoothing}",
+        )
+
+    result = []
+    for reduction in ("mean", "sum", "none"):
+        filled = [shape for shape in SINGLES if np.prod(shape) or reduction != "mean"]  # the mean of nothing is nan
+        pairs = [(shape, shape) for shape in filled]
+        result += rows("mse_loss l1_loss binary_cross_entropy_with_logits", pairs, reduction=reduction)
+        for shape in [(1, 1), (2, 3), (5, 4), *([(0, 3)] if reduction != "mean" else [])]:
+            result += [classified(shape, reduction, smoothing) for smoothing in (0.0, 0.1, 1.0)]
+    return result
+
+
+ROWS = [*elementwise(), *reductions(), *chosen(), *moved(), *joined(), *layered(), *lost()]

@@ -1,0 +1,56 @@
+"""Diagnoses: the mistakes that can be told from yours and expected."""
+
+import numpy as np
+import pytest
+
+from tito.outcome import Mismatch
+from tito.rubric import close, holds, same
+from tito.wire import Foreign
+
+X = np.arange(1.0, 5.0).reshape(2, 2)
+R = np.arange(1.0, 7.0).reshape(2, 3)
+
+CASES = {
+    "transposed": [(X.T, X), (R.T, R)],
+    "the sign is flipped": [(-X, X)],
+    "off by a factor of 2": [(2 * X, X)],
+    "too small by a factor of 4": [(X / 4, X)],
+    "off by the same amount everywhere: 1": [(X + 1, X)],
+    "a broadcast axis is not summed": [(R, R.sum(0)), (R, R.sum(1, keepdims=True)), (R, R.sum((0, 1)))],
+    "the numbers are right, the shape is not": [(X.reshape(1, 4), X), (X[None], X)],
+    "the numbers are right, the dtype is not": [(X.astype(np.float32), X), (X.astype(int), X)],
+    "there are nan or inf in it": [(X * np.nan, X), (X * np.inf, X)],
+    "it is all zeros": [(0 * X, X)],
+    "the shapes differ": [(np.ones(3), np.ones(2))],
+    "this is the square": [(X * X, X)],
+    "the answer is None": [(None, X)],
+    "the answer is an object of type Liar": [(Foreign("Liar"), X)],
+    "the answer is a list": [([1.0], X)],
+}
+
+
+@pytest.mark.parametrize("says, yours, expected", [(says, *pair) for says, pairs in CASES.items() for pair in pairs])
+def test_diagnosis(says, yours, expected):
+    with pytest.raises(Mismatch) as found:
+        close(yours, expected, mistakes={"this is the square": X * X})
+    assert found.value.details["diagnosis"].startswith(says)
+
+
+@pytest.mark.parametrize("yours, expected", [(X, X), (X + 1e-12, X), (2.0, 2), (np.float64(2), 2.0), (3, np.array(3))])
+def test_what_is_close(yours, expected):
+    close(yours, expected)
+
+
+def test_expected_numbers_ask_for_no_dtype():
+    close(np.float32(0.1), 0.1)
+    close(np.ones(2, np.float32), [1.0, 1.0])
+
+
+def test_same_and_holds():
+    same([1, (2, "x")], [1, (2, "x")])
+    for yours in ([1], (1, 2), 1.0, np.ones(2), None):
+        with pytest.raises(Mismatch):
+            same(yours, [1, 2])
+    holds(np.array([True]), "all is well")
+    with pytest.raises(Mismatch, match="too much"):
+        holds(np.array([True, False]), "too much")

@@ -1,0 +1,299 @@
+"""Submissions that must earn nothing and harm nothing. Each ends in a named state; the others keep their points.
+
+Numbers are those of the list of threats that the course keeps: 1-17 and 28-30.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toys import FULL, SCALING, TOY, graded, instead, points
+
+from tito import compose, judge
+from tito.isolation import Weak
+from tito.link import Link
+from tito.outcome import TimedOut
+
+OTHERS = {name: full for name, full in FULL.items() if name != "double"}
+
+
+def only_double(body: str, state: str, **options) -> judge.ExerciseResult:
+    """Grade with this body of double: it ends in this state without its points; the others keep theirs."""
+    report = graded(instead(double=body), **options)
+    assert points(report) == {**OTHERS, "double": report["double"].points}
+    assert report["double"].state == state, report["double"]
+    assert report["double"].points <= 1  # one check may pass before the trouble begins
+    return report["double"]
+
+
+FRAME = """
+import json, os, struct
+header = json.dumps({header}).encode()
+frame = struct.pack(">II", {header_length}, {body_length}) + header + {body}
+for descriptor in range(3, 64):
+    try:
+        os.write(descriptor, frame)
+    except OSError:
+        pass
+return 2 * x
+"""
+
+
+def forged(header="{'value': 1}", header_length="len(header)", body_length="0", body="b''"):
+    return FRAME.format(header=header, header_length=header_length, body_length=body_length, body=body)
+
+
+IN_A_BODY = {
+    "1 exits in a call": ("import os\nos._exit(0)", "error"),
+    "2 sys.exit": ("import sys\nsys.exit(0)", "error"),
+    "3 atexit": ("import atexit, os\natexit.register(os._exit, 0)\nraise SystemExit", "error"),
+    "4 patches numpy": ("np.allclose = lambda *a, **k: True\nnp.testing.assert_allclose = print\nreturn x", "failed"),
+    "5 a Hypothesis profile": ("import hypothesis\nreturn x", "error"),
+    "6 patches pytest": ("import _pytest\nreturn x", "error"),
+    "9 looks for the expected value": (
+        "import sys\nframe = sys._getframe()\nwhile frame:\n    if 'expected' in frame.f_locals:\n"
+        "        return frame.f_locals['expected']\n    frame = frame.f_back\nreturn x",
+        "failed",
+    ),
+    "11 prints a fake result": ("print('2 passed, 10/10 points')\nreturn x", "failed"),
+    "12 forged frames": (forged(), "protocol"),
+    "13 a frame of 4 GB": (forged(body_length="0xFFFFFFFF"), "protocol"),
+    "13 a shape of 8 TB": (forged("{'array': ['float64', [1 << 20, 1 << 20]]}"), "protocol"),
+    "13 deep JSON": (
+        FRAME.format(header="[]", header_length="60000", body_length="0", body="b'[' * 59998"),
+        "protocol",
+    ),
+    "14 always equal": (
+        "class Liar:\n    __eq__ = lambda self, other: True\n    __array__ = lambda *a, **k: 2 * x\nreturn Liar()",
+        "failed",
+    ),
+    "14 a subclass": (
+        "class Liar(np.ndarray):\n    __eq__ = lambda self, other: True\n    tobytes = lambda self, *a: b''\n"
+        "return x.view(Liar)",
+        "failed",
+    ),
+    "15 a scalar that broadcasts": ("return np.float64(2 * x[0])", "failed"),
+    "15 nan": ("return x * np.nan", "failed"),
+    "15 objects": ("return (2 * x).astype(object)", "failed"),
+    "15 another dtype": ("return (2 * x).astype(np.float32)", "failed"),
+    "16 a pickle": ("import pickle\nreturn pickle.dumps(x)", "failed"),
+    "17 a loop": ("while True: pass", "timed out"),
+    "17 a sleep": ("import time\ntime.sleep(60)\nreturn 2 * x", "timed out"),
+    "17 swallows everything": (
+        "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
+        "timed out",
+    ),
+    "25 torch": ("import torch\nreturn x", "error"),
+    "25 the reference": ("import tinytorch.reference\nreturn x", "error"),
+}
+
+
+@pytest.mark.parametrize("body, state", IN_A_BODY.values(), ids=IN_A_BODY)
+def test_in_a_body(body, state):
+    only_double(body, state, deadline=1.5 if state == "timed out" else 4.0)
+
+
+def test_12_short_answers_to_examples_earn_nothing():
+    body = "import sys\nsys.modules['__main__'].Shop.do_examples = lambda self, request: []\nreturn x"
+    report = graded(instead(double=body))
+    assert report["double"].points == 0
+    report = graded(f"{SCALING}\nimport sys\nsys.modules['__main__'].Shop.do_examples = lambda self, request: []\n")
+    assert report["double"].checks[0].state == "protocol" and report["double"].points == 3
+
+
+def test_a_hang_costs_one_deadline():
+    began = time.monotonic()
+    only_double("while True: pass", "timed out", deadline=1.5)
+    assert time.monotonic() - began < 6  # not one for each of three checks and thirty cases
+
+
+def test_an_import_that_is_not_there_is_named():
+    result = only_double("import torch\nreturn x", "error")
+    assert "import torch: while grading, a chapter sees NumPy" in result.checks[1].message
+
+
+AT_IMPORT = {
+    "1 exits": ("import os\nos._exit(0)", "error"),
+    "2 sys.exit": ("import sys\nsys.exit(0)", "error"),
+    "3 atexit": ("import atexit, os\natexit.register(os._exit, 0)", "passed"),
+    "17 hangs": ("while True: pass", "timed out"),
+    "17 closes the wire": ("import os\nos.closerange(0, 64)", "error"),
+    "30 a name that is not there": ("undefined", "error"),
+}
+
+
+@pytest.mark.parametrize("code, state", AT_IMPORT.values(), ids=AT_IMPORT)
+def test_at_import(code, state):
+    report = graded(f"{SCALING}\n{code}\n", deadline=1.5)
+    assert set(report.states.values()) == {state}
+    assert report.points == (10 if state == "passed" else 0)
+
+
+def test_a_worker_that_does_not_read_cannot_block_the_judge(tmp_path):
+    """A megabyte does not fit into a pipe: sending it has a deadline too."""
+    compose.job(tmp_path)
+    code = "import sys, time\nsys.path[:0] = [sys.argv[1], '..']\nimport wire\n"
+    ready = "sys.stdout.buffer.write(wire.pack({'ready': []}))\nsys.stdout.flush()\ntime.sleep(60)\n"
+    (tmp_path / "worker.py").write_text(code + ready)
+    with Link(Weak(), tmp_path, 1.0) as link, pytest.raises(TimedOut):
+        link.ask({"do": "call", "arguments": [np.zeros(1 << 17)]})
+
+
+def test_7_8_only_the_chapter_is_taken(tmp_path):
+    (tmp_path / "scaling.py").write_text(stub_of_double(), encoding="utf-8")
+    marker = tmp_path / "ran"
+    for name in ("conftest.py", "sitecustomize.py", "usercustomize.py", "numpy.py", "wire.py", "json.py"):
+        (tmp_path / name).write_text(f"open({str(marker)!r}, 'w')\n")
+    (tmp_path / "x.pth").write_text(f"import os; open({str(marker)!r}, 'w')\n")
+    report = judge.grade("01", course=TOY, work=tmp_path)
+    assert points(report) == {**OTHERS, "double": 0} and not marker.exists()
+
+
+def stub_of_double() -> str:
+    return instead(double='raise NotImplementedError("chapter 01: double")')
+
+
+def test_8_the_environment_is_empty(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/secret")
+    monkeypatch.setenv("SECRET", "secret")
+    threads = "OPENBLAS_NUM_THREADS OMP_NUM_THREADS MKL_NUM_THREADS VECLIB_MAXIMUM_THREADS"
+    names = f"{threads} HOME TMPDIR LANG LC_CTYPE SYSTEMROOT"
+    body = f"import os\nassert set(os.environ) <= set({names!r}.split()), sorted(os.environ)\nreturn x + x"
+    report = graded(instead(double=body))
+    assert report["double"].state == "passed", report["double"]
+
+
+def test_10_results_are_the_judges(tmp_path):
+    work = tmp_path / "work"
+    work.mkdir()
+    body = (
+        "import pathlib\nfor name in ['progress.json', 'report.json', 'results.json']:\n"
+        "    pathlib.Path(name).write_text('{\"points\": 10}')\nreturn x"
+    )
+    (work / "scaling.py").write_text(instead(double=body), encoding="utf-8")
+    assert judge.grade("01", course=TOY, work=work)["double"].points == 0
+    assert [path.name for path in work.iterdir()] == ["scaling.py"]
+
+
+def test_28_what_is_printed_is_harmless():
+    body = (
+        r"print('\x1b[2J\x1b]0;title\x07 <b>all passed</b> \u202e' + 'x' * 100_000)"
+        + "\nraise ValueError('\\x1b[31mred\\u202e')"
+    )
+    result = only_double(body, "error")
+    assert "\x1b" not in result.printed and "\u202e" not in result.printed and "\\x1b[2J" in result.printed
+    assert len(result.printed) < 3000
+    assert "\x1b" not in result.checks[1].message and "\\x1b[31mred\\u202e" in result.checks[1].message
+
+
+UNREADABLE = {
+    "29 latin-1": (SCALING.encode("latin-1"), "scaling.py:1", "not UTF-8"),
+    "29 UTF-16": (SCALING.encode("utf-16"), "scaling.py", "UTF-16"),
+    "29 NUL": (SCALING.encode() + b"# \0\n", f"scaling.py:{SCALING.count(chr(10)) + 1}", "NUL"),
+    "29 huge": (SCALING.encode() + b"#" * (1 << 20), "scaling.py", "larger than 1 MB"),
+    "29 bidi": (SCALING.encode() + "# \u202e\n".encode(), f"scaling.py:{SCALING.count(chr(10)) + 1}", "U+202E"),
+    "30 a syntax error": (b"x = 1\ndef double(x:\n", "scaling.py:2", "does not compile"),
+    "30 deep nesting": (b"x = " + b"(" * 5000 + b")" * 5000 + b"\n", "scaling.py:1", "does not compile"),
+    "30 an empty file": (b"", "tito update puts it back)", "is not defined"),
+}
+
+
+@pytest.mark.parametrize("data, where, says", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_file_that_is_no_program(tmp_path, data, where, says):
+    (tmp_path / "scaling.py").write_bytes(data)
+    report = judge.grade("01", course=TOY, work=tmp_path)
+    check = report["double"].checks[0]
+    assert set(report.states.values()) == {"error"} and report.points == 0
+    assert check.where.endswith(where) and says in check.message
+    assert judge.grade("00", course=TOY).passed  # other chapters are still graded
+
+
+def test_29_a_byte_order_mark_and_other_line_ends_are_fine(tmp_path):
+    (tmp_path / "scaling.py").write_bytes(b"\xef\xbb\xbf" + SCALING.replace("\n", "\r\n").encode())
+    assert judge.grade("01", course=TOY, work=tmp_path).passed
+
+
+def test_30_a_missing_name_costs_its_own_points():
+    report = graded(SCALING.replace("def double", "def dubble").replace("return double", "return dubble"))
+    assert points(report) == {**OTHERS, "double": 0}
+    assert "there is no double in submission" in report["double"].checks[0].message
+
+
+def test_errors_name_the_students_own_line():
+    line = SCALING[: SCALING.index("y = x + x")].count("\n") + 2
+    result = only_double("y = x + x\nreturn y / [][0]", "error")
+    assert result.checks[1].where == f"submission:{line}"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="process groups are POSIX's")
+def test_children_are_killed_with_the_worker(tmp_path):
+    file = tmp_path / "pid"
+    fork = "import os, time\npid = os.fork()\nif pid == 0:\n    time.sleep(60)\n"
+    body = f"{fork}open({str(file)!r}, 'w').write(str(pid))\nreturn 2 * x"
+    graded(instead(double=body), only="double")
+    for _ in range(50):
+        try:
+            os.kill(int(file.read_text()), 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    raise AssertionError("a child outlived the grading")
+
+
+def test_a_big_allocation_is_the_students_error():
+    if sys.platform != "linux":
+        pytest.skip("limits on memory are Linux's")
+    result = only_double("return np.ones(1 << 33) + x[0]", "error")
+    assert "MemoryError" in result.checks[1].message
+
+
+def test_trouble_before_the_first_word_is_not_scored():
+    class Broken(Weak):
+        def start(self, job: Path):
+            (job / "worker.py").write_text("raise SystemExit(3)")
+            return super().start(job)
+
+    report = judge.grade("01", course=TOY, isolation=Broken(), only="double")
+    assert report.flagged and report.states == {"double": "not graded"} and not report.passed
+
+
+def test_the_worker_sees_no_rubric_no_oracle_and_no_tool(tmp_path):
+    tree = compose.job(tmp_path)
+    compose.compose(tree, TOY, TOY.chapter("01"), SCALING)
+    with Link(Weak(), tmp_path, 5.0) as link:
+        link.ask({"do": "load", "module": "scaling", "names": []})
+        seen = link.ask({"do": "modules"})["value"]
+    forbidden = (
+        "tito",
+        "hypothesis",
+        "pytest",
+        "xdoctest",
+        "torch",
+        "rich",
+        "typer",
+        "grade",
+        "strategies",
+        "rubric",
+        "site",
+    )
+    tops = {name.split(".")[0] for name in seen["modules"]}
+    assert not [top for top in tops for word in forbidden if top == word or top.startswith("grade_")]
+    assert {"numpy", "tinytorch", "wire"} <= tops
+    site = str(Path(np.__file__).resolve().parent.parent)
+    assert site not in seen["path"] and not [path for path in seen["path"] if "site-packages" in path or "src" in path]
+    expected = {
+        "worker.py",
+        "wire.py",
+        "tree/tinytorch/__init__.py",
+        "tree/tinytorch/counting.py",
+        "tree/tinytorch/scaling.py",
+    }
+    assert {os.path.relpath(tree / file, tmp_path).replace(os.sep, "/") for file in seen["files"]} == expected
+
+
+def test_nothing_after_the_chapter_is_in_its_tree(tmp_path):
+    compose.compose(tmp_path / "tree", TOY, TOY.chapter("00"), "")
+    assert sorted(path.name for path in (tmp_path / "tree" / "tinytorch").iterdir()) == ["__init__.py", "counting.py"]

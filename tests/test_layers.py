@@ -1,0 +1,303 @@
+"""What is true of layers: modules know their parameters, and initialisation keeps variance."""
+
+import copy
+
+import numpy as np
+import pytest
+from oracles import numbers, pytorch
+
+import tinytorch as tt
+from tinytorch import layers, losses
+from tinytorch.layers import (
+    GELU,
+    Dropout,
+    Flatten,
+    LeakyReLU,
+    Linear,
+    LogSoftmax,
+    Module,
+    Parameter,
+    ReLU,
+    Sequential,
+    Softmax,
+    dropout,
+    he_std,
+    kaiming_normal_,
+    kaiming_uniform_,
+    linear,
+    xavier_normal_,
+    xavier_std,
+    xavier_uniform_,
+)
+from tinytorch.tensor import Tensor
+
+
+class Block(Module):
+    """Every way in which a module can hold parameters: its own, a child's, a list's, and one twice."""
+
+    def __init__(self):
+        self.scale = Parameter([1.0])
+        self.inner = Sequential([Linear(2, 3), ReLU(), Linear(3, 2, bias=False)])
+        self.branches = [Linear(2, 2), Dropout(0.5)]
+        self.pair = (Linear(2, 1),)
+        self.tied = self.scale
+        self.constant, self.name = Tensor([5.0]), "block"
+
+    def forward(self, x):
+        return self.inner(x) * self.scale
+
+
+NAMES = [
+    "scale", "inner.0.weight", "inner.0.bias", "inner.2.weight",
+    "branches.0.weight", "branches.0.bias", "pair.0.weight", "pair.0.bias",
+]  # fmt: skip
+
+# -- modules -------------------------------------------------------------------------------------------------------
+
+
+def test_named_parameters_are_nested_listed_and_counted_once():
+    block = Block()
+    assert [name for name, _ in block.named_parameters()] == NAMES
+    assert [name for name, _ in block.named_parameters("net.")] == ["net." + name for name in NAMES]
+    assert [id(p) for p in block.parameters()] == [id(p) for _, p in block.named_parameters()]
+    assert [name for name, _ in block.named_children()] == ["inner", "branches.0", "branches.1", "pair.0"]
+    assert len(list(block.modules())) == 8
+
+
+def test_a_tied_layer_counts_once():
+    shared = Linear(2, 2)
+    assert [name for name, _ in Sequential(shared, ReLU(), shared).named_parameters()] == ["0.weight", "0.bias"]
+
+
+def test_train_and_eval_reach_every_module():
+    block = Block()
+    assert block.training and block.eval() is block
+    assert not any(module.training for module in block.modules())
+    assert all(module.training for module in block.train().modules())
+    assert Module.training is True
+
+
+def test_zero_grad_reaches_every_parameter():
+    block = Block()
+    block(Tensor([[1.0, 2.0]])).sum().backward()
+    assert block.scale.grad is not None and block.inner[0].weight.grad is not None
+    block.zero_grad()
+    assert all(p.grad is None for p in block.parameters())
+
+
+def test_a_state_makes_the_round_trip():
+    block, other = Block(), Block()
+    state = block.state_dict()
+    assert list(state) == NAMES and all(isinstance(array, np.ndarray) for array in state.values())
+    memory = [p.data for p in other.parameters()]
+    other.load_state_dict(state)
+    for mine, theirs, before in zip(block.parameters(), other.parameters(), memory):
+        np.testing.assert_array_equal(mine.data, theirs.data)
+        assert theirs.data is before and not np.shares_memory(mine.data, theirs.data)
+    other.load_state_dict(dict(block.named_parameters()))  # parameters serve as well as arrays
+    other.load_state_dict({name: array.tolist() for name, array in state.items()})
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda s: s.pop("scale"), ValueError, r"missing \['scale'\], unknown \[\]"),
+        (lambda s: s.update(extra=1), ValueError, r"missing \[\], unknown \['extra'\]"),
+        (lambda s: s.update({"pair.0.bias": np.zeros(2)}), ValueError, r"pair.0.bias needs shape \(1,\), got \(2,\)"),
+        (lambda s: s.update({"pair.0.bias": ["no"]}), ValueError, "holds numbers"),
+    ],
+)  # fmt: skip
+def test_a_state_that_does_not_fit_changes_nothing(change, error, message):
+    block = Block()
+    before = {name: array.copy() for name, array in block.state_dict().items()}
+    state = {name: array + 1 for name, array in before.items()}
+    change(state)
+    with pytest.raises(error, match=message):
+        block.load_state_dict(state)
+    for name, array in block.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_a_model_prints_its_tree():
+    model = Sequential(Linear(4, 3, bias=False), Sequential([LeakyReLU(0.1), Dropout(0.2)]), Flatten(), Softmax(dim=0))
+    assert repr(model) == (
+        "Sequential(\n"
+        "  (0): Linear(4, 3, bias=False)\n"
+        "  (1): Sequential(\n"
+        "    (0): LeakyReLU(negative_slope=0.1)\n"
+        "    (1): Dropout(p=0.2)\n"
+        "  )\n"
+        "  (2): Flatten()\n"
+        "  (3): Softmax(dim=0)\n"
+        ")"
+    )
+    assert "(branches.1): Dropout(p=0.5)" in repr(Block()) and repr(Sequential()) == "Sequential()"
+
+
+def test_sequential_takes_a_list_or_arguments_and_slices():
+    a, b, c = Linear(2, 3), ReLU(), Linear(3, 1)
+    x = Tensor(numbers((4, 2)).astype(np.float32))
+    for model in (Sequential(a, b, c), Sequential([a, b, c]), Sequential((a, b, c))):
+        assert [*model] == [a, b, c] and len(model) == 3 and model[-1] is c
+        np.testing.assert_array_equal(model(x).data, c(b(a(x))).data)
+        np.testing.assert_array_equal(model[:2](x).data, b(a(x)).data)
+    assert Sequential(a)(x).shape == (4, 3) and Sequential()(x) is x
+
+
+def test_a_module_without_a_forward_says_so():
+    with pytest.raises(NotImplementedError, match="Module has no forward"):
+        Module()(1)
+
+
+def test_a_copied_model_is_independent_and_follows_the_same_generator():
+    model = Sequential(Linear(2, 2), Dropout(0.5))
+    twin = copy.deepcopy(model)
+    assert all(p.requires_grad and p.is_leaf for p in twin.parameters())
+    assert not any(np.shares_memory(p.data, q.data) for p, q in zip(model.parameters(), twin.parameters()))
+    x = tt.ones(8, 2)
+    outputs = []
+    for net in (model, twin):
+        tt.manual_seed(1)
+        outputs.append(net(x).data)
+    np.testing.assert_array_equal(*outputs)
+
+
+# -- layers --------------------------------------------------------------------------------------------------------
+
+
+def test_linear_is_pytorch_s_with_the_weight_transposed():
+    torch = pytorch()
+    layer = Linear(3, 4)
+    theirs = torch.nn.Linear(3, 4)
+    theirs.weight.data, theirs.bias.data = torch.tensor(layer.weight.data.T), torch.tensor(layer.bias.data)
+    for shape in [(3,), (2, 3), (2, 5, 3), (0, 3)]:
+        x = numbers(shape).astype(np.float32)
+        expected = theirs(torch.tensor(x)).detach()
+        np.testing.assert_allclose(layer(x).data, expected, rtol=1e-5, atol=1e-6, strict=True)
+
+
+def test_linear_starts_small_with_a_bias_of_zero():
+    layer = Linear(400, 300, rng=np.random.default_rng(0))
+    assert (layer.weight.shape, layer.weight.dtype, layer.bias.shape) == ((400, 300), np.float32, (300,))
+    assert np.abs(layer.weight.data).max() <= 1 / 20 and (layer.bias.data == 0).all()
+    np.testing.assert_allclose(layer.weight.data.var(), 1 / (3 * 400), rtol=0.02)
+    assert Linear(2, 2, bias=False).bias is None
+    with pytest.raises(ValueError, match=r"linear needs x \(..., 400\) for a weight \(400, 300\), got \(2, 3\)"):
+        layer(tt.ones(2, 3))
+    assert linear(tt.ones(2, 3), tt.ones(3, 1)).tolist() == [[3], [3]]
+
+
+def test_flatten_keeps_the_batch():
+    for shape in [(2, 3, 4), (2, 3), (0, 3, 4)]:
+        assert Flatten()(tt.zeros(shape)).shape == (shape[0], int(np.prod(shape[1:])))
+
+
+FUNCTION_MODULES = [
+    thing
+    for module in (layers, losses)
+    for thing in vars(module).values()
+    if isinstance(thing, type) and issubclass(thing, layers.FunctionModule) and thing is not layers.FunctionModule
+]
+
+
+@pytest.mark.parametrize("kind", FUNCTION_MODULES, ids=lambda kind: kind.__name__)
+def test_a_function_as_a_module_computes_the_function(kind):
+    x = Tensor(numbers((2, 3)))
+    y = tt.tensor([0, 2]) if kind is losses.CrossEntropyLoss else Tensor(numbers((2, 3), seed=1))
+    inputs = (x, y) if kind.function.arity == 2 else (x,)
+    np.testing.assert_array_equal(kind()(*inputs).data, kind.function(*inputs).data)
+    assert list(kind().parameters()) == [] and repr(kind()) == f"{kind.__name__}()"
+    with pytest.raises(TypeError, match=kind.__name__):
+        kind(wrong=1)
+    with pytest.raises(TypeError, match=kind.__name__):
+        kind(*range(9))
+
+
+def test_a_function_as_a_module_keeps_its_parameters():
+    x = Tensor([[-1.0, 2.0]])
+    assert LeakyReLU(0.5)(x).tolist() == LeakyReLU(negative_slope=0.5)(x).tolist() == [[-0.5, 2]]
+    assert LogSoftmax(0)(x).tolist() == [[0, 0]] and GELU("tanh")(x).shape == (1, 2)
+    assert losses.MSELoss("sum")(x, tt.zeros(1, 2)).item() == 5
+
+
+# -- dropout -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_dropout_keeps_the_expectation(p):
+    z = dropout(tt.ones(200, 500), p=p, rng=np.random.default_rng(0)).data
+    np.testing.assert_allclose(z.mean(), 1, atol=0.03)
+    np.testing.assert_allclose((z == 0).mean(), p, atol=0.01)
+    np.testing.assert_allclose(z[z != 0], 1 / (1 - p), rtol=1e-6)
+
+
+def test_dropout_follows_its_seed():
+    x, layer = tt.ones(100), Dropout(0.5)
+    draw = lambda: layer(x).tolist()
+    tt.manual_seed(1)
+    first, second = draw(), draw()
+    tt.manual_seed(1)
+    assert first == draw() != second
+    own = [Dropout(0.5, rng=np.random.default_rng(7))(x).tolist() for _ in range(2)]
+    assert own[0] == own[1]
+
+
+def test_the_gradient_goes_through_the_same_mask():
+    x = Tensor(np.ones(100, np.float32), requires_grad=True)
+    z = Dropout(0.5)(x)
+    z.sum().backward()
+    np.testing.assert_array_equal(x.grad.data, z.data)
+
+
+def test_dropout_is_the_identity_in_evaluation_and_at_zero():
+    x = tt.ones(3)
+    assert Dropout(0.5).eval()(x) is x and Dropout(0)(x) is x
+
+
+@pytest.mark.parametrize("p", [1, 1.5, -0.5])
+def test_dropout_names_an_impossible_probability(p):
+    with pytest.raises(ValueError, match=f"0 <= p < 1, got {p}"):
+        Dropout(p)(tt.ones(3))
+
+
+# -- initialisation ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fill", "std"),
+    [
+        (xavier_uniform_, xavier_std(300, 500)),
+        (xavier_normal_, xavier_std(300, 500)),
+        (kaiming_uniform_, he_std(300)),
+        (kaiming_normal_, he_std(300)),
+    ],
+)
+def test_weights_are_filled_in_place_with_their_variance(fill, std):
+    weight = Parameter(np.zeros((300, 500), np.float32))
+    memory = weight.data
+    assert fill(weight, rng=np.random.default_rng(0)) is weight and weight.data is memory
+    assert weight.dtype == np.float32 and weight.requires_grad
+    np.testing.assert_allclose(memory.mean(), 0, atol=0.01 * std * 3)
+    np.testing.assert_allclose(memory.std(), std, rtol=0.01)
+    widest = np.abs(memory).max() / std
+    assert widest <= np.sqrt(3) * (1 + 1e-6) if "uniform" in fill.__name__ else widest > 3.5
+
+
+def test_initialisation_agrees_with_pytorch_on_the_transposed_weight():
+    torch = pytorch()
+    for name in ("xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_"):
+        theirs = getattr(torch.nn.init, name)(torch.empty(500, 300))  # (out, in) there
+        if name.startswith("kaiming"):
+            theirs = getattr(torch.nn.init, name)(torch.empty(500, 300), nonlinearity="relu")
+        ours = getattr(tt.nn.init, name)(tt.zeros(300, 500))
+        np.testing.assert_allclose(ours.data.std(), theirs.std(), rtol=0.02)
+
+
+def test_he_keeps_the_mean_square_through_twenty_relus_and_less_does_not():
+    rng, x = np.random.default_rng(0), np.random.default_rng(1).normal(size=(64, 256)).astype(np.float32)
+    kept = shrunk = Tensor(x)
+    for _ in range(20):
+        weight = kaiming_normal_(tt.zeros(256, 256), rng=rng)
+        kept, shrunk = tt.nn.functional.relu(kept @ weight), tt.nn.functional.relu(shrunk @ (weight / 2))
+    assert 0.3 < (kept * kept).mean().item() * 2 / (x * x).mean() < 3
+    assert (shrunk * shrunk).mean().item() < 1e-10

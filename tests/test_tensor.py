@@ -1,0 +1,513 @@
+"""What is true of tensors: values, dtypes and shapes are PyTorch's; NumPy is at home; nothing is recorded unasked."""
+
+import copy
+import pickle
+import threading
+
+import numpy as np
+import pytest
+from oracles import pytorch
+from primitives import PAIRS, PRIMITIVES, ROWS
+
+import tinytorch as tt
+from tinytorch.tensor import (
+    Origin,
+    Tensor,
+    broadcast_shape,
+    footprint,
+    is_grad_enabled,
+    no_grad,
+    observers,
+    rand,
+    randint,
+    randn,
+    randperm,
+)
+
+# -- the same expression, here and there ---------------------------------------------------------------------------
+
+EXPRESSIONS = """
+    m.tensor([1, 2]) + 1
+    m.tensor([1, 2]) + 1.5
+    m.tensor([1, 2]) / m.tensor([2, 4])
+    m.tensor([1, 2]) / 2
+    2 / m.tensor([1, 2])
+    m.tensor([1, 2]) ** 2
+    m.tensor([1, 4]) ** 0.5
+    2 ** m.tensor([1, 2])
+    m.tensor([1, 2]) @ m.tensor([3, 4])
+    m.tensor([1, 2]).sum()
+    m.tensor([1, 2]) * m.tensor([1.5])
+    m.tensor([1, 2]) * m.tensor(1.5)
+    m.tensor([1, 2], dtype=m.int8) + 1
+    m.tensor([1, 2], dtype=m.int32) + m.tensor([1, 2])
+    m.tensor([1, 2], dtype=m.int32) * 0.5
+    m.tensor([1, 2], dtype=m.int8) / m.tensor([2, 2], dtype=m.int8)
+    m.tensor([True, False]) + 1
+    m.tensor([True, False]) * 1.5
+    m.tensor([True, False]) + m.tensor([True, True])
+    m.tensor([True, True]).sum()
+    m.tensor([1.0]) + 1
+    m.tensor([1.0], dtype=m.float16) * 2.5
+    m.tensor([1.0], dtype=m.float16) + m.tensor([1])
+    m.tensor([1.0], dtype=m.float16) + m.tensor([1.0])
+    m.tensor([1.0]) + m.tensor([1.0], dtype=m.float64)
+    m.tensor([1.0]) + m.tensor(1.0, dtype=m.float64)
+    m.tensor([1]) + m.tensor(1.0, dtype=m.float64)
+    m.tensor(1.0) + m.tensor(1.0, dtype=m.float64)
+    m.ones(4, dtype=m.float16).mean()
+    m.ones(4, dtype=m.float64).mean()
+    m.exp(m.tensor([0, 0]))
+    m.sqrt(m.tensor([4, 9]))
+    m.where(m.tensor([True, False]), 1.0, 2.0)
+    m.where(m.tensor([True, False]), 1, 2)
+    m.where(m.tensor([True, False]), m.tensor([1.0, 2.0]), 0)
+    m.maximum(m.tensor([1, 5]), m.tensor([2.5, 2.5]))
+    m.clip(m.tensor([-1, 5]), 0, 1)
+    abs(m.tensor([-1, 2]))
+    -m.tensor([1, -2])
+    m.tensor(3)
+    m.tensor(3.0)
+    m.tensor(True)
+    m.tensor([])
+    m.tensor([1, 2.5])
+    m.tensor([True, False])
+    m.tensor([[1], [2]])
+    m.tensor(np.array([1.0]))
+    m.tensor(np.array([1], np.int8))
+    m.tensor([1.0, 2.0], dtype=m.int64)
+    m.tensor(m.tensor([1.0, 2.0]).numpy())
+    m.zeros(2, 3)
+    m.zeros((2, 3), dtype=m.int64)
+    m.zeros(())
+    m.ones([2, 0])
+    m.full((2,), 3.5)
+    m.full((2,), 3)
+    m.full((2,), True)
+    m.full((), 1.0, dtype=m.float64)
+    m.zeros_like(m.tensor([1, 2]))
+    m.ones_like(m.ones(2, dtype=m.float64))
+    m.arange(5)
+    m.arange(1, 2, 0.25)
+    m.arange(3.0)
+    m.arange(6, 0, -2)
+    m.arange(3, dtype=m.float32)
+    m.linspace(0, 1, 5)
+    m.eye(2)
+    m.eye(2, 3)
+    m.tensor([1, 2]) == m.tensor([1, 3])
+    m.tensor([0.1, 2]) == 0.1
+    m.tensor([0.1, 0.2]) < 0.2
+    m.tensor(3) == 3
+    m.tensor(3.0) != 3
+    m.tensor([1.0, 2.0]) >= m.tensor([[1.0], [2.0]])
+    1 < m.tensor([1, 2])
+    ~m.tensor(True)
+    m.tensor([True, False]) & m.tensor(True)
+    m.tensor([True, False]) | m.tensor([False, False])
+    m.tensor([[1.0, 5.0], [7.0, 2.0]]).argmax()
+    m.tensor([[1.0, 5.0], [7.0, 2.0]]).argmax(dim=-1, keepdim=True)
+    m.tensor([[1.0, 5.0], [7.0, 2.0]]).argmin(0)
+    m.tensor([[1.0, 5.0], [7.0, 2.0]]).max()
+    m.arange(12.0).reshape(3, 4).var()
+    m.arange(12.0).reshape(3, 4).var(dim=(0, 1), correction=0)
+    m.arange(12.0).reshape(3, 4).var(dim=-1, keepdim=True)
+    m.arange(12.0).reshape(3, 4).std(dim=0)
+    m.tensor([1.0]).var()
+    m.zeros(0).var()
+    m.zeros(0, 3).var(dim=0)
+    m.zeros(3, 0).var(dim=0)
+    m.zeros(0).mean()
+    m.zeros(0, 3).mean(dim=0)
+    m.zeros(0, 3).mean(dim=1)
+    m.zeros(0).sum()
+    m.ones(2, 3, 4).mean([0, 2])
+    m.ones(2, 3).sum(0, keepdim=True)
+    m.ones(1, 2, 1).squeeze()
+    m.ones(1, 2, 1).squeeze(1)
+    m.ones(1, 2, 1).squeeze(-1)
+    m.ones(1, 2, 1).squeeze((0, 2))
+    m.tensor(3.0).squeeze()
+    m.tensor(3.0).squeeze(0)
+    m.tensor(3.0).unsqueeze(-1)
+    m.ones(2, 3).unsqueeze(1)
+    m.ones(2, 3).unsqueeze(-1)
+    m.ones(2, 3, 4).flatten()
+    m.ones(2, 3, 4).flatten(1)
+    m.ones(2, 3, 4).flatten(-2)
+    m.ones(2, 3, 4).flatten(0, 1)
+    m.ones(0, 3).flatten(1)
+    m.tensor(3.0).flatten()
+    m.arange(6).reshape(2, -1)
+    m.arange(6).view((3, 2))
+    m.arange(2).reshape(2, 1).expand(2, 3)
+    m.arange(2).reshape(2, 1).expand(-1, 3)
+    m.arange(2).expand(3, -1)
+    m.arange(6).reshape(2, 3).T
+    m.arange(24).reshape(2, 3, 4).mT
+    m.arange(24).reshape(2, 3, 4).permute(2, 0, 1)
+    m.arange(24).reshape(2, 3, 4).transpose(0, -1)
+    m.concatenate([m.ones(2, 1), m.zeros(2, 2)], 1)
+    m.stack([m.ones(2), m.zeros(2)], -1)
+    m.stack((m.ones(2), m.zeros(2)), dim=0)
+    m.arange(4)[m.arange(4) > 1]
+    m.arange(4)[m.tensor([0, 0, 3])]
+    m.arange(4)[m.tensor(2)]
+    m.arange(12).reshape(3, 4)[m.tensor([0, 2]), m.tensor([1, 1])]
+    m.arange(12).reshape(3, 4)[m.tensor([0, 2]), 1:]
+    m.arange(12).reshape(3, 4)[..., None, m.tensor([True, False, True, False])]
+    m.arange(12).reshape(3, 4)[m.tensor(1):]
+    m.tensor([1.7, -1.7]).long()
+    m.tensor([1.5]).double()
+    m.tensor([1]).float()
+    m.tensor([1.0]).to(m.int64)
+    m.tensor([1.0]).to("cpu")
+    m.tensor([1.0, 2.0]) * np.float64(2)
+    m.tensor([1.0, 2.0]) * np.float32(2)
+    m.softmax(m.tensor([0.0, -float("inf")]), dim=-1)
+    m.log(m.tensor([0.0, -1.0]))
+    1 / m.tensor([0.0, -0.0])
+    m.exp(m.tensor([1000.0, -1000.0]))
+    m.maximum(m.tensor([float("nan"), 1.0]), m.tensor(0.0))
+"""
+
+
+@pytest.mark.filterwarnings("ignore:var")  # theirs warns where ours, like NumPy, sets an error state
+@pytest.mark.parametrize("expression", [line.strip() for line in EXPRESSIONS.strip().split("\n")])
+def test_expressions_have_pytorch_s_value_and_dtype(expression):
+    torch = pytorch()
+    with np.errstate(all="ignore"):
+        ours = eval(expression, {"m": tt, "np": np})
+    theirs = eval(expression, {"m": torch, "np": np})
+    assert str(ours.dtype) == str(theirs.dtype).removeprefix("torch.")
+    np.testing.assert_allclose(ours.data, theirs.numpy(), rtol=1e-6, strict=True)
+
+
+DTYPES = {
+    "tensor([1, 2]) + 1": "int64",
+    "tensor([1, 2]) + 1.5": "float32",
+    "tensor([1, 2]) / tensor([1, 2])": "float32",
+    "tensor([1.0]) * np.float64(2)": "float32",
+    "np.float64(2) * tensor([1.0])": "float32",
+    "Tensor(np.float64(2))": "float32",
+    "Tensor(np.int64(2))": "float32",
+    "Tensor([1, 2])": "float32",
+    "Tensor(True)": "float32",
+    "Tensor(np.arange(2))": "int64",
+    "Tensor(np.ones(2))": "float64",
+    "Tensor(np.array(1.0))": "float64",
+    "tensor([1.0]) + np.ones(1)": "float64",
+    "tensor([1.0]) + np.ones(1, np.float32)": "float32",
+    "tensor([1.0]) + [1.0]": "float32",
+    "tensor([True]) + 1": "int64",
+    "tensor([1.0], dtype='float16') * 2.0": "float16",
+    "exp(tensor([1, 2]))": "float32",
+    "exp(1.0)": "float32",
+    "mean(tensor([1, 2]))": "float32",
+    "tensor(1) == 1": "bool",
+    "tensor([[1]]).argmax()": "int64",
+    "rand(2)": "float32",
+    "randn(2, dtype='float64')": "float64",
+    "randint(0, 3, (2,))": "int64",
+    "randperm(3)": "int64",
+}
+
+
+@pytest.mark.parametrize(("expression", "dtype"), DTYPES.items())
+def test_float64_comes_out_only_where_it_went_in(expression, dtype):
+    assert eval(expression, {name: getattr(tt, name) for name in dir(tt)} | {"np": np}).dtype == dtype
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.name != "cast"], ids=str)
+def test_no_primitive_makes_float64_on_its_way(row):
+    dtypes = []
+    observers.append(lambda name, seconds, arrays, result: dtypes.append(result))
+    try:
+        row.ours(*[Tensor(x, dtype="float32") for x in row.inputs()])
+    finally:
+        observers.pop()
+    results = [result[0] if isinstance(result, tuple) else result for result in dtypes]
+    assert {z.dtype for z in results} == {np.dtype("float32")}
+
+
+# -- numbers in, numbers out ---------------------------------------------------------------------------------------
+
+
+def test_a_tensor_shares_an_array_and_tensor_copies_it():
+    array = np.zeros(2, np.float32)
+    shared, copied = Tensor(array), tt.tensor(array)
+    array[0] = 1
+    assert shared.tolist() == [1, 0] and copied.tolist() == [0, 0]
+    assert Tensor(shared).data is array
+
+
+def test_arrays_and_tensors_compute_together_as_tensors():
+    x, array = Tensor([1.0, 2.0], requires_grad=True), np.array([10.0, 20.0], np.float32)
+    for z, expected in [
+        (array * x, [10, 40]), (x * array, [10, 40]), (array - x, [9, 18]), (array / x, [10, 10]),
+        (array @ x, 50), (x @ array, 50), (np.float32(3) + x, [4, 5]), (np.int64(3) - x, [2, 1]), (2**x, [2, 4]),
+    ]:  # fmt: skip
+        assert isinstance(z, Tensor) and z.requires_grad
+        np.testing.assert_array_equal(z.data, np.asarray(expected, np.float32), strict=True)
+    assert isinstance(array > x, Tensor) and isinstance(array == x, Tensor)
+
+
+def test_numpy_sees_the_array_unless_it_would_lose_a_gradient():
+    x = Tensor([1.0, 2.0])
+    assert np.shares_memory(np.asarray(x), x.data) and x.numpy() is x.data
+    assert not np.shares_memory(np.array(x), x.data)
+    assert np.asarray(x, np.float64).dtype == np.float64
+    assert np.exp(x).shape == (2,)
+    with pytest.raises(RuntimeError, match=r"detach\(\)"):
+        np.asarray(x.requires_grad_())
+    np.testing.assert_array_equal(x.detach().numpy(), [1, 2])
+
+
+def test_one_element_is_a_python_number():
+    x = Tensor([[2.5]])
+    assert (x.item(), float(x), int(x), bool(x), f"{x:.2f}") == (2.5, 2.5, 2, True, "2.50")
+    assert "abc"[tt.tensor(1)] == "b"
+    assert [len(tt.zeros(2, 3)), x.numel(), tt.zeros(2, 3).nbytes] == [2, 1, 24]
+    assert 2 in tt.tensor([1, 2]) and 3 not in tt.tensor([1, 2])
+    assert [row.tolist() for row in tt.tensor([[1], [2]])] == [[1], [2]]
+
+
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [
+        (tt.tensor([1, 2]), "tensor([1, 2], dtype=int64)"),
+        (tt.tensor([1.0, 2.5]), "tensor([1. , 2.5])"),
+        (tt.tensor([True]), "tensor([ True])"),
+        (tt.zeros(0, 3), "tensor([], size=(0, 3))"),
+        (tt.zeros(0), "tensor([])"),
+        (tt.zeros(1, dtype="float64", requires_grad=True), "tensor([0.], dtype=float64, requires_grad=True)"),
+        (tt.ones(1, requires_grad=True) * 2, "tensor([2.], origin=mul)"),
+        (tt.tensor(float("nan")), "tensor(nan)"),
+    ],
+)
+def test_a_tensor_prints_what_it_is(x, text):
+    assert repr(x) == f"{x}" == text
+
+
+def test_a_large_tensor_prints_its_corners():
+    assert len(repr(tt.zeros(1000, 1000))) < 700
+
+
+def test_equal_tensors_are_different_keys():
+    x, y = Tensor([1.0]), Tensor([1.0])
+    assert len({x: 1, y: 2}) == 2
+
+
+def test_tensors_survive_copying_and_pickling():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    for twin in (copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+        assert twin.requires_grad and twin.is_leaf and not np.shares_memory(twin.data, x.data)
+        np.testing.assert_array_equal(twin.data, x.data)
+
+
+# -- shapes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shapes", [*PAIRS, ((2, 1), (3,), (4, 1, 1)), ((5,),)])
+def test_broadcast_shape_is_numpy_s(shapes):
+    assert broadcast_shape(*shapes) == np.broadcast_shapes(*shapes)
+
+
+def test_footprint_counts_memory_once():
+    x = tt.zeros(4, 4)
+    assert footprint(x, x[1:], x.T, x.reshape(-1), x.detach(), Tensor(x.data)) == 64
+    assert footprint(x, x.clone(), tt.zeros(0)) == 128
+    assert footprint() == 0
+
+
+@pytest.mark.parametrize("view", ["x[1:]", "x.T", "x.reshape(-1)", "x.expand(2, 2, 2)", "x.unsqueeze(0)", "x.detach()"])
+def test_moving_elements_makes_views(view):
+    x = tt.zeros(2, 2)
+    assert np.shares_memory(eval(view, {"x": x}).data, x.data)
+
+
+# -- recording -----------------------------------------------------------------------------------------------------
+
+
+def test_an_origin_holds_primitive_inputs_and_parameters():
+    x, y = Tensor([[1.0, 2.0]], requires_grad=True), Tensor([3.0])
+    z = (x * y).sum(dim=1)
+    assert isinstance(z.origin, Origin) and not z.is_leaf and z.requires_grad
+    assert z.origin.primitive is PRIMITIVES["sum"] and z.origin.parameters == {"dim": 1, "keepdim": False}
+    (product,) = z.origin.inputs
+    assert product.origin.inputs == (x, y) and repr(product.origin) == "mul((1, 2), (1,))"
+    assert (y * y).origin is None
+
+
+def test_nothing_is_recorded_inside_no_grad():
+    x = Tensor([1.0], requires_grad=True)
+
+    @no_grad()
+    def double(x):
+        """Twice x."""
+        return x * 2, is_grad_enabled()
+
+    ng = no_grad()
+    with ng:
+        with ng, no_grad():
+            assert not is_grad_enabled()
+        assert not is_grad_enabled() and not (x * 2).requires_grad
+        assert double(x)[1] is False
+    assert is_grad_enabled() and (x * 2).requires_grad
+    assert not double(x)[0].requires_grad and double.__doc__ == "Twice x."
+    with pytest.raises(KeyError), no_grad():
+        raise KeyError
+    assert is_grad_enabled()
+
+
+def test_each_thread_has_its_own_recording():
+    """One no_grad object, entered by two threads that overlap: each gets back what it had."""
+    ng, entered, leave, seen = no_grad(), threading.Event(), threading.Event(), []
+
+    def other():
+        seen.append(is_grad_enabled())
+        with ng:
+            entered.set()
+            leave.wait(5)
+        seen.append(is_grad_enabled())
+
+    with ng:
+        thread = threading.Thread(target=other)
+        thread.start()
+        entered.wait(5)
+    assert is_grad_enabled()
+    leave.set()
+    thread.join()
+    assert seen == [True, True]
+
+
+def test_in_place_arithmetic_works_where_nothing_is_recorded():
+    x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    memory, same = x.data, x
+    with no_grad():
+        x += 1
+        x -= Tensor([1.0, 1.0, 1.0])
+        x *= np.array([2.0, 2.0, 2.0])  # float64, and the tensor stays float32
+        x /= 2
+        x[tt.tensor([0, 2])] = Tensor([10.0, 30.0])
+        x[1] = 20
+    assert x is same and x.data is memory and x.requires_grad and x.is_leaf
+    np.testing.assert_array_equal(memory, np.array([10, 20, 30], np.float32), strict=True)
+
+
+@pytest.mark.parametrize("statement", ["x += 1", "x -= 1", "x *= 2", "x /= 2", "x[0] = 1"])
+def test_in_place_arithmetic_is_an_error_elsewhere(statement):
+    x = Tensor([1.0], requires_grad=True)
+    with pytest.raises(RuntimeError, match="no_grad"):
+        exec(statement, {"x": x})
+    assert x.item() == 1
+
+
+def test_only_float_leaves_choose_whether_they_require_gradients():
+    with pytest.raises(RuntimeError, match=r"only floating-point tensors.*int64"):
+        tt.tensor([1, 2], requires_grad=True)
+    with pytest.raises(RuntimeError, match="int64"):
+        tt.tensor([1, 2]).requires_grad_()
+    x = Tensor([1.0]).requires_grad_()
+    z = x * 2
+    with pytest.raises(RuntimeError, match="detach"):
+        z.requires_grad = False
+    assert not (x > 0).requires_grad and not x.long().requires_grad and not x.argmax().requires_grad
+    assert z.detach().is_leaf and not z.detach().requires_grad
+    assert not x.requires_grad_(False).requires_grad
+
+
+def test_observers_see_every_primitive():
+    seen = []
+    observers.append(lambda name, seconds, arrays, result: seen.append((name, [a.shape for a in arrays], result.shape)))
+    try:
+        (Tensor([[1.0], [2.0]]) + Tensor([1.0, 2.0])).sum(dim=0)
+    finally:
+        observers.pop()
+    assert seen == [("add", [(2, 1), (2,)], (2, 2)), ("sum", [(2, 2)], (2,))]
+
+
+# -- calls ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "sum(x, 0)", "sum(x, dim=0)", "sum(x=x, dim=0)", "x.sum(0)", "sum(x, [0])", "sum(x, (0,))", "sum(x, 0, False)",
+        "sum(x.data, 0)", "sum([[1.0, 2.0], [3.0, 4.0]], 0)", "add(x[0], x[1])", "add(x[0], y=x[1])",
+        "add(y=x[1], x=x[0])",
+    ],
+)  # fmt: skip
+def test_parameters_go_by_place_or_by_name(call):
+    x = Tensor([[1.0, 2.0], [3.0, 4.0]])
+    np.testing.assert_array_equal(eval(call, {"x": x, "sum": tt.sum, "add": tt.add}).data, [4, 6])
+
+
+@pytest.mark.parametrize("call", ["(x, y)", "([x, y])", "((x, y))", "([x, y], 0)", "([x, y], dim=0)", "(x, y, dim=0)"])
+def test_joining_takes_a_list_or_arguments(call):
+    x, y = Tensor([1.0]), Tensor([2.0])
+    assert eval("concatenate" + call, {"x": x, "y": y, "concatenate": tt.concatenate}).tolist() == [1, 2]
+    assert eval("stack" + call, {"x": x, "y": y, "stack": tt.stack}).tolist() == [[1], [2]]
+
+
+ERRORS = {
+    "ones(2, 3) + ones(4)": (ValueError, r"add cannot broadcast \(2, 3\) and \(4,\)"),
+    "ones(2, 3) @ ones(4, 5)": (ValueError, r"inner axes to agree: \(2, 3\) @ \(4, 5\)"),
+    "ones(2, 2, 3) @ ones(3, 3, 5)": (ValueError, r"\(2, 2, 3\) and \(3, 3, 5\)"),
+    "ones(2) @ 3": (ValueError, r"at least one axis on each side: \(2,\) @ \(\)"),
+    "where(ones(2) > 0, ones(3), 0.0)": (ValueError, r"where cannot broadcast \(2,\) and \(3,\) and \(\)"),
+    "ones(2) == ones(3)": (ValueError, r"\(2,\) \(3,\)"),
+    "broadcast_shape((2, 3), (4,))": (ValueError, r"\(2, 3\) and \(4,\).*\(3, 4\) along one axis"),
+    "ones(2, 3).reshape(4, 2)": (ValueError, r"\(2, 3\) \(6\) -> \(4, 2\)"),
+    "ones(2, 3).expand(2, 4)": (ValueError, r"broadcast.*\(2, 3\)"),
+    "ones(2, 3).sum(dim=2)": (IndexError, "axis 2 is out of bounds.*dimension 2"),
+    "ones(2, 3).squeeze(5)": (IndexError, "axis 5 is out of bounds.*dimension 2"),
+    "ones(2, 3).unsqueeze(7)": (IndexError, "axis 7 is out of bounds"),
+    "ones(2, 3)[2]": (IndexError, "index 2 is out of bounds.*size 2"),
+    "ones(2).item()": (ValueError, r"one element, this one has shape \(2,\)"),
+    "bool(ones(2))": (ValueError, r"one element, this one has shape \(2,\)"),
+    "bool(ones(2) == ones(2))": (ValueError, "one element"),
+    "len(tensor(1.0))": (TypeError, r"shape \(\) has no length"),
+    "list(tensor(1.0))": (TypeError, r"shape \(\) has no length"),
+    "[1, 2][tensor(1.0)]": (TypeError, "float"),
+    "tensor([[1], [1, 2]])": (ValueError, "rows of equal length"),
+    "Tensor([[1], [1, 2]])": (ValueError, "rows of equal length"),
+    "tensor('a')": (ValueError, "holds numbers.*got a"),
+    "tensor(None)": (TypeError, "holds numbers.*got None"),
+    "Tensor(1j)": (TypeError, "holds numbers.*got 1j"),
+    "ones(2) + 'a'": (ValueError, "holds numbers.*got a"),
+    "sum(ones(2), 0, False, 1)": (TypeError, r"sum\(x, dim, keepdim\) got 4 arguments"),
+    "add(ones(2))": (TypeError, "missing.*'y'"),
+    "sum(ones(2), axis=0)": (TypeError, "axis"),
+    "ones(2).cuda()": (RuntimeError, "CPU.*'cuda'"),
+    "ones(2).to('cuda:0')": (RuntimeError, "CPU.*'cuda:0'"),
+}
+
+
+@pytest.mark.parametrize("expression", ERRORS)
+def test_errors_name_what_was_given_and_what_was_needed(expression):
+    kind, message = ERRORS[expression]
+    with pytest.raises(kind, match=message):
+        eval(expression, {name: getattr(tt, name) for name in dir(tt)})
+
+
+# -- chance --------------------------------------------------------------------------------------------------------
+
+
+def test_random_tensors_have_their_distributions():
+    rng = np.random.default_rng(0)
+    uniform, normal, whole = rand(10_000, rng=rng), randn(100, 100, rng=rng), randint(2, 5, (10_000,), rng=rng)
+    np.testing.assert_allclose([uniform.mean().item(), uniform.var().item()], [1 / 2, 1 / 12], atol=0.01)
+    np.testing.assert_allclose([normal.mean().item(), normal.var().item()], [0, 1], atol=0.03)
+    assert uniform.min().item() >= 0 and uniform.max().item() < 1
+    assert set(whole.tolist()) == {2, 3, 4}
+    assert sorted(randperm(50, rng=rng).tolist()) == list(range(50))
+
+
+@pytest.mark.parametrize("draw", ["rand(5)", "randn((5,))", "randint(0, 99, (5,))", "randperm(9)"])
+def test_a_seed_repeats_every_draw(draw):
+    names = {name: getattr(tt, name) for name in ("rand", "randn", "randint", "randperm")}
+    tt.manual_seed(3)
+    first, second = eval(draw, names).tolist(), eval(draw, names).tolist()
+    tt.manual_seed(3)
+    assert first == eval(draw, names).tolist() != second

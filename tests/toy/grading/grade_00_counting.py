@@ -1,0 +1,16 @@
+"""Counting."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tito.rubric import Rubric, given, same
+
+rubric = Rubric("00", module="counting")
+rubric.doctests("count", points=1)
+
+
+@rubric.check("count", points=2)
+@given(st.integers(1, 9))
+def every_element(student, n):
+    """Every element counts once."""
+    same(student.count(np.zeros(n)), n, "the count")

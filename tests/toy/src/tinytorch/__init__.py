@@ -1,0 +1,1 @@
+"""A course of two chapters, to test the course tool on."""
