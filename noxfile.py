@@ -27,7 +27,8 @@ def python(session: nox.Session, *arguments: str, **options) -> None:
 
 
 def build_book(session: nox.Session, *options: str) -> None:
-    python(session, "-m", "sphinx", "-W", "--keep-going", "-q", *options, "docs", str(BOOK))
+    quiet = () if sys.stdout.isatty() else ("-q",)
+    python(session, "-m", "sphinx", "-W", "--keep-going", *quiet, *options, "docs", str(BOOK))
 
 
 @nox.session
