@@ -73,7 +73,8 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Everything that must pass: lint, docstrings, chapters, the book, and the tests."""
     lint(session)
-    python(session, "-m", "pytest", "-p", "no:hypothesispytest", "--xdoctest", "src/tinytorch", "README.md")
+    python(session, "-m", "doctest", "README.md")
+    python(session, "-m", "pytest", "-p", "no:hypothesispytest", "--xdoctest", "src")
     chapters(session)
     build_book(session, "-E")
     python(session, "-m", "pytest", "-n", "2", "--dist", "loadfile", "tests", *session.posargs)
