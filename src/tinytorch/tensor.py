@@ -527,7 +527,7 @@ def argmin(x: "Tensor", dim: int | None = None, keepdim: bool = False) -> "Tenso
     return Tensor(np.asarray(np.argmin(_array_of(x), axis=dim, keepdims=keepdim)))
 
 
-def _array_of(x: Any) -> np.ndarray:
+def _array_of(x: Any) -> Any:
     return x.data if isinstance(x, Tensor) else np.asarray(x)
 
 
