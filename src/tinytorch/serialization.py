@@ -35,9 +35,10 @@ DTYPES = {
 CODES = {np.dtype(dtype): code for code, dtype in DTYPES.items()}
 MOST_HEADER = 100_000_000  # bytes, the format's own limit
 PathLike = str | os.PathLike
+Texts = Mapping[str, str]
 
 
-def save(arrays: dict[str, Any], path: PathLike, metadata: Mapping[str, str] | None = None) -> None:
+def save(arrays: dict[str, Any], path: PathLike, metadata: Texts | None = None) -> None:
     """Write named arrays and a few strings to a file, atomically.
 
     Raises TypeError for a dtype that the format lacks, ValueError for a name that it reserves.
@@ -121,7 +122,8 @@ def _place(name: str, entry: Any) -> tuple[np.dtype, tuple[int, ...], int, int]:
     """What an entry of the header says. Raises ValueError if it contradicts itself."""
     try:
         code, shape, (first, last) = entry["dtype"], entry["shape"], entry["data_offsets"]
-        natural = type(code) is str and all(type(n) is int and n >= 0 for n in [*shape, first, last])
+        numbers = [*shape, first, last]
+        natural = type(code) is str and all(type(n) is int and n >= 0 for n in numbers)
     except (KeyError, TypeError, ValueError):
         natural = False
     if not natural:

@@ -306,9 +306,10 @@ class Trainer:
         """All that the next step depends on: arrays by name (views), and the rest as values.
 
         In it: the weights; the optimizer's memory and options; the schedule's step; the states
-        of the package's generator and of those that modules own (a Dropout's rng); epoch, batch,
-        steps, the epoch's running sums, history. Not in it, and to be given again: what the
-        constructor and `fit` take, the data above all, in an order that is the epoch's own.
+        of the package's generator and of any that a module owns (a Dropout's rng); the epoch,
+        batch and step, the epoch's running sums, the history.
+        Not in it, and to be given again: what the constructor and `fit` take; the data above all,
+        in an order that is the epoch's own.
         """
         arrays: dict[str, np.ndarray] = {}
         for name, part in self.parts().items():
