@@ -624,7 +624,7 @@ def test_other_parts_are_named(tmp_path):
     refused(other_model([Linear(5, 9), Linear(9, 3)]), tmp_path / "run", r"model.0.weight is float32 \(5, 8\), here")
     refused(other_model([Linear(5, 8)]), tmp_path / "run", "model.1.bias is only in the file")
     refused(other_model([Linear(5, 8), Linear(8, 3), Linear(3, 3)]), tmp_path / "run", "model.2.bias is only here")
-    refused(other_model([Linear(5, 8), Linear(8, 3)], schedule=None), tmp_path / "run", "here NoneType and Adam")
+    refused(other_model([Linear(5, 8), Linear(8, 3)], schedule=None), tmp_path / "run", "here none and Adam")
     double = other_model([Linear(5, 8), Linear(8, 3)])
     double.model[0].weight.data = double.model[0].weight.data.astype(np.float64)
     refused(double, tmp_path / "run", "model.0.weight is float32")

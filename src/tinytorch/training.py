@@ -86,7 +86,7 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
     (5.0, tensor([0.6]), tensor([0.8]))
     """
     # One norm for all of them: the root of the sum of every square. Square in float64: in
-    # float32 the square of 1e20 is infinite. Scale p.grad.data in place, if |g| is too large.
+    # float32 the square of 1e20 is infinite. Scale p.grad.data in place if |g| is too large.
     gradients = [p.grad.data for p in parameters if p.grad is not None]
     norm = math.sqrt(sum(np.square(g, dtype=np.float64).sum() for g in gradients))
     if norm > max_norm:
@@ -106,9 +106,9 @@ def accuracy(logits: Tensor, target: Tensor) -> float:
     >>> accuracy(Tensor([[1, 2], [3, 0]]), Tensor([1, 1]))
     0.5
     """
-    # Compare shapes first: logits (B, C) and a target (B, 1) would broadcast to B x B answers.
-    # Then compare logits.data.argmax(axis=-1) with target.data. The mean of True and False is
-    # a share.
+    # Compare shapes first: logits (B, C) and a target (B, 1) would broadcast to B x B
+    # answers. Then compare logits.data.argmax(axis=-1) with target.data. The mean of True
+    # and False is a share.
     if logits.shape[:-1] != target.shape:
         shapes = f"{logits.shape} and {target.shape}"
         raise ValueError(f"accuracy needs logits (..., C) and target (...), got {shapes}")
@@ -124,7 +124,7 @@ def stalled(history: list[dict[str, float]], monitor: str, patience: int) -> boo
     >>> stalled([{"loss": 3}, {"loss": 1}, {"loss": 2}, {"loss": 1}], "loss", patience=2)
     True
     """
-    # Collect history[...][monitor]. Where is the lowest value, and how many epochs came after?
+    # Collect history[...][monitor]. Where is the lowest value, and how many came after it?
     values = [epoch[monitor] for epoch in history]
     return bool(values) and len(values) - 1 - values.index(min(values)) >= patience
 
@@ -172,10 +172,10 @@ class Trainer:
         self.stopping = False
 
     def step(self, micro_batches: list[Any]) -> float:
-        """Move the weights once, by the gradients of all micro-batches; return their mean loss.
+        """Move the weights once, by all micro-batches together; return their mean loss.
 
-        Each micro-batch counts by its size, n of N: g = sum (n / N) g_n is the gradient of one
-        batch of N. If `clip` is set, |g| before clipping is kept in `step_norm`.
+        Each micro-batch counts by its size, n of N: g = sum (n / N) g_n is the gradient of
+        one batch of N. If `clip` is set, |g| before clipping is kept in `step_norm`.
         """
         # Forget the old gradients. backward() adds to .grad, so gradients accumulate by
         # themselves: weigh each loss before you walk back from it, len(x) counts a batch.
@@ -195,15 +195,15 @@ class Trainer:
         return total
 
     def train_epoch(self, data: Epochs, after: Callable[[list[Any], float], None]) -> bool:
-        """Take every step of this epoch that is not taken yet; False if stopped before its end.
+        """Take every step of this epoch that is not taken yet; False if stopped before.
 
-        A step takes `self.accumulate` batches, the last one of an epoch what is left. Each is
+        A step takes `self.accumulate` batches, the last of an epoch what is left. Each step is
         reported by after(micro_batches, loss), which counts it, and may ask to stop.
         """
-        # Tell the data which epoch it is, and the model that it trains. A resumed epoch begins
-        # behind the self.batch batches that it has seen: islice(data, n, None) skips n, and
-        # list(islice(batches, k)) takes the next k, or fewer at the end, or none. Look at
-        # self.stopping after each step.
+        # Tell the data which epoch it is, and the model that it trains. A resumed epoch
+        # begins behind the self.batch batches that it has seen: islice(data, n, None) skips
+        # n, and list(islice(batches, k)) takes the next k, or fewer at the end, or none.
+        # Look at self.stopping after each step.
         data.set_epoch(self.epoch)
         self.model.train()
         batches = islice(data, self.batch, None)
@@ -274,9 +274,9 @@ class Trainer:
         In evaluation mode, which is left as it was found, and recording nothing. Raises
         ValueError if there are no examples.
         """
-        # A batch's mean counts by its size: add up mean * len(x), and divide once, at the end.
-        # model.eval() and model.train(mode) set the mode that model.training tells; no_grad()
-        # is a context. self.metrics maps names to functions of (outputs, y).
+        # A batch's mean counts by its size: add up mean * len(x), and divide once, at the
+        # end. model.eval() and model.train(mode) set the mode that model.training tells;
+        # no_grad() is a context. self.metrics maps names to functions of (outputs, y).
         mode, sums, seen = self.model.training, dict.fromkeys(["loss", *self.metrics], 0.0), 0
         self.model.eval()
         with no_grad():
@@ -315,15 +315,16 @@ class Trainer:
         for name, part in self.parts().items():
             arrays |= {f"{name}.{key}": array for key, array in part.state_dict().items()}
         rest: dict[str, Any] = {name: getattr(self, name) for name in POSITION}
-        rest["kinds"] = [type(part).__name__ for part in (self.schedule, self.optimizer)]
+        kinds = (self.parts().get(name) for name in ("schedule", "optimizer"))
+        rest["kinds"] = ["none" if part is None else type(part).__name__ for part in kinds]
         states = {name: rng.bit_generator.state for name, rng in generators(self.model).items()}
         return arrays, {**rest, "generators": states}
 
     def load_state_dict(self, arrays: dict[str, np.ndarray], rest: dict[str, Any]) -> None:
         """Stand where the trainer stood that had this state: its next step is our next step."""
-        # Undo state_dict. Each of self.parts() takes the arrays that are within(arrays, name).
-        # Each of generators(self.model) gets its state back in .bit_generator.state. Each name
-        # in POSITION is an attribute of self: deepcopy it, or the state changes as you train.
+        # Undo state_dict. Each of self.parts() takes the arrays within(arrays, name). Each of
+        # generators(self.model) gets its state back in .bit_generator.state. Each name in
+        # POSITION is an attribute of self: deepcopy it, or the state changes as you train.
         for name, part in self.parts().items():
             part.load_state_dict(within(arrays, name))
         for name, rng in generators(self.model).items():
