@@ -197,8 +197,8 @@ class Trainer:
     def train_epoch(self, data: Epochs, after: Callable[[list[Any], float], None]) -> bool:
         """Take every step of this epoch that is not taken yet; False if stopped before.
 
-        A step takes `self.accumulate` batches, the last of an epoch what is left. Each step is
-        reported by after(micro_batches, loss), which counts it, and may ask to stop.
+        A step takes `self.accumulate` batches, the last of an epoch what is left. Each one
+        is reported by after(micro_batches, loss), which counts it, and may ask to stop.
         """
         # Tell the data which epoch it is, and the model that it trains. A resumed epoch
         # begins behind the self.batch batches that it has seen: islice(data, n, None) skips
