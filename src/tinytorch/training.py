@@ -269,10 +269,10 @@ class Trainer:
         self.epoch, self.batch, self.running = self.epoch + 1, 0, {"loss": 0.0, "seen": 0}
 
     def evaluate(self, data: Iterable[Any]) -> dict[str, float]:
-        """The mean over all examples of the loss and of each metric: {"loss": ..., name: ...}.
+        """The mean of the loss and of each metric over all examples: {"loss": ..., name: ...}.
 
-        In evaluation mode, which is left as it was found, and recording nothing. Raises
-        ValueError if there are no examples.
+        In evaluation mode, and recording nothing; the model's mode is left as it was found.
+        Raises ValueError if there are no examples.
         """
         # A batch's mean counts by its size: add up mean * len(x), and divide once, at the
         # end. model.eval() and model.train(mode) set the mode that model.training tells;
@@ -321,10 +321,10 @@ class Trainer:
         return arrays, {**rest, "generators": states}
 
     def load_state_dict(self, arrays: dict[str, np.ndarray], rest: dict[str, Any]) -> None:
-        """Stand where the trainer stood that had this state: its next step is our next step."""
-        # Undo state_dict. Each of self.parts() takes the arrays within(arrays, name). Each of
-        # generators(self.model) gets its state back in .bit_generator.state. Each name in
-        # POSITION is an attribute of self: deepcopy it, or the state changes as you train.
+        """Stand where the trainer stood that had this state: its next step is our next."""
+        # Undo state_dict. Each of self.parts() takes the arrays within(arrays, name). Each
+        # of generators(self.model) gets its state back in .bit_generator.state. Each name
+        # in POSITION is an attribute: deepcopy it, or the state changes as you train.
         for name, part in self.parts().items():
             part.load_state_dict(within(arrays, name))
         for name, rng in generators(self.model).items():
