@@ -118,6 +118,7 @@ def read_idx(data: bytes) -> np.ndarray:
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
 
+CIFAR10_FOLDER = "cifar10/cifar-10-batches-bin"
 CIFAR10_FILES = tuple(f"data_batch_{i}.bin" for i in range(1, 6)) + ("test_batch.bin",)
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -127,7 +128,7 @@ def cifar10(root: str | os.PathLike | None = None, progress: Progress | None = N
 
     CIFAR10_CLASSES names the classes. Pixels stay bytes: as float32 they would take 614 MB.
     """
-    folder = data_root(root) / "cifar10" / "cifar-10-batches-bin"
+    folder = data_root(root) / CIFAR10_FOLDER
     if not unpacked(folder, CIFAR10_FILES):
         unpack(obtain(CIFAR10, root, progress), folder, CIFAR10_FILES)
     parts = [read_cifar10(folder / name) for name in CIFAR10_FILES]
