@@ -1,4 +1,4 @@
-"""1957: Rosenblatt's perceptron tells handwritten zeros from ones.
+"""1957: A perceptron learns to tell handwritten zeros from ones.
 
 Notation: x (N, 3) what is seen of N images; y (N,) +1 for a one, -1 for a zero; w (3,) the weights.
 The perceptron says "one" where x @ w > 0. Where it is wrong, it adds y * x to w. Rosenblatt, 1958.

@@ -1,4 +1,4 @@
-"""1986: errors that travel backwards teach a network of two and of three layers to read.
+"""1986: Errors that travel backwards teach networks to read.
 
 First the 1,797 digits of the package, then MNIST: 60,000 to learn from, 10,000 to be judged on, 784-128-64-10.
 Rumelhart, Hinton and Williams, 1986; the data: LeCun, Bottou, Bengio and Haffner, 1998;
@@ -56,7 +56,7 @@ def learn(stage, name: str, data: Split, widths: tuple[int, ...], epochs: int, r
     }  # fmt: skip
 
 
-def run(stage, epochs: int = 40, mnist_epochs: int = 12):
+def run(stage, epochs: int = 40, mnist_epochs: int = 10):
     keep_freed_memory()
     manual_seed(stage.seed)
     small = learn(stage, "digits", digits(seed=stage.seed), (32,), epochs, rate=1e-2)
@@ -66,5 +66,5 @@ def run(stage, epochs: int = 40, mnist_epochs: int = 12):
     except DataUnavailable as error:
         stage.say(f"MNIST is left out, the digits stand alone. {error}")
         return measured
-    measured["mnist"] = learn(stage, "mnist", data, (128, 64), mnist_epochs, rate=3e-3)
+    measured["mnist"] = learn(stage, "mnist", data, (128, 64), mnist_epochs, rate=5e-3)
     return {**measured, "accuracy": measured["mnist"]["accuracy"]}

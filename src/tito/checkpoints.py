@@ -110,9 +110,11 @@ def wanted(course: Course, id: str) -> Checkpoint:
 # -- standing ---------------------------------------------------------------------------------------------------------
 
 
-def available(one: Checkpoint, course: Course) -> bool:
-    """Whether it can be tested: it has a test, and the framework has every module that it needs."""
-    return one.test is not None and all((course.package / f"{name}.py").is_file() for name in one.needs)
+def available(one: Checkpoint, course: Course, reference: bool = False) -> bool:
+    """Whether it can be tested: it has a test, and there is a chapter (a module, for the reference) for every need."""
+    built = {path.stem for path in course.package.glob("*.py")}
+    taught = {chapter.name for chapter in course.chapters() if chapter.rubric_path.is_file()}
+    return one.test is not None and (built if reference else built & taught).issuperset(one.needs)
 
 
 def missing(one: Checkpoint, workspace: Workspace) -> list[Lack]:

@@ -6,9 +6,11 @@ stands on. It runs on a composed tree, where those are the student's and everyth
 
 import ast
 import contextlib
+import hashlib
 import json
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,7 +60,7 @@ def _read(path: Path) -> Milestone:
         for node in tree.body
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "NEEDS"
     ]
-    title = (ast.get_docstring(tree) or "").split("\n")[0].partition(": ")[2]
+    title = (ast.get_docstring(tree) or "").split("\n")[0].partition(": ")[2].rstrip(".")
     return Milestone(path.stem.partition("_")[0], title, path, tuple(needs))
 
 
@@ -85,17 +87,13 @@ class Lack:
 
 
 def lacking(workspace: Workspace, needs: Sequence[str], full: bool = True) -> list[Lack]:
-    """What of these modules the student has not built yet: not begun, or (full) short of points.
-
-    A module that no chapter teaches is given code, if the framework has it.
-    """
+    """What of these modules the student has not built yet: not begun, or (full) short of points."""
     chapters = {chapter.name: chapter for chapter in workspace.course.chapters()}
     found = []
     for name in needs:
         chapter = chapters.get(name)
         if chapter is None or not chapter.rubric_path.is_file():
-            if not (workspace.course.package / f"{name}.py").is_file():
-                found.append(Lack(f"   {name}", "not in the course yet", ""))
+            found.append(Lack(name, "not in the course yet", ""))
         elif not workspace.file(chapter).is_file():
             found.append(Lack(f"{chapter.number} {name}", "not started", f"tito start {chapter.number}"))
         elif full:
@@ -134,14 +132,30 @@ class Run:
         return self.code == STOPPED or self.code == -signal.SIGINT
 
 
-def state_folder(one: Milestone, workspace: Workspace, reference: bool) -> Path:
-    """Where a run keeps what it needs to go on."""
-    return workspace.folder / "milestones" / ".state" / f"{one.path.stem}{'.reference' if reference else ''}"
+def unbuilt(one: Milestone, course: Course) -> list[str]:
+    """The modules that not even the reference has."""
+    return [name for name in one.needs if not (course.package / f"{name}.py").is_file()]
+
+
+def state_folder(one: Milestone, workspace: Workspace, reference: bool, seed: int) -> Path:
+    """Where a run keeps what it needs to go on: a folder for this script and this seed."""
+    digest = hashlib.sha256(one.path.read_bytes() + str(seed).encode()).hexdigest()[:8]
+    name = f"{one.path.stem}{'.reference' if reference else ''}-{digest}"
+    return workspace.folder / "milestones" / ".state" / name
+
+
+def forget(folder: Path, others: bool = False) -> None:
+    """Delete what a run kept; or what runs of another script or seed kept."""
+    prefix = folder.name.rpartition("-")[0]
+    for path in folder.parent.glob(f"{prefix}-*"):
+        if (path != folder) == others:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def run(one: Milestone, workspace: Workspace, reference: bool, seed: int) -> Run:
     """Run a milestone in a process of its own, on the student's modules or the reference's."""
-    folder = state_folder(one, workspace, reference)
+    folder = state_folder(one, workspace, reference, seed)
+    forget(folder, others=True)
     with tempfile.TemporaryDirectory(prefix="tito-", ignore_cleanup_errors=True) as temporary:
         place = Path(temporary).resolve()
         tree, result = place / "tree", place / "result.json"
@@ -162,6 +176,7 @@ def run(one: Milestone, workspace: Workspace, reference: bool, seed: int) -> Run
         "title": one.title,
         "accuracy": found["measured"]["accuracy"],
         "seconds": found["seconds"],
+        "cpu": found["cpu"],
         "seed": seed,
         "code": "reference" if reference else "work",
         "chapters": mine,

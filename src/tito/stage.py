@@ -36,9 +36,10 @@ class Stage:
         self.folder, self.seed, self.data = folder, seed, data
         self.console = console or Console(highlight=False)
         self.stopping = False
-        self.clock: dict[str, float] = {}
+        self.clock: dict[str, float] = {}  # seconds of each part, on the wall and of a core
+        self.cpu: dict[str, float] = {}
         with contextlib.suppress(OSError, ValueError):
-            self.clock = json.loads((folder / "clock.json").read_text())
+            self.clock, self.cpu = json.loads((folder / "clock.json").read_text())
 
     def say(self, text: str) -> None:
         """A line of what happens."""
@@ -105,13 +106,14 @@ class Stage:
     @contextlib.contextmanager
     def timed(self, what: str) -> Iterator[None]:
         """Add the seconds of this block to the clock, also those of a run that was stopped."""
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         try:
             yield
         finally:
             self.clock[what] = self.clock.get(what, 0.0) + time.perf_counter() - began
+            self.cpu[what] = self.cpu.get(what, 0.0) + time.process_time() - busy
             self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / "clock.json").write_text(json.dumps(self.clock))
+            (self.folder / "clock.json").write_text(json.dumps([self.clock, self.cpu]))
 
     def download(self, name: str, have: int, total: int) -> None:
         """The progress of a download, as a line at its beginning and its end; Ctrl-C ends it, and keeps what came."""
@@ -185,7 +187,7 @@ def main() -> int:
     except Exception as error:
         stage.say(f"{type(error).__name__}: {error}\n  {blame(error.__traceback__, Path(plan['tree']), plan['whose'])}")
         return 1
-    result = {"measured": plain(measured), "seconds": plain(stage.clock)}
+    result = {"measured": plain(measured), "seconds": plain(stage.clock), "cpu": plain(stage.cpu)}
     Path(plan["result"]).write_text(json.dumps(result), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     return 0
