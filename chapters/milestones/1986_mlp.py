@@ -51,7 +51,10 @@ def learn(stage, name: str, data: Split, widths: tuple[int, ...], epochs: int, r
         "images": {"train": len(x_train), "test": len(x_test)},
         "widths": [x_test.shape[1], *widths, 10],
         "epochs": epochs, "batch": BATCH, "rate": rate,
-        "curves": {key: [epoch[key] for epoch in trainer.history] for key in ("loss", "val_loss", "val_accuracy")},
+        "curves": {
+            key: [epoch[key] for epoch in trainer.history]
+            for key in ("loss", "val_loss", "val_accuracy")
+        },
         "misread": {"labels": data.y_test[wrong], "guesses": guess[wrong], "pixels": pixels},
     }  # fmt: skip
 

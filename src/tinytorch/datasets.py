@@ -106,7 +106,7 @@ def read_idx(data: bytes) -> np.ndarray:
     >>> read_idx(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9]))
     array([7, 8, 9], dtype=uint8)
     """
-    if data[:3] != b"\0\0\x08":
+    if len(data) < 4 or data[:3] != b"\0\0\x08":
         raise ValueError(f"not an IDX file of unsigned bytes: it starts with {data[:4]!r}")
     axes = data[3]
     shape = tuple(int.from_bytes(data[4 + 4 * i : 8 + 4 * i], "big") for i in range(axes))
@@ -120,6 +120,7 @@ def read_idx(data: bytes) -> np.ndarray:
 
 CIFAR10_FOLDER = "cifar10/cifar-10-batches-bin"
 CIFAR10_FILES = tuple(f"data_batch_{i}.bin" for i in range(1, 6)) + ("test_batch.bin",)
+CIFAR10_RECORDS = 10_000  # in each file
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
@@ -138,10 +139,10 @@ def cifar10(root: str | os.PathLike | None = None, progress: Progress | None = N
 
 def read_cifar10(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Images and labels of one file: records of 1 label byte and 3 x 32 x 32 pixel bytes."""
-    data, size = np.fromfile(path, np.uint8), 10_000 * 3073
+    data, size = np.fromfile(path, np.uint8), CIFAR10_RECORDS * 3073
     if data.size != size:
         raise ValueError(f"{path} is damaged: it needs {size} bytes and has {data.size}; delete it to fetch it anew")
-    records = data.reshape(10_000, 3073)
+    records = data.reshape(-1, 3073)
     if records[:, 0].max() > 9:
         raise ValueError(f"{path} is damaged: it has a label {records[:, 0].max()}; delete it to fetch it anew")
     return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0].astype(np.int64)

@@ -43,6 +43,11 @@ class Milestone:
         """The result that the book shows."""
         return self.path.parent / "results" / f"{self.path.stem}.json"
 
+    @property
+    def program(self) -> str:
+        """A short name for the script as it is now: a recorded result says which one it is of."""
+        return hashlib.sha256(self.path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()[:12]
+
     def result(self, workspace: Workspace, reference: bool = False) -> Path:
         """Where the result of a run stands: next to the student's work."""
         return workspace.folder / "milestones" / f"{self.path.stem}{'.reference' if reference else ''}.json"
@@ -139,8 +144,7 @@ def unbuilt(one: Milestone, course: Course) -> list[str]:
 
 def state_folder(one: Milestone, workspace: Workspace, reference: bool, seed: int) -> Path:
     """Where a run keeps what it needs to go on: a folder for this script and this seed."""
-    digest = hashlib.sha256(one.path.read_bytes() + str(seed).encode()).hexdigest()[:8]
-    name = f"{one.path.stem}{'.reference' if reference else ''}-{digest}"
+    name = f"{one.path.stem}{'.reference' if reference else ''}-{one.program}.{seed}"
     return workspace.folder / "milestones" / ".state" / name
 
 
@@ -178,6 +182,7 @@ def run(one: Milestone, workspace: Workspace, reference: bool, seed: int) -> Run
         "seconds": found["seconds"],
         "cpu": found["cpu"],
         "seed": seed,
+        "program": one.program,
         "code": "reference" if reference else "work",
         "chapters": mine,
         "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
