@@ -316,7 +316,7 @@ def test_cifar10_unpacks_what_it_names_and_nothing_else(cifar, tmp_path):
     assert data.x_train.shape == (50, 3, 32, 32) and data.x_test.shape == (10, 3, 32, 32)
     assert data.x_train.dtype == np.uint8 and data.y_train.dtype == np.int64
     assert sorted(path.name for path in cifar.iterdir()) == sorted([*datasets.CIFAR10_FILES, "checksums.txt"])
-    assert files(tmp_path.parent / "..") == [] or not list(tmp_path.parent.rglob("outside"))
+    assert not list(tmp_path.parent.rglob("outside"))
 
 
 def test_cifar10_finds_a_damaged_file_and_unpacks_again(cifar, tmp_path, server):
@@ -334,7 +334,7 @@ def test_cifar10_files_that_somebody_placed_are_looked_at(cifar, tmp_path):
     (cifar / "checksums.txt").unlink()
     path = cifar / "data_batch_1.bin"
     path.write_bytes(b"\x0b" + path.read_bytes()[1:])
-    with pytest.raises(ValueError, match="data_batch_1.bin is damaged: it has a label 11"):
+    with pytest.raises(ValueError, match=r"data_batch_1\.bin is damaged: it has a label 11"):
         datasets.cifar10(tmp_path)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ValueError, match="needs 30730 bytes and has 30729"):
@@ -344,7 +344,7 @@ def test_cifar10_files_that_somebody_placed_are_looked_at(cifar, tmp_path):
 def test_an_archive_that_lacks_a_file_is_named(tmp_path):
     with tarfile.open(tmp_path / "a.tar", "w"):
         pass
-    with pytest.raises(ValueError, match="lacks a.bin, b.bin"):
+    with pytest.raises(ValueError, match=r"lacks a\.bin, b\.bin"):
         datasets.unpack(tmp_path / "a.tar", tmp_path / "out", ["b.bin", "a.bin"])
     assert not datasets.unpacked(tmp_path / "out", ["a.bin", "b.bin"])
 

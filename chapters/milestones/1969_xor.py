@@ -30,7 +30,7 @@ def two_layers() -> nn.Sequential:
 
 
 def train(make, seed: int, rate: float, steps: int) -> tuple[nn.Sequential, list[float]]:
-    """A network from this seed after so many steps against the gradient, and the loss before each and at the end."""
+    """A network from this seed after `steps` steps, and its loss before each and at the end."""
     manual_seed(seed)
     network, x, y = make(), Tensor(CASES), Tensor(XOR)
     losses = []

@@ -28,19 +28,20 @@ def mlp(*widths: int) -> nn.Sequential:
     return nn.Sequential(layers[:-1])
 
 
-def learn(stage, name: str, data: Split, widths: tuple[int, ...], epochs: int, rate: float) -> dict:
-    """Train on the one part of the data and judge on the other: the curves, and some images that it misreads."""
+def learn(stage, name: str, data: Split, widths: tuple[int, ...], epochs: int, rate: float):
+    """Train on one part of the data, judge on the other: the curves, and what it misreads."""
     model = mlp(data.x_train[0].size, *widths, 10)
     x_train, x_test = (x.reshape(len(x), -1) for x in (data.x_train, data.x_test))
     batches = Batches(x_train, data.y_train, BATCH, seed=stage.seed)
     test = Batches(x_test, data.y_test, 1000, shuffle=False)
     optimizer = Adam(model.parameters(), lr=rate)
-    cycle = OneCycleLR(optimizer, rate, epochs * len(batches) + 1)  # a rate for each step, and one after the last
+    cycle = OneCycleLR(optimizer, rate, epochs * len(batches) + 1)  # and a rate after the last step
     trainer = Trainer(model, optimizer, schedule=cycle, metrics={"accuracy": accuracy})
     stage.fit(name, trainer, batches, epochs, test)
 
     right = trainer.history[-1]["val_accuracy"]
-    stage.say(f"{name}: {right:.2%} of {len(x_test):,} new images right, after {stage.clock[name]:.1f} s.")
+    seconds = stage.clock[name]
+    stage.say(f"{name}: {right:.2%} of {len(x_test):,} new images right, after {seconds:.1f} s.")
     with no_grad():
         guess = model(Tensor(x_test)).data.argmax(axis=1)
     wrong = np.flatnonzero(guess != data.y_test)[:8]
