@@ -82,6 +82,6 @@ def bars(console: Console) -> Iterator[datasets.Progress]:
 
 def fetch(one: DataSet, folder: Path, console: Console) -> None:
     """Make sure that a data set is here and whole. Raises DataUnavailable, saying what would help."""
-    with bars(console) as show:
-        if one.sources:
+    if one.sources:
+        with bars(console) as show:
             one.load(folder, show)
