@@ -43,7 +43,7 @@ class Stage:
 
     def say(self, text: str) -> None:
         """A line of what happens."""
-        self.console.print(text, markup=False)
+        self.console.print(text, markup=False, soft_wrap=True)
 
     def interrupt(self, *_: object) -> None:
         """Stop after this step; at once, if asked again."""
