@@ -162,7 +162,7 @@ def test_yes_no_and_changed_since(toy):
     code, output = tito("checkpoint", "test", "01")
     assert code == 1 and output.split("Equal parts add up.\n")[1] == (
         "  the sum is not right\n  yours    16\n  expected 1\n  your code printed:\n    | \\x1b[2Jhere\n"
-        "Not yet: failed. Grade what you changed last, then: tito checkpoint test 01\n"
+        "Not yet: failed. Ask again: tito checkpoint test 01\n"
     )
     assert status()[0] == "failed"
     assert tito("grade", "00")[0] == 0 and status()[0] == "failed"  # both are kept side by side

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from toys import TOY
+from toys import SCALING, TOY
 from typer.testing import CliRunner
 
 from tito import cli, course, milestones, stage
@@ -280,6 +280,15 @@ def test_it_runs_on_the_reference_and_records_for_the_book(toy):
     assert json.loads(Path("work/milestones/1900_counting.reference.json").read_text())["seed"] == 5
     code, output = tito("milestone", "run", "1900", "--reference", "--record")
     assert code == 0 and "Written to course/chapters/milestones/results/1900_counting.json" in output
+
+
+def test_what_is_next_after_all_points(toy):
+    built(toy)
+    (Workspace.of(toy).folder / "scaling.py").write_text(SCALING, encoding="utf-8")
+    assert tito("grade", "01")[0] == 0
+    assert tito("next")[1].split("\n")[1] == "Next    tito milestone run 1900"
+    assert tito("milestone", "run", "1900")[0] == 0
+    assert "nothing is left: all points of all chapters" in tito("next")[1]
 
 
 def test_an_error_names_the_students_own_line(toy, capfd):

@@ -219,7 +219,7 @@ def _standing(workspace: Workspace) -> list[tuple[Chapter, dict, dict]]:
 
 
 def _following(workspace: Workspace) -> str:
-    """The next thing to do: an exercise of a chapter that is begun, else a chapter to begin."""
+    """The next thing to do: an exercise of a chapter that is begun, a chapter to begin, then what they can do."""
     standing = _standing(workspace)
     for chapter, exercises, known in standing:
         waiting = [name for name in exercises if known.get(name, {}).get("state") != "passed"]
@@ -229,6 +229,13 @@ def _following(workspace: Workspace) -> str:
     for chapter, _, _ in standing:
         if not workspace.file(chapter).is_file():
             return f"tito start {chapter.number}"
+    for one in history.milestones(workspace.course):
+        if not one.result(workspace).is_file() and not history.lacking(workspace, one.needs):
+            return f"tito milestone run {one.name}"
+    for asked in questions.checkpoints(workspace.course).all:
+        state = questions.standing(asked, workspace)
+        if state not in ("passed", "not available yet") and not state.startswith("needs"):
+            return f"tito checkpoint test {asked.id}"
     return "nothing is left: all points of all chapters"
 
 
@@ -542,7 +549,7 @@ def checkpoint_test(
     if verdict.printed.strip():
         say("  your code printed:")
         say("\n".join(f"    | {line}" for line in shown(verdict.printed.strip("\n")).split("\n")[:12]))
-    say(f"Not yet: {verdict.state}. Grade what you changed last, then: tito checkpoint test {one.id}")
+    say(f"Not yet: {verdict.state}. Ask again: tito checkpoint test {one.id}")
     raise typer.Exit(1)
 
 
