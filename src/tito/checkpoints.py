@@ -195,6 +195,8 @@ def _once(one: Checkpoint, workspace: Workspace, reference: bool, deadline: floa
             if not all(student._answered for student in students):
                 raise
             outcome = Mismatch(f"an answer has another form than the test expects: {error}", kind="form")
+        for link, _ in opened:
+            link.close()  # what was printed is all there when a worker has ended
         printed = "".join(link.printed for link, _ in opened)
     return Verdict(outcome, whose, printed)
 
