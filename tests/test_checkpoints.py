@@ -48,7 +48,8 @@ WRONG = [  # the checkpoint, the module, the definition, a body, what is said
     ("05", "losses", "mse_loss", "return reduced(np.abs(x - y), reduction)", "the mean squared error"),
     ("06", "autograd", "tanh_vjp", "return g * (1 - z)", "the gradient of w1"),
     ("06", "autograd", "unbroadcast", "return g", "the gradient of b1"),
-    ("07", "optimizers", "bias_correction", "return 1.0", "the path of Adam"),
+    ("07", "optimizers", "adam_step", "m += (1 - beta1) * (g - m)\nv += (1 - beta2) * (g * g - v)\n"
+     "p -= lr * m / (np.sqrt(v) + eps)", "the path of Adam"),
     ("07", "optimizers", "sgd_step", "p -= lr * g", "the path of SGD(lr=0.015, momentum=0.8)"),
     ("07", "optimizers", "decay", "p *= 1 - weight_decay", "the path of AdamW"),
     ("08", "training", "Trainer.step", "return 0.0", "95 % of new digits"),
