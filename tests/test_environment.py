@@ -33,7 +33,6 @@ from tinytorch.environment import (
         ("", ("unknown", 0)),
         ("processor\t: 0\nBogoMIPS\t: 50\n\nprocessor\t: 1\n", ("unknown", 2)),
         ("processor: 0\nmodel name: A: B\n", ("A: B", 1)),
-        ("processor : 0\nmodel name : big\nprocessor : 1\nmodel name : little\n", ("big", 2)),
         ("processor : 0\r\nmodel name : Z80\r\n", ("Z80", 1)),
         ("model name : \nprocessor : 0", ("", 1)),
         ("flags : fpu processor model name\nprocessor : 0\n", ("unknown", 1)),
@@ -107,7 +106,7 @@ def test_matmul_flops_counts_two_for_each_product(m, k, n):
 
 
 def test_yardsticks_are_positive():
-    assert bandwidth(megabytes=1) > 0 and peak_matmul(size=16) > 0
+    assert bandwidth(2**20) > 0 and peak_matmul(size=16) > 0
 
 
 # -- chance --------------------------------------------------------------------------------------------------------
