@@ -30,10 +30,11 @@ def mlp(tt: Any) -> Benchmark:
     rng = np.random.default_rng(0)
     tt.manual_seed(0)
     nn = tt.nn
-    model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10))
+    hidden = [nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU()]
+    model = nn.Sequential(*hidden, nn.Linear(64, 10))
     optimizer = tt.optim.Adam(model.parameters(), lr=1e-3)
-    x, y = rng.random((16, 64, 784), np.float32), rng.integers(0, 10, (16, 64))
-    batches = itertools.cycle([(tt.tensor(images), tt.tensor(labels)) for images, labels in zip(x, y)])
+    images, labels = rng.random((16, 64, 784), np.float32), rng.integers(0, 10, (16, 64))
+    batches = itertools.cycle([(tt.tensor(x), tt.tensor(y)) for x, y in zip(images, labels)])
 
     def step():
         x, y = next(batches)

@@ -21,6 +21,7 @@ from benchmarks import peak
 import tinytorch as tt
 from tinytorch import nn
 from tinytorch.datasets import digits
+from tinytorch.environment import machine
 from tinytorch.tensor import observers
 
 Step = Callable[[], Any]
@@ -56,7 +57,8 @@ def measure(name: str) -> dict[str, Any]:
     run(name)
     facts = {"seconds": time.process_time() - start, "peak": peak(), "before": before}
     by_hand = five_lines_by_hand() if build is five else {}
-    return {**facts, "times": times, "what": build.__doc__, "by_hand": by_hand, "primitives": at_the_seam(name)}
+    words = {"what": build.__doc__, "machine": str(machine())}
+    return {**facts, **words, "times": times, "by_hand": by_hand, "primitives": at_the_seam(name)}
 
 
 def at_the_seam(name: str) -> list[dict[str, Any]]:

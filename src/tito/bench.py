@@ -1,8 +1,8 @@
 """tito bench: TinyTorch beside PyTorch, in time and in memory.
 
-Each framework runs in a process of its own, and the two take turns: ours, theirs, ours, theirs. The number of threads is
-in the environment before either imports NumPy. On one thread the price of a step is the process's own CPU time, which a
-busy machine hardly changes; on two it is the time on the clock, of the turns in which nothing else used the processor.
+Each framework runs in a process of its own, and the two take turns: ours, theirs, ours, theirs. The number of threads
+is in the environment before either imports NumPy. On one thread the price of a step is the process's own CPU time,
+which a busy machine hardly changes; on two it is the time on the clock, of turns that had the machine for themselves.
 """
 
 import importlib.util
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -111,7 +112,7 @@ class Bench:
         return next(result for result in self.results if (result.name, result.threads) == key)
 
     def made(self) -> str:
-        """When, on what, and by which command this was measured."""
+        """When, on what, and by which command this was measured, in one line."""
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         return f"{self.date}, {self.machine}; {versions}. {self.command}"
 
@@ -156,17 +157,20 @@ class Contender:
         self.process = subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
+        self.what = f"{name} on {framework}"
         self.facts: dict[str, Any] = {}
 
     def turn(self, calls: int) -> Turn:
         """Ask for so many calls, and wait for what they took."""
         assert self.process.stdin and self.process.stdout
         busy, start = machine_busy(), time.perf_counter()
-        self.process.stdin.write(f"{calls}\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
+        line = ""
+        with suppress(BrokenPipeError):
+            self.process.stdin.write(f"{calls}\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
         if not line:
-            raise CourseError(f"the benchmark ended by itself: {' '.join(map(str, self.process.args[1:]))}")
+            raise CourseError(f"the benchmark ended by itself: {self.what}")
         self.facts = json.loads(line)
         others = None
         if busy is not None:
@@ -175,7 +179,8 @@ class Contender:
         return Turn(self.facts["wall"], self.facts["cpu"], self.facts["peak"], others)
 
     def close(self) -> None:
-        self.process.communicate()
+        with suppress(BrokenPipeError):
+            self.process.communicate()
 
 
 def machine_busy() -> float | None:
@@ -195,15 +200,16 @@ def compare(
 
     frameworks = [OURS, THEIRS] if importlib.util.find_spec(THEIRS) else [OURS]
     results, versions, kept = list[Result](), dict[str, str](), True
-    for name, count in ((name, count) for name in chosen for count in THREADS[name]):
+    for name, count in [(each, count) for each in chosen for count in THREADS[each]]:
         progress(f"{WORDS[name]}, {count} thread{'s' * (count > 1)}")
         contenders = {framework: Contender(course, framework, name, count) for framework in frameworks}
         result = Result(name, count, {framework: [] for framework in frameworks})
         try:
             for contender in contenders.values():
                 contender.turn(CALLS[name])  # to warm up
-            end = time.perf_counter() + PATIENCE
-            while not result.enough(repetitions) and (count == 1 or time.perf_counter() < end):
+            end, turns = time.perf_counter() + PATIENCE, 0
+            while turns < repetitions or (not result.enough(repetitions) and time.perf_counter() < end):
+                turns += 1
                 for framework, contender in contenders.items():
                     result.turns[framework].append(contender.turn(CALLS[name]))
         finally:

@@ -27,6 +27,7 @@ from tito.workspace import write
 
 SMALLEST = 0.05  # below this share, two runs of Scalene differ by as much as they report
 LEAST = 0.1  # MB a step: less is not worth a row
+INSTALL = "pip install scalene"
 FRAMEWORKS = ("torch", "jax", "tensorflow")
 
 # -- a summary -----------------------------------------------------------------------------------------------------
@@ -92,9 +93,9 @@ class Profile:
         return sum(timed.share for timed in self.primitives if timed.name in names)
 
     def made(self) -> str:
-        """When, on what, and by which command this was measured."""
+        """When, on what, and by which command this was measured, in lines of text."""
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
-        return f"{self.date}, {self.machine}; {versions}. {self.command}"
+        return textwrap.fill(f"{self.date}, {self.machine}; {versions}. {self.command}", 88)
 
     def table(self) -> str:
         """The functions as lines of text, the whole below them, and how it was measured."""
@@ -106,9 +107,9 @@ class Profile:
             rows.append(f"\n{'primitives, by a clock at the seam':34} {'':8} {'share':>8} {'results':>12}")
         for timed in self.primitives:
             rows.append(_row(timed.name, None, timed.share, timed.made))
-        rows.append(f"\n{self.times:,} steps in {self.seconds:.1f} s of CPU; {self.peak:.0f} MB at the peak,")
-        rows.append(f"{self.before:.0f} MB of them before the first step")
-        return "\n".join([*rows, *textwrap.wrap(self.made(), 88)])
+        rows.append(f"\n{self.times:,} step{'s' * (self.times != 1)} in {self.seconds:.1f} s of CPU")
+        rows.append(f"{self.peak:.0f} MB at the peak, {self.before:.0f} MB of them before the first step")
+        return "\n".join([*rows, self.made()])
 
     def plot(self) -> Any:
         """The functions as bars: Python's part and that of native code, by Scalene. Returns the axes."""
@@ -118,7 +119,7 @@ class Profile:
         names = [charge.name for charge in self.functions]
         python, native = ([getattr(charge, part) * 100 for charge in self.functions] for part in ("python", "native"))
         ax.barh(names, python, color="C1", label="Python")
-        ax.barh(names, native, left=python, color="C0", hatch="//", label="native")
+        ax.barh(names, native, left=python, color="C0", label="native")
         ax.set(xlabel="% of the workload's CPU time, by Scalene")
         ax.invert_yaxis()
         ax.legend(loc="lower right")
@@ -127,7 +128,7 @@ class Profile:
 
 def _row(name: str, first: float | None, second: float, memory: float = 0.0) -> str:
     left, right = ("" if share is None else f"{share:.0%}" for share in (first, second))
-    return f"{name:34} {left:>8} {right:>8} {f'{memory:,.2f} MB' if memory >= 0.005 else '':>12}".rstrip()
+    return f"{name:34} {left:>8} {right:>8} {f'{memory:,.2f} MB' if memory >= LEAST else '':>12}".rstrip()
 
 
 def load(name: str, course: Course | None = None) -> Profile:
@@ -163,24 +164,33 @@ def recorded(course: Course, name: str) -> Path:
 def measure(course: Course, wanted: str) -> tuple[Profile, Path]:
     """Profile a workload and write the reports to build/profiles; returns the summary, and Scalene's HTML report."""
     name, workload = find(course, wanted)
-    if importlib.util.find_spec("scalene") is None:
-        raise CourseError("a profile needs Scalene, which is not installed here: pip install 'scalene>=2.4'")
+    if not installed():
+        raise CourseError(f"a profile needs Scalene, which is not installed here: {INSTALL}")
     folder = course.root / "build" / "profiles"
-    folder.mkdir(parents=True, exist_ok=True)
-    plain = json.loads(_run(course, ["grading/workloads.py", "--measure", workload]))
-    raw = folder / f"{name}.scalene.json"
-    raw.unlink(missing_ok=True)
-    only = f"{course.package},workloads"
-    options = ["--no-stacks", "--profile-only", only, "--program-path", str(course.root), "-o", str(raw)]
-    with tempfile.TemporaryDirectory(prefix="tito-") as without:
-        hide(Path(without))
-        program = str(course.root / "grading" / "workloads.py")
-        said = _run(course, ["-m", "scalene", "run", *options, program, "---", workload], without)
-    if not raw.is_file():
-        raise CourseError(f"Scalene wrote no profile of {workload}; it said: {said.strip()[-300:] or 'nothing'}")
+    program = course.root / "grading" / "workloads.py"
+    plain = json.loads(_run(course, [str(program), "--measure", workload]))
+    raw = sample(course, [program, course.package], [workload], folder / f"{name}.scalene.json")
     profile = summary(json.loads(raw.read_text(encoding="utf-8")), plain, name)
     write(folder / f"{name}.json", json.dumps(asdict(profile), indent=1) + "\n")
     return profile, report(raw, folder / f"{name}.html")
+
+
+def installed() -> bool:
+    return importlib.util.find_spec("scalene") is not None
+
+
+def sample(course: Course, code: list[Path], arguments: list[str], raw: Path) -> Path:
+    """Run the first file of code under Scalene, which watches all of code; returns raw, its JSON."""
+    raw.parent.mkdir(parents=True, exist_ok=True)
+    raw.unlink(missing_ok=True)
+    within = os.path.commonpath([path.parent for path in code])
+    options = ["--no-stacks", "--profile-only", ",".join(map(str, code)), "--program-path", within, "-o", str(raw)]
+    with tempfile.TemporaryDirectory(prefix="tito-") as without:
+        hide(Path(without))
+        said = _run(course, ["-m", "scalene", "run", *options, str(code[0]), "---", *arguments], without)
+    if not raw.is_file():
+        raise CourseError(f"Scalene wrote no profile; it said: {said.strip()[-300:] or 'nothing'}")
+    return raw
 
 
 def find(course: Course, wanted: str) -> tuple[str, str]:
@@ -265,6 +275,7 @@ def summary(raw: dict[str, Any], plain: dict[str, Any], name: str) -> Profile:
             if timed["share"] >= SMALLEST
         ],
         by_hand={line: round(share, 4) for line, share in plain["by_hand"].items()},
+        machine=plain["machine"],
         **_here(name),
     )
 
@@ -324,9 +335,7 @@ def _sorted(found: dict[str, list[float]], busy: float) -> list[Charge]:
 
 
 def _here(name: str) -> dict[str, Any]:
-    """Machine, versions and date, as a measurement must name them."""
-    from tinytorch.environment import machine
-
+    """Versions, date and command, as a measurement must name them."""
     versions = {"Scalene": importlib.metadata.version("scalene")}
     command = f"nox -s profile-{name}" if name.isdigit() else f"tito profile {name}"
-    return {"machine": str(machine()), "versions": versions, "date": date.today().isoformat(), "command": command}
+    return {"versions": versions, "date": date.today().isoformat(), "command": command}
