@@ -5,6 +5,7 @@ Sessions run in the environment that nox itself runs in, so that a repeated run 
 
 import importlib.util
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import nox
 ROOT = Path(__file__).parent
 BOOK = ROOT / "build" / "book"
 CHAPTERS = sorted(path.name[:2] for path in (ROOT / "chapters").glob("[0-9][0-9]_*.md"))
+WORKLOADS = re.findall(r"^@workload.*\ndef (\w+)", (ROOT / "grading" / "workloads.py").read_text("utf-8"), re.MULTILINE)
+PROFILED = [number for number in CHAPTERS for name in WORKLOADS if (ROOT / f"chapters/{number}_{name}.md").exists()]
 
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["tour"]
@@ -47,6 +50,20 @@ for number in CHAPTERS:
     def grade(session: nox.Session, number: str = number) -> None:
         """Grade one chapter: `nox -s grade-05 -- -k matmul` re-runs the checks that name matmul."""
         python(session, "-m", "tito", "grade", number, *session.posargs)
+
+
+for number in PROFILED:
+
+    @nox.session(name=f"profile-{number}")
+    def profile(session: nox.Session, number: str = number) -> None:
+        """Profile a chapter's workload into build/profiles; `-- --record` keeps the summary for the book."""
+        python(session, "-m", "tito", "profile", number, *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Compare with PyTorch, where it is installed, in time and memory; `-- --record` keeps it for the book."""
+    python(session, "-m", "tito", "bench", *session.posargs)
 
 
 @nox.session

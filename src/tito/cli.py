@@ -346,6 +346,61 @@ def digits() -> None:
     learn(Console())
 
 
+@app.command()
+def profile(
+    name: Annotated[str, typer.Argument(metavar="CHAPTER", help="Its number or name; or another workload's name.")],
+    record: Annotated[bool, typer.Option("--record", help="Keep the summary for the book.")] = False,
+) -> None:
+    """Show where a chapter's workload spends its time and memory.
+
+    It runs under Scalene, and once without. The reports are in build/profiles.
+
+    \b
+      tito profile 05            the same as: nox -s profile-05
+      tito profile 05 --record   writes chapters/profiles/05.json, which the chapter shows
+    """
+    from tito import profiles
+
+    course = courses.default()
+    made, html = profiles.measure(course, name)
+    say(made.table())
+    say(f"\nScalene's report: {html}")
+    if record:
+        say(f"Recorded: {profiles.record(course, made)}")
+
+
+@app.command()
+def bench(
+    only: Annotated[str | None, typer.Option("-k", metavar="TEXT", help="Only benchmarks named so.")] = None,
+    repetitions: Annotated[int, typer.Option(min=1, help="How many turns each framework has.")] = 7,
+    record: Annotated[bool, typer.Option("--record", help="Keep the result for the book.")] = False,
+) -> None:
+    """Compare with PyTorch: a training step, one addition, a long chain.
+
+    Each framework runs in a process of its own, in turns, on one thread and on two. Where PyTorch is not installed,
+    TinyTorch is measured alone.
+
+    \b
+      tito bench            the same as: nox -s bench
+      tito bench -k mlp     the training step only
+      tito bench --record   writes chapters/bench/results.json, which the book shows
+    """
+    from tito import bench as benches
+
+    course = courses.default()
+    names = [name for name in benches.CALLS if (only or "") in name]
+    if not names:
+        fail(f"no benchmark is named {only!r}; there are: {', '.join(benches.CALLS)}")
+    console = Console()
+    with console.status("starting") as status:
+        done = benches.compare(course, names, repetitions, status.update)
+    benches.save(done, course.root / "build" / "bench.json")
+    benches.show(done, console)
+    if record:
+        benches.save(done, benches.recorded(course))
+        say(f"Recorded: {benches.recorded(course)}")
+
+
 @app.command(name="next")
 def next_() -> None:
     """Say what to open and what to do next."""

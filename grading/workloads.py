@@ -1,0 +1,307 @@
+"""Workloads: for each chapter a small program that does what the chapter is about, for profiles and benchmarks.
+
+A workload is named as its chapter's module. It builds what it needs, seeded, and returns the function to repeat; the
+number beside it says how often, for a few seconds on one core. Each kind of work is a function of its own, because a
+profile is read by functions. `tito profile 05` runs one under a profiler, and once without.
+"""
+
+import itertools
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from benchmarks import peak
+
+import tinytorch as tt
+from tinytorch import nn
+from tinytorch.datasets import digits
+from tinytorch.environment import machine
+from tinytorch.tensor import observers
+
+Step = Callable[[], Any]
+workloads: dict[str, tuple[Callable[[], Step], int]] = {}
+
+
+def workload(times: int) -> Callable:
+    """Register a workload under its name, with how often a profile repeats its step."""
+
+    def register(build: Callable[[], Step]) -> Callable[[], Step]:
+        workloads[build.__name__] = (build, times)
+        return build
+
+    return register
+
+
+def run(name: str) -> None:
+    """Build a workload and repeat its step as often as a profile does."""
+    build, times = workloads[name]
+    tt.manual_seed(0)
+    step = build()
+    for _ in range(times):
+        step()
+
+
+def measure(name: str) -> dict[str, Any]:
+    """What a workload takes when nobody profiles it: CPU seconds and bytes, and the primitives' parts of a step.
+
+    The primitives are timed at their seam, by an observer, in a shorter second run.
+    """
+    build, times = workloads[name]
+    before, start = peak(), time.process_time()
+    run(name)
+    facts = {"seconds": time.process_time() - start, "peak": peak(), "before": before}
+    by_hand = five_lines_by_hand() if build is five else {}
+    words = {"what": build.__doc__, "machine": str(machine())}
+    return {**facts, **words, "times": times, "by_hand": by_hand, "primitives": at_the_seam(name)}
+
+
+def at_the_seam(name: str) -> list[dict[str, Any]]:
+    """Each primitive and each rule: its share of the time, and the bytes of new arrays that it returns in a step."""
+    build, times = workloads[name]
+    seconds: Counter[str] = Counter()
+    nbytes: Counter[str] = Counter()
+
+    def observer(name: str, taken: float, arrays: list, result: Any) -> None:
+        seconds[name] += taken
+        new = [z for z in (result if isinstance(result, tuple) else [result]) if isinstance(z, np.ndarray)]
+        nbytes[name] += sum(z.nbytes for z in new if z.base is None)
+
+    tt.manual_seed(0)
+    step = build()
+    observers.append(observer)
+    repeats, start = max(times // 5, 1), time.perf_counter()
+    for _ in range(repeats):
+        step()
+    whole = time.perf_counter() - start
+    observers.remove(observer)
+    return [
+        {"name": name, "share": taken / whole, "made": nbytes[name] / repeats} for name, taken in seconds.most_common()
+    ]
+
+
+# -- 01: which known digit is nearest? -----------------------------------------------------------------------------
+
+
+@workload(times=150)
+def tensor() -> Step:
+    """Nearest neighbours among the digits, twice: by broadcasting differences and by one matrix product."""
+    data = digits()
+    known, asked = tt.Tensor(data.x_train), tt.Tensor(data.x_test)
+
+    def step():
+        return by_broadcasting(asked, known), by_product(asked, known)
+
+    return step
+
+
+def by_broadcasting(asked: tt.Tensor, known: tt.Tensor, block: int = 20) -> list[tt.Tensor]:
+    """The nearest of known to each asked: every difference is formed, in blocks of rows."""
+    nearest = []
+    for start in range(0, len(asked), block):
+        difference = asked[start : start + block].unsqueeze(1) - known
+        nearest.append((difference * difference).sum(dim=2).argmin(dim=1))
+    return nearest
+
+
+def by_product(asked: tt.Tensor, known: tt.Tensor) -> tt.Tensor:
+    """The same: |x - y|^2 = |x|^2 - 2 x.y + |y|^2, and |x|^2 does not matter for which y is nearest."""
+    return ((known * known).sum(dim=1) - 2 * (asked @ known.T)).argmin(dim=1)
+
+
+# -- 02: one block of numbers through every activation -------------------------------------------------------------
+
+
+@workload(times=1200)
+def activations() -> Step:
+    """Every activation on the same 100,000 numbers; softmax over rows of ten, as a classifier has them."""
+    numbers = tt.randn(10_000, 10)
+    functional = nn.functional
+    names = ["relu", "leaky_relu", "sigmoid", "tanh", "softplus", "silu", "gelu", "softmax", "log_softmax"]
+
+    def step():
+        for name in names:
+            getattr(functional, name)(numbers)
+
+    return step
+
+
+# -- 03: a wide network reads digits -------------------------------------------------------------------------------
+
+
+@workload(times=1200)
+def layers() -> Step:
+    """The wide network in training mode, dropout and all, on a batch of digits; then its state, out and in."""
+    model = nn.Sequential(
+        nn.Linear(64, 1024), nn.ReLU(), nn.Dropout(0.5), nn.Linear(1024, 1024), nn.ReLU(), nn.Linear(1024, 10)
+    )
+    images = tt.Tensor(digits().x_train[:128])
+
+    def step():
+        with tt.no_grad():
+            model(images)
+        model.load_state_dict(model.state_dict())
+
+    return step
+
+
+# -- 04: how wrong, over a large vocabulary ------------------------------------------------------------------------
+
+
+@workload(times=250)
+def losses() -> Step:
+    """Cross-entropy over 10,000 classes, by indices and by a one-hot matrix; then a regression's two losses."""
+    logits, target = tt.randn(256, 10_000), tt.randint(0, 10_000, (256,))
+    guess, truth = tt.randn(1000, 1000), tt.randn(1000, 1000)
+
+    def step():
+        nn.functional.cross_entropy(logits, target)
+        with_one_hot(logits, target)
+        nn.functional.mse_loss(guess, truth)
+        nn.functional.l1_loss(guess, truth)
+
+    return step
+
+
+def with_one_hot(logits: tt.Tensor, target: tt.Tensor) -> tt.Tensor:
+    """Cross-entropy by multiplying with a matrix of zeros and ones."""
+    one_hot = np.zeros(logits.shape, np.float32)
+    one_hot[np.arange(len(target)), target.data] = 1
+    return -(nn.functional.log_softmax(logits) * one_hot).sum(dim=1).mean()
+
+
+# -- 05: a step downhill by hand -----------------------------------------------------------------------------------
+
+
+@workload(times=6000)
+def autograd() -> Step:
+    """Forwards, backwards, and a step against the gradient: digits in batches of 128, two hidden layers of 256."""
+    data = digits()
+    model = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10))
+    batches = cycle(data.x_train, data.y_train, 128)
+
+    def step():
+        x, y = next(batches)
+        loss = nn.functional.cross_entropy(model(x), y)
+        model.zero_grad()
+        loss.backward()
+        downhill(model, 0.3)
+
+    return step
+
+
+def downhill(model: nn.Module, rate: float) -> None:
+    """Move every weight a little against its slope."""
+    with tt.no_grad():
+        for weight in model.parameters():
+            weight -= rate * weight.grad
+
+
+def cycle(x: np.ndarray, y: np.ndarray, size: int) -> itertools.cycle:
+    """Whole batches of x and y, in order, over and over."""
+    starts = range(0, len(x) - size + 1, size)
+    return itertools.cycle([(tt.Tensor(x[at : at + size]), tt.Tensor(y[at : at + size])) for at in starts])
+
+
+# -- 06: the optimizer's share of a step ---------------------------------------------------------------------------
+
+
+@workload(times=2500)
+def optimizers() -> Step:
+    """A whole training step with Adam: the network for MNIST, 109,386 weights, a batch of 64 random images."""
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10))
+    optimizer = tt.optim.Adam(model.parameters(), lr=1e-3)
+    x, y = tt.Tensor(rng.random((64, 784), np.float32)), tt.Tensor(rng.integers(0, 10, 64))
+
+    def step():
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+# -- 07: a training run --------------------------------------------------------------------------------------------
+
+
+@workload(times=120)
+def training() -> Step:
+    """Three epochs of the digits with everything a run has: clipping, a schedule, evaluation, checkpoints."""
+    from tinytorch.training import Batches, Trainer, accuracy
+
+    data = digits()
+    folder = tempfile.TemporaryDirectory(prefix="workload-")
+
+    def step():
+        model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
+        optimizer = tt.optim.AdamW(model.parameters(), lr=3e-3)
+        schedule = tt.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=3 * 45)
+        trainer = Trainer(model, optimizer, schedule=schedule, clip=1.0, metrics={"accuracy": accuracy})
+        test = Batches(data.x_test, data.y_test, size=360, shuffle=False)
+        checkpoint = Path(folder.name) / "run.safetensors"
+        trainer.fit(Batches(data.x_train, data.y_train), 3, validation=test, checkpoint=checkpoint)
+        return trainer
+
+    return step
+
+
+# -- five lines, to see whom a profiler charges --------------------------------------------------------------------
+
+
+@workload(times=1)
+def five() -> Step:
+    """Two products, a threshold, an exponential and a sum, written one below the other."""
+    return five_lines
+
+
+def five_factors() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    shapes = (256, 512), (512, 512), (512, 256)
+    x, v, w = (rng.normal(0, 0.05, shape).astype(np.float32) for shape in shapes)
+    return x, v, w
+
+
+def five_lines(times: int = 2000) -> None:
+    """Five operations; a profiler says how long each line took."""
+    x, v, w = five_factors()
+    for _ in range(times):
+        a = x @ v
+        b = np.maximum(a, 0)
+        c = b @ w
+        d = np.exp(c)
+        d.sum()
+
+
+def five_lines_by_hand(times: int = 500) -> dict[str, float]:
+    """The same lines with a clock read after each: every line's share of the time."""
+    x, v, w = five_factors()
+    clock, taken = time.perf_counter, np.zeros(5)
+    for _ in range(times):
+        t0 = clock()
+        a = x @ v
+        t1 = clock()
+        b = np.maximum(a, 0)
+        t2 = clock()
+        c = b @ w
+        t3 = clock()
+        d = np.exp(c)
+        t4 = clock()
+        d.sum()
+        taken += np.diff([t0, t1, t2, t3, t4, clock()])
+    names = ("a = x @ v", "b = np.maximum(a, 0)", "c = b @ w", "d = np.exp(c)", "d.sum()")
+    return dict(zip(names, (taken / taken.sum()).tolist()))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--measure":
+        print(json.dumps(measure(sys.argv[2])))
+    else:
+        run(sys.argv[1])
