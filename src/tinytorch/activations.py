@@ -26,13 +26,14 @@ def relu(x):
 
 @primitive
 def leaky_relu(x, *, negative_slope=0.01):
-    """z = x where x > 0, negative_slope * x elsewhere. Maas, Hannun and Ng, 2013.
+    """z = max(x, 0) + negative_slope * min(x, 0). Maas, Hannun and Ng, 2013.
 
     >>> leaky_relu([-2, 0, 3], negative_slope=0.1)
     tensor([-0.2,  0. ,  3. ])
     """
-    # Scale a copy, then choose with np.where: the slope may be larger than 1.
-    return np.where(x > 0, x, negative_slope * x)
+    # Cut x in two, max(x, 0) and min(x, 0); scale the second; add them again. The slope may
+    # exceed 1.
+    return np.maximum(x, 0) + negative_slope * np.minimum(x, 0)
 
 
 # -- the logistic family -------------------------------------------------------------------------------------------
@@ -40,13 +41,14 @@ def leaky_relu(x, *, negative_slope=0.01):
 
 @primitive
 def sigmoid(x):
-    """z = 1 / (1 + e^-x), in (0, 1). At x = -1000, e^1000 would overflow; written as a tanh it cannot.
+    """z = 1 / (1 + e^-x) = e^x / (1 + e^x), in (0, 1). As exact at -20 as at 20.
 
     >>> sigmoid([-1000, 0, 1000])
     tensor([0. , 0.5, 1. ])
     """
-    # The logistic function is a tanh, squeezed: 1 / (1 + e^-x) = (1 + tanh(x / 2)) / 2.
-    return 0.5 * (1 + np.tanh(0.5 * x))
+    # No exponent may be positive: for x > 0 take the first form, for x < 0 the second. Both
+    # at once: e^min(x, 0) over 1 + e^-|x|.
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
 @primitive
@@ -66,7 +68,8 @@ def softplus(x):
     >>> softplus([-1000, 0, 100])
     tensor([  0.    ,   0.6931, 100.    ])
     """
-    # Take the larger exponent out: ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|), and np.log1p(y) is ln(1 + y).
+    # Take the larger exponent out: ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|).
+    # np.log1p(y) is ln(1 + y), with all of its digits.
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
@@ -94,9 +97,10 @@ def gelu(x, *, approximate="tanh"):
     >>> gelu([-1000, 0, 2])
     tensor([-0.    ,  0.    ,  1.9546])
     """
+    # Refuse what you cannot do, naming what was given. Write the cube as a product: x * x * x
+    # is many times faster than x**3.
     if approximate != "tanh":
         raise ValueError(f"gelu is here as approximate='tanh' only, got {approximate!r}")
-    # Write the cube as a product: x * x * x is many times faster than x**3.
     inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
     return 0.5 * x * (1 + np.tanh(inner))
 
@@ -106,23 +110,25 @@ def gelu(x, *, approximate="tanh"):
 
 @primitive
 def softmax(x, *, dim=-1):
-    """z_i = e^x_i / sum_j e^x_j along dim: positive, and summing to one. Adding a number to every x changes nothing.
+    """z_i = e^x_i / sum_j e^x_j along dim: positive, summing to one. Shifts of x change nothing.
 
     >>> softmax([1000, 1000, 0])
     tensor([0.5, 0.5, 0. ])
     """
-    # Subtract the largest x along dim first: the result is the same, and no exponential exceeds 1.
+    # Subtract the largest x along dim first: the result is the same, and no exponential
+    # exceeds 1. keepdims=True lets what you took along dim broadcast back.
     e = np.exp(x - x.max(axis=dim, keepdims=True))
     return e / e.sum(axis=dim, keepdims=True)
 
 
 @primitive
 def log_softmax(x, *, dim=-1):
-    """z_i = x_i - ln(sum_j e^x_j) along dim: the logarithm of softmax, without ever taking the log of a zero.
+    """z_i = x_i - ln(sum_j e^x_j) along dim: the logarithm of softmax, never that of a zero.
 
     >>> log_softmax([1000, 0])
     tensor([    0., -1000.])
     """
-    # Shift by the maximum, as in softmax; then subtract the logarithm of the sum. Do not call softmax.
+    # Shift by the maximum, as in softmax; then subtract the logarithm of the sum of
+    # exponentials. Do not call softmax.
     shifted = x - x.max(axis=dim, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))

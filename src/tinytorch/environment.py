@@ -55,14 +55,15 @@ def parse_cpu(text: str) -> tuple[str, int]:
     >>> parse_cpu("processor : 0\\nmodel name : Z80 @ 4 MHz\\n\\nprocessor : 1\\nmodel name : Z80 @ 4 MHz\\n")
     ('Z80 @ 4 MHz', 2)
     """
-    # Cut each line at its first colon only: a model name may hold another one.
-    names, cores = [], 0
+    # line.partition(":") cuts a line at its first colon; both parts still have spaces around them.
+    name, cores = "unknown", 0
     for line in text.splitlines():
         key, _, value = line.partition(":")
         if key.strip() == "model name":
-            names.append(value.strip())
-        cores += key.strip() == "processor"
-    return (names[0] if names else "unknown"), cores
+            name = value.strip()
+        elif key.strip() == "processor":
+            cores += 1
+    return name, cores
 
 
 def parse_memory(text: str) -> int:
@@ -96,7 +97,7 @@ def machine() -> Machine:
 
 def blas_threads() -> int:
     """How many threads the matrix library may use: the setting that stood when NumPy was imported, else every core."""
-    for setting in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+    for setting in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS"):
         if os.environ.get(setting, "").isdigit():
             return int(os.environ[setting])
     return os.cpu_count() or 1
@@ -111,15 +112,15 @@ def nbytes(shape: tuple[int, ...], dtype: Any = np.float32) -> int:
     >>> nbytes((3, 4)), nbytes((3, 4), "float64"), nbytes(())
     (48, 96, 4)
     """
-    # math.prod of an empty tuple is 1: a scalar is one element.
+    # np.dtype(dtype).itemsize is the size of one element. How many are there? A shape of () holds one, not none.
     return math.prod(shape) * np.dtype(dtype).itemsize
 
 
 def keep_freed_memory() -> bool:
     """Ask the C library to keep freed memory for reuse; False where it cannot be asked.
 
-    glibc hands every freed block of more than a few MB back to the kernel, which then clears its pages anew at the
-    next allocation: thousands of page faults in one training step. Works with glibc only, for this process, for good.
+    glibc hands large freed blocks (from 128 KiB up) back to the kernel, which must find and clear every page anew at
+    the next allocation: thousands of page faults in one training step. Works with glibc, for this process, for good.
     """
     trim_threshold, mmap_threshold, arena_max = -1, -3, -8  # malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX
     if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
@@ -143,7 +144,7 @@ def manual_seed(seed: int) -> np.random.Generator:
     >>> manual_seed(1).random() == manual_seed(1).random()
     True
     """
-    # A fresh np.random.default_rng(seed) has the state that the shared generator should get.
+    # A fresh np.random.default_rng(seed) has the .bit_generator.state that the shared generator should get.
     if seed < 0:
         raise ValueError(f"a seed is 0 or more, got {seed}")
     generator.bit_generator.state = np.random.default_rng(seed).bit_generator.state
@@ -168,7 +169,7 @@ def summarize(seconds: list[float]) -> Timing:
     >>> summarize([3.0, 1.0, 100.0])
     Timing(median=3.0, fastest=1.0, slowest=100.0)
     """
-    # The median of an even number of timings lies halfway between the middle two.
+    # `median` is imported above: the middle one in order, or halfway between the middle two.
     return Timing(median(seconds), min(seconds), max(seconds))
 
 
@@ -196,19 +197,37 @@ def matmul_flops(m: int, k: int, n: int) -> int:
     >>> matmul_flops(2, 3, 4)
     48
     """
-    # Each of the m n sums has k terms.
+    # How many numbers does the product hold, and how many terms does each of them sum?
     return 2 * m * k * n
 
 
-def bandwidth(megabytes: int = 64) -> float:
-    """Bytes a second that one core reads and writes in copying an array too large for its caches."""
-    source = np.ones(megabytes * 2**20 // 4, np.float32)
+def bandwidth(size: int = 2**26) -> float:
+    """Bytes a second that one core reads and writes in copying an array of `size` bytes, at its best.
+
+    The default, 64 MiB, is too large for the caches of most machines: it measures memory itself.
+    """
+    source = np.ones(size // 4, np.float32)
     target = np.empty_like(source)
     return 2 * source.nbytes / timeit(lambda: np.copyto(target, source)).fastest
 
 
 def peak_matmul(size: int = 512) -> float:
-    """Floating-point operations a second in a square float32 matrix product, the most that this machine gives NumPy."""
+    """Floating-point operations a second in a float32 product of two square matrices, at its best."""
     x = np.ones((size, size), np.float32)
     z = np.empty_like(x)
     return matmul_flops(size, size, size) / timeit(lambda: np.matmul(x, x, out=z)).fastest
+
+
+def forecast(flops: float, moved: float, peak: float, bandwidth: float) -> float:
+    """Seconds that work takes at best: its operations or its bytes, whichever are later to arrive.
+
+    flops / peak if arithmetic is what it waits for, moved / bandwidth if memory is; the processor does both at once.
+    The roofline model: Williams, Waterman and Patterson, 2009.
+
+    >>> forecast(flops=600, moved=20, peak=100, bandwidth=10)
+    6.0
+    >>> forecast(flops=600, moved=80, peak=100, bandwidth=10)
+    8.0
+    """
+    # Two times, side by side, not one after the other: which of them ends last?
+    return max(flops / peak, moved / bandwidth)

@@ -152,7 +152,7 @@ class Primitive:
 
     def _explain(self, error: ValueError, arrays: list) -> None:
         """Raise a clearer error, which names the shapes, if the trouble is that they do not broadcast."""
-        if "broadcast" in str(error):
+        if "could not be broadcast" in str(error):  # NumPy's words
             shapes = " and ".join(str(np.shape(x)) for x in arrays)
             raise ValueError(
                 f"{self.name} cannot broadcast {shapes}: counted from the right, axes must be equal or 1"
@@ -249,9 +249,15 @@ def footprint(*tensors: "Tensor") -> int:
     >>> footprint(x), footprint(x, x.T), footprint(x, x + 1)
     (48, 48, 96)
     """
-    # A view's `.base` is the array that owns the memory; an array that owns its memory has `.base` None.
-    owners = [t.data if t.data.base is None else t.data.base for t in tensors]
-    return builtins.sum({id(owner): owner.nbytes for owner in owners}.values())
+    # Follow `.base` from view to view until it is None: there stands the owner.
+    # Two tensors may have the same owner. Count it once, by its id().
+    owners = {}
+    for t in tensors:
+        owner: Any = t.data
+        while getattr(owner, "base", None) is not None:  # bytes that were read from a file have no base
+            owner = owner.base
+        owners[id(owner)] = memoryview(owner).nbytes
+    return builtins.sum(owners.values())
 
 
 # -- arithmetic ----------------------------------------------------------------------------------------------------
@@ -360,6 +366,8 @@ def matmul(x, y):
     tensor([[21.],
             [43.]])
     """
+    # NumPy's x @ y multiplies. Your part is the check before it: the last axis
+    # of x meets the last but one of y, or its only one.
     if np.ndim(x) == 0 or np.ndim(y) == 0:
         raise ValueError(f"matmul needs at least one axis on each side: {np.shape(x)} @ {np.shape(y)}")
     if x.shape[-1] != y.shape[-2 if y.ndim > 1 else -1]:
@@ -422,12 +430,12 @@ def clip(x, *, min=None, max=None):
 
 @primitive
 def clone(x):
-    """z = a copy of x.
+    """z = a copy of x, in one block, in the order of its axes.
 
     >>> clone(Tensor([1]))
     tensor([1.])
     """
-    return np.array(x)
+    return np.array(x, order="C")
 
 
 @primitive
@@ -461,7 +469,8 @@ def mean(x, *, dim=None, keepdim=False):
     tensor([[1.5],
             [3.5]])
     """
-    # The sum, divided by how many elements went into each sum: x.size over the size of the result.
+    # The sum, divided by how many elements went into each sum:
+    # x.size over the size of the result.
     total = np.sum(x, axis=dim, keepdims=keepdim)
     return total / (x.size / np.size(total)) if np.size(total) else total
 
@@ -492,6 +501,8 @@ def var(x: "Tensor", dim: Any = None, keepdim: bool = False, correction: int = 1
     >>> var(Tensor([1, 2, 3, 4]), correction=0)
     tensor(1.25)
     """
+    # Compose it of tensors' functions, not NumPy's, and it remembers its origin.
+    # keepdim lines the mean up with x. n is x.size over the size of the sums.
     deviation = x - mean(x, dim=dim, keepdim=True)
     squares = sum(deviation * deviation, dim=dim, keepdim=keepdim)
     n = x.size / builtins.max(squares.size, 1)
@@ -545,6 +556,8 @@ def transpose(x, *, dim0=-2, dim1=-1):
     tensor([[1., 3.],
             [2., 4.]])
     """
+    # x.T reverses all axes, and a batch of images has three.
+    # NumPy has swapaxes; or write down the order of the axes for x.transpose(order).
     return x.swapaxes(dim0, dim1)
 
 
@@ -560,13 +573,20 @@ def permute(x, *, dims):
 
 @primitive
 def broadcast_to(x, *, shape):
-    """z = x repeated, without copying, until it has this shape.
+    """z = x repeated, without copying, until it has this shape. A view; raises ValueError if the shapes do not fit.
 
     >>> broadcast_to(Tensor([[1], [2]]), shape=(2, 3))
     tensor([[1., 1., 1.],
             [2., 2., 2.]])
     """
-    return np.broadcast_to(x, shape)
+    # np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False) reads x's
+    # memory with any shape and strides, right or wrong: check the shapes first.
+    # A step along a new or a stretched axis moves by 0 bytes.
+    new = len(shape) - x.ndim
+    if new < 0 or any(size not in (1, wide) for size, wide in zip(x.shape, shape[new:])):
+        raise ValueError(f"broadcast_to cannot stretch {x.shape} to {shape}")
+    along = tuple(0 if size == 1 else stride for size, stride in zip(x.shape, x.strides))
+    return np.lib.stride_tricks.as_strided(x, shape, (0,) * new + along, writeable=False)
 
 
 @primitive
@@ -658,6 +678,10 @@ class Tensor:
         """Set requires_grad, and return this tensor."""
         self.requires_grad = value
         return self
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie side by side in memory, in the order of the axes."""
+        return self.data.flags.c_contiguous
 
     def numel(self) -> int:
         """The number of elements."""
@@ -821,6 +845,8 @@ class Tensor:
         return clip(self, min=min, max=max)
     def clone(self):
         return clone(self)
+    def contiguous(self):
+        return self if self.is_contiguous() else clone(self)
     def sum(self, dim=None, keepdim=False):
         return sum(self, dim=dim, keepdim=keepdim)
     def mean(self, dim=None, keepdim=False):

@@ -1,0 +1,280 @@
+"""Chapter 01, tensors: views and what they hold, broadcasting, two reductions, and the product.
+
+Oracles are NumPy's own functions, on small arrays of whole numbers.
+"""
+
+import numpy as np
+from hypothesis import strategies as st
+from strategies import matrix_pair, shapes, whole_numbers
+
+from tito.rubric import Rubric, close, given, holds, refuses, same
+
+rubric = Rubric("01", module="tensor")
+
+
+# -- transpose --------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def two_axes(draw):
+    """x with two to four axes, and two of them, counted from either end."""
+    x = draw(shapes(dims=4, least=2).flatmap(whole_numbers))
+    return x, draw(st.integers(-x.ndim, x.ndim - 1)), draw(st.integers(-x.ndim, x.ndim - 1))
+
+
+@rubric.check("transpose", points=1)
+@given(two_axes())
+def two_axes_change_places(student, x, dim0, dim1):
+    """Two axes are exchanged, the last two if none are named; all others stay where they are."""
+    reversed_axes = {"all axes are reversed, not two exchanged": x.T}
+    close(student.transpose(x), np.swapaxes(x, -2, -1), "transpose(x)", mistakes=reversed_axes)
+    close(
+        student.transpose(x, dim0, dim1), np.swapaxes(x, dim0, dim1), "transpose(x, dim0, dim1)", mistakes=reversed_axes
+    )
+
+
+@rubric.probe
+def transpose_shares_memory(tt, x, dim0, dim1):
+    x = tt.Tensor(x)
+    z = tt.transpose(x, dim0, dim1)
+    return z.shape == np.swapaxes(x.data, dim0, dim1).shape and np.shares_memory(x.data, z.data)
+
+
+@rubric.check("transpose", points=1, examples=10)
+@given(two_axes())
+def a_transpose_is_a_view(student, x, dim0, dim1):
+    """Nothing is copied: the transpose lies in the memory of x, with two strides exchanged."""
+    holds(student.transpose_shares_memory(x, dim0, dim1), "the result is a transpose in the memory of x")
+
+
+# -- footprint --------------------------------------------------------------------------------------------------------
+
+rubric.doctests("footprint", points=1)
+
+
+@rubric.probe
+def footprints(tt, x, y):
+    from tinytorch.tensor import footprint
+
+    x, y = tt.Tensor(x), tt.Tensor(y)
+    return [footprint(x), footprint(x, y), footprint(x, x.T, x[:1]), footprint(x[:1]), footprint(x.T, y, y[1:], x)]
+
+
+@rubric.check("footprint", points=1)
+@given(shapes(least=1).flatmap(whole_numbers), shapes(least=1).flatmap(whole_numbers))
+def each_block_counts_once(student, x, y):
+    """Every block of memory counts once, whole, however many views of it there are: a small view keeps all of it."""
+    names = ("x alone", "x and y", "x and two views of it", "a part of x alone", "views of both, and x")
+    held = [x.nbytes, x.nbytes + y.nbytes, x.nbytes, x.nbytes, x.nbytes + y.nbytes]
+    for yours, expected, name in zip(student.footprints(x, y), held, names):
+        same(yours, expected, f"the footprint of {name}")
+
+
+@rubric.probe
+def footprint_of_stretched(tt, x, times):
+    from tinytorch.tensor import footprint
+
+    x = tt.Tensor(x)
+    stretched = x.expand(times, *x.shape)
+    return [footprint(stretched), footprint(x, stretched[1:])]
+
+
+@rubric.check("footprint", points=1)
+@given(shapes(least=1).flatmap(whole_numbers), st.integers(1, 4))
+def follow_every_base(student, x, times):
+    """A view may have a view for its base: the owner is the one whose own base is None, however far."""
+    alone, together = student.footprint_of_stretched(x, times)
+    same(alone, x.nbytes, "the footprint of x.expand(...)")
+    same(together, x.nbytes, "the footprint of x and a part of x.expand(...)")
+
+
+# -- broadcast_shape --------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def fitting_shapes(draw):
+    """Two or three shapes that broadcast, in a list; sizes may be 0."""
+    full = draw(st.lists(st.sampled_from([2, 3, 4, 1, 0]), min_size=1, max_size=4))
+    parts = st.integers(0, len(full)).flatmap(lambda n: st.tuples(*(st.sampled_from([side, 1]) for side in full[n:])))
+    return draw(st.permutations([draw(parts), tuple(full), *draw(st.lists(parts, max_size=1))]))
+
+
+@st.composite
+def misfits(draw):
+    """Two shapes that do not broadcast: 2 or more against another number of 2 or more, along one axis."""
+    left, right = draw(st.sampled_from([(2, 3), (3, 2), (4, 2)]))
+    rest, front = draw(shapes()), draw(shapes(dims=1, least=0))
+    x, y = (left, *rest), (right, *(draw(st.sampled_from([side, 1])) for side in rest))
+    return draw(st.sampled_from([(x, y), ((2, *front, *x), y), (x, (1, *y))]))
+
+
+rubric.doctests("broadcast_shape", points=1)
+
+
+@rubric.check("broadcast_shape", points=2)
+@given(fitting_shapes())
+def line_up_and_stretch(student, several):
+    """Shapes line up at their right ends, missing axes count as 1, and a 1 takes the size of its partner, even 0."""
+    same(list(student.broadcast_shape(*several)), list(np.broadcast_shapes(*several)), "the shape")
+
+
+@rubric.check("broadcast_shape", points=1)
+@given(misfits())
+def what_does_not_fit_is_refused(student, x, y):
+    """Two different sizes, neither of them 1, do not broadcast: a ValueError names both shapes."""
+    refuses("ValueError", student.broadcast_shape, x, y, mentioning=[str(x), str(y)])
+
+
+# -- broadcast_to -----------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def stretchable(draw):
+    """x, and a shape that it can be stretched to."""
+    full = tuple(draw(st.lists(st.integers(2, 4), min_size=2, max_size=3)))
+    kept = full[draw(st.sampled_from([0, 0, 1, 2])) :]
+    return draw(whole_numbers(tuple(draw(st.sampled_from([side, side, 1])) for side in kept))), full
+
+
+@rubric.probe
+def stretched(tt, x, shape, transposed):
+    x = tt.Tensor(np.array(x.T, order="C").T if transposed else x)  # the same numbers, in another order in memory
+    z = tt.broadcast_to(x, shape=shape)
+    new = z.ndim - x.ndim
+    still = [z.data.strides[i] == 0 for i in range(z.ndim) if z.shape[i] > 1 and (i < new or x.shape[i - new] == 1)]
+    return z, np.shares_memory(x.data, z.data), all(still)
+
+
+@rubric.check("broadcast_to", points=1)
+@given(stretchable())
+def every_copy_shows_the_same_numbers(student, x, shape):
+    """z has the shape that was asked for, and along a new or stretched axis it repeats x, however x lies in memory."""
+    for transposed in (False, True):
+        z, _, _ = student.stretched(x, shape, transposed)
+        close(z, np.array(np.broadcast_to(x, shape)), "broadcast_to(x, shape=shape)")
+
+
+@rubric.check("broadcast_to", points=1)
+@given(stretchable(), st.booleans())
+def no_copy_is_made(student, x, shape, transposed):
+    """The copies are one and the same memory: a step along a stretched axis moves by no bytes."""
+    _, shared, still = student.stretched(x, shape, transposed)
+    holds(shared, "the result lies in the memory of x")
+    holds(still, "the stride of every new or stretched axis is 0")
+
+
+@rubric.check("broadcast_to", points=1)
+@given(misfits())
+def only_a_one_is_stretched(student, x, shape):
+    """What does not broadcast is refused, and so is a shape that x would have to shrink to."""
+    refuses("ValueError", student.broadcast_to, np.zeros(x), shape=shape)
+    refuses("ValueError", student.broadcast_to, np.zeros(x), shape=(1, *x[1:]))
+    refuses("ValueError", student.broadcast_to, np.zeros(x), shape=x[1:])
+
+
+@st.composite
+def reduced(draw, sides=(1, 3)):
+    """x, the axis or axes to reduce (None for all), and whether they are kept."""
+    shape = tuple(draw(st.lists(st.integers(*sides), min_size=1, max_size=3)))
+    axes = st.integers(-len(shape), len(shape) - 1)
+    several = st.sets(st.integers(0, len(shape) - 1), min_size=1).map(lambda found: tuple(sorted(found)))
+    return draw(whole_numbers(shape)), draw(st.one_of(st.none(), axes, several)), draw(st.booleans())
+
+
+# -- mean -------------------------------------------------------------------------------------------------------------
+
+rubric.doctests("mean", points=1)
+
+
+@rubric.check("mean", points=2)
+@given(reduced())
+def the_sum_over_the_count(student, x, dim, keepdim):
+    """The mean is the sum divided by how many numbers went into it: of one axis, of several, or of all."""
+    total = np.sum(x, axis=dim, keepdims=keepdim)
+    expected = np.asarray(np.mean(x, axis=dim, keepdims=keepdim))
+    mistakes = {
+        "this is the sum: it is not divided": total,
+        "divided by the number of all elements, whatever dim says": total / x.size,
+        "divided by the length of the first axis": total / len(x),
+    }
+    close(student.mean(x, dim=dim, keepdim=keepdim), expected, "the mean", mistakes=mistakes)
+
+
+# -- var --------------------------------------------------------------------------------------------------------------
+
+
+@rubric.probe
+def variance(tt, x, dim, keepdim, correction):
+    return tt.var(tt.Tensor(x), dim, keepdim, correction)
+
+
+@rubric.check("var", points=2)
+@given(reduced(sides=(2, 3)), st.integers(0, 1))
+def the_mean_square_of_deviations(student, x, dim, keepdim, correction):
+    """Deviations from the mean *along dim*, squared and summed, over the count less the correction."""
+    expected = np.asarray(np.var(x, axis=dim, keepdims=keepdim, ddof=correction))
+    other = np.asarray(np.var(x, axis=dim, keepdims=keepdim, ddof=1 - correction))
+    mistakes = {
+        "divided by n where the correction is 1, or by n - 1 where it is 0": other,
+        "this is the standard deviation": np.sqrt(expected),
+        "the deviations are from the mean of everything, not along dim": np.asarray(
+            np.sum((x - x.mean()) ** 2, axis=dim, keepdims=keepdim) / (x.size / expected.size - correction)
+        ),
+    }
+    close(student.variance(x, dim, keepdim, correction), expected, "the variance", atol=1e-8, mistakes=mistakes)
+
+
+@rubric.probe
+def variance_remembers(tt, x):
+    x = tt.Tensor(x, requires_grad=True)
+    waiting = [tt.var(x, -1)]
+    while waiting:
+        t = waiting.pop()
+        if t is x:
+            return True
+        waiting += [i for i in t.origin.inputs if isinstance(i, tt.Tensor)] if t.origin else []
+    return False
+
+
+@rubric.check("var", points=1, examples=5)
+@given(shapes().flatmap(lambda shape: whole_numbers((*shape, 2))))
+def composed_of_primitives(student, x):
+    """What is composed of tensors' functions remembers: from the variance, origins lead back to x."""
+    holds(student.variance_remembers(x), "following the origins of var(x) you come to x")
+
+
+# -- matmul -----------------------------------------------------------------------------------------------------------
+
+
+@rubric.check("matmul", points=1)
+@given(matrix_pair())
+def rows_times_columns(student, x, y, g):
+    """Element (i, j) is row i of x times column j of y, summed."""
+    mistakes = {"these are elementwise products": x * y} if x.shape == y.shape else {}
+    close(student.matmul(x, y), x @ y, "x @ y", mistakes=mistakes)
+
+
+@rubric.check("matmul", points=1)
+@given(matrix_pair(batches=True))
+def stacks_and_vectors(student, x, y, g):
+    """Axes in front are a stack of matrices, which broadcasts; a vector is one row or one column."""
+    close(student.matmul(x, y), x @ y, "x @ y")
+    row, column = x[..., 0, :].reshape(-1, x.shape[-1])[0], y[..., 0].reshape(-1, y.shape[-2])[0]
+    close(student.matmul(row, y), row @ y, "a vector @ y")
+    close(student.matmul(x, column), x @ column, "x @ a vector")
+    close(student.matmul(row, column), np.asarray(row @ column), "a vector @ a vector")
+
+
+@st.composite
+def unequal_inner_axes(draw):
+    """Two shapes, of matrices, stacks or vectors, whose inner axes differ; or one without any axis."""
+    n, m, (k, other) = draw(st.integers(1, 4)), draw(st.integers(1, 4)), draw(st.sampled_from([(2, 3), (3, 2), (4, 1)]))
+    pairs = [((n, k), (other, m)), ((k,), (other, m)), ((n, k), (other,)), ((k,), (other,)), ((2, n, k), (2, other, m))]
+    return draw(st.sampled_from([*pairs, ((), (k, m)), ((n, k), ()), ((n, k), (other, k))]))
+
+
+@rubric.check("matmul", points=1)
+@given(unequal_inner_axes())
+def inner_axes_must_agree(student, x, y):
+    """The last axis of x meets the last but one of y, or its only one; else an error names both shapes."""
+    refuses("ValueError", student.matmul, np.zeros(x), np.zeros(y), mentioning=[str(x), str(y)])

@@ -1,0 +1,292 @@
+"""Chapter 02, activations: eight functions, judged by the equations that only they satisfy.
+
+x is the input, z = f(x). Nothing here has a derivative yet: slopes are measured by nudging the student's own forward.
+"""
+
+import math
+
+import numpy as np
+from hypothesis import strategies as st
+from strategies import arrays, filled, no_zeros, shapes
+
+from tito.rubric import Rubric, close, given, holds, nudged, refuses
+
+rubric = Rubric("02", module="activations")
+
+far = shapes(dims=1, least=1).flatmap(lambda shape: filled(shape, st.sampled_from([0, 1, -1, 1000, -1000]), np.float32))
+left = shapes(dims=1, least=1).flatmap(lambda shape: filled(shape, st.integers(-40, 0)))
+
+
+def mirrored(x):
+    """-x as an array. Minus an array of shape () is a NumPy scalar, and the framework makes those float32."""
+    return np.asarray(-x)
+
+
+@rubric.probe
+def strictly(tt, name, x):
+    """A function where an overflow, or infinity over infinity, is an error and not a warning."""
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        return getattr(tt.activations, name)(x)
+
+
+# -- relu -------------------------------------------------------------------------------------------------------------
+
+
+@rubric.check("relu", points=1)
+@given(arrays(dims=3))
+def positive_part(student, x):
+    """What relu keeps of x, less what it keeps of -x, is x again; the two together are |x|."""
+    z, other = student.relu(x), student.relu(mirrored(x))
+    close(z - other, x, "relu(x) - relu(-x)")
+    close(z + other, np.abs(x), "relu(x) + relu(-x)")
+
+
+@rubric.check("relu", points=1)
+@given(far)
+def threshold_at_zero(student, x):
+    """Above 0 a number passes untouched, however large; below 0 nothing passes. A float32 stays a float32."""
+    mistakes = {"the negative numbers passed instead": np.minimum(x, 0), "this is the absolute value": np.abs(x)}
+    close(student.relu(x), np.where(x > 0, x, np.float32(0)), "relu(x)", mistakes=mistakes)
+
+
+# -- leaky_relu -------------------------------------------------------------------------------------------------------
+
+
+@rubric.check("leaky_relu", points=1)
+@given(arrays(dims=3))
+def a_hundredth_leaks(student, x):
+    """Above 0, x; below 0, one hundredth of it, unless another slope is asked for."""
+    close(student.leaky_relu(x), np.where(x > 0, x, 0.01 * x), "leaky_relu(x)")
+
+
+@rubric.check("leaky_relu", points=1)
+@given(
+    shapes().flatmap(lambda shape: filled(shape, st.integers(-5, 5), np.float32)), st.sampled_from([0.0, 0.5, 1.0, 2.0])
+)
+def any_slope(student, x, negative_slope):
+    """The slope below 0 is the one asked for: 0 gives relu, 1 gives x, and a slope above 1 is allowed."""
+    mistakes = {
+        "the larger of x and its scaled copy is the right one only for slopes up to 1": np.maximum(
+            x, negative_slope * x
+        ),
+        "the slope that was asked for is not used": np.where(x > 0, x, np.float32(0.01) * x),
+    }
+    expected = np.where(x > 0, x, np.float32(negative_slope) * x)
+    close(student.leaky_relu(x, negative_slope=negative_slope), expected, "leaky_relu(x)", mistakes=mistakes)
+
+
+# -- sigmoid ----------------------------------------------------------------------------------------------------------
+
+rubric.doctests("sigmoid", points=1)
+
+
+@rubric.check("sigmoid", points=1)
+@given(arrays(dims=3))
+def mirrored_about_a_half(student, x):
+    """sigmoid(-x) = 1 - sigmoid(x): yes and no share one unit of probability. And its slope at x is s (1 - s)."""
+    s = student.sigmoid(x)
+    close(student.sigmoid(mirrored(x)), 1 - s, "sigmoid(-x)")
+    [slope] = nudged(student.sigmoid, x)
+    close(slope, s * (1 - s), "the slope of sigmoid", rtol=1e-5, atol=1e-8)
+
+
+@rubric.check("sigmoid", points=1)
+@given(left)
+def odds_are_exponential(student, x):
+    """sigmoid(x) / sigmoid(-x) = e^x, to six digits, also where sigmoid(x) is tiny: 1 + tanh has lost them by then."""
+    mistakes = {"1 + tanh(x / 2) cancels: for x far below 0 its digits are gone": 0.5 * (1 + np.tanh(0.5 * x))}
+    close(
+        student.sigmoid(x), np.exp(x) * student.sigmoid(mirrored(x)), "sigmoid(x)", rtol=1e-6, atol=0, mistakes=mistakes
+    )
+    close(student.sigmoid(x), np.exp(x) / (1 + np.exp(x)), "sigmoid(x)", rtol=1e-6, atol=0, mistakes=mistakes)
+
+
+@rubric.check("sigmoid", points=1)
+@given(far)
+def sigmoid_at_a_thousand(student, x):
+    """At +-1000 the answer is 1 or 0, and no exponential overflows on the way to it."""
+    expected = (0.5 * (1 + np.tanh(0.5 * x.astype(np.float64)))).astype(np.float32)
+    close(student.strictly("sigmoid", x), expected, "sigmoid(x)")
+
+
+# -- softplus ---------------------------------------------------------------------------------------------------------
+
+
+@rubric.check("softplus", points=1)
+@given(arrays(dims=3))
+def softplus_less_its_mirror(student, x):
+    """softplus(x) - softplus(-x) = x, and softplus(0) = ln 2: a relu whose corner is rounded."""
+    z = student.softplus(x)
+    close(z - student.softplus(mirrored(x)), x, "softplus(x) - softplus(-x)")
+    close(z, np.log(1 + np.exp(x)), "softplus(x)")
+
+
+@rubric.check("softplus", points=1)
+@given(arrays())
+def slope_is_the_sigmoid(student, x):
+    """Nudge x, and softplus answers with the sigmoid: 0 far below, 1 far above, a half at 0."""
+    [slope] = nudged(student.softplus, x)
+    close(slope, 1 / (1 + np.exp(-x)), "the slope of softplus", rtol=1e-5, atol=1e-8)
+
+
+@rubric.check("softplus", points=1)
+@given(left)
+def far_left_it_is_e_to_the_x(student, x):
+    """Far below 0, ln(1 + e^x) is e^x, to six digits: 1 + e^x has rounded it away, and np.log1p has not."""
+    mistakes = {"adding 1 first rounds a small e^x away: np.log1p(y) is ln(1 + y) without that": np.log(1 + np.exp(x))}
+    close(student.softplus(x), np.log1p(np.exp(x)), "softplus(x)", rtol=1e-6, atol=0, mistakes=mistakes)
+
+
+@rubric.check("softplus", points=1)
+@given(far)
+def softplus_at_a_thousand(student, x):
+    """softplus(1000) is 1000 and softplus(-1000) is 0, and no exponential overflows on the way."""
+    wide = x.astype(np.float64)
+    expected = (np.maximum(wide, 0) + np.log1p(np.exp(-np.abs(wide)))).astype(np.float32)
+    close(student.strictly("softplus", x), expected, "softplus(x)")
+
+
+# -- silu -------------------------------------------------------------------------------------------------------------
+
+
+@rubric.check("silu", points=1)
+@given(arrays(dims=3))
+def gated_by_itself(student, x):
+    """silu(x) = x sigmoid(x), so silu(x) - silu(-x) = x: what one gate holds back, the mirrored one lets through."""
+    s = 1 / (1 + np.exp(-x))
+    mistakes = {"this is the gate alone": s, "the gate is shut where it should be open": x * (1 - s)}
+    z = student.silu(x)
+    close(z, x * s, "silu(x)", mistakes=mistakes)
+    close(z - student.silu(mirrored(x)), x, "silu(x) - silu(-x)")
+
+
+@rubric.check("silu", points=1)
+@given(far)
+def silu_at_a_thousand(student, x):
+    """silu(1000) is 1000 and silu(-1000) is 0, and no exponential overflows on the way."""
+    wide = x.astype(np.float64)
+    expected = (0.5 * wide * (1 + np.tanh(0.5 * wide))).astype(np.float32)
+    close(student.strictly("silu", x), expected, "silu(x)")
+
+
+# -- gelu -------------------------------------------------------------------------------------------------------------
+
+
+@rubric.check("gelu", points=1)
+@given(arrays(dims=3))
+def near_the_normal_gate(student, x):
+    """gelu(x) is x times the chance that a normal number lies below x, within 5e-4; and gelu(x) - gelu(-x) = x."""
+    z = student.gelu(x)
+    exact = np.reshape([0.5 * v * (1 + math.erf(v / math.sqrt(2))) for v in x.flat], x.shape)
+    close(z, exact, "gelu(x)", rtol=0, atol=5e-4)
+    close(z - student.gelu(mirrored(x)), x, "gelu(x) - gelu(-x)")
+
+
+@rubric.check("gelu", points=1)
+@given(shapes().flatmap(no_zeros))
+def the_tanh_formula(student, x):
+    """gelu(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), to the digits of the formula."""
+    wanted = lambda cube: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * cube)))
+    close(
+        student.gelu(x), wanted(x**3), "gelu(x)", mistakes={"this has a square where the cube should be": wanted(x**2)}
+    )
+
+
+@rubric.check("gelu", points=1)
+@given(far)
+def gelu_at_a_thousand(student, x):
+    """gelu(1000) is 1000 and gelu(-1000) is 0, and nothing overflows on the way."""
+    expected = np.reshape([0.5 * v * (1 + math.erf(v / math.sqrt(2))) for v in x.tolist()], x.shape)
+    close(student.strictly("gelu", x), expected.astype(np.float32), "gelu(x)", atol=5e-4)
+
+
+@rubric.check("gelu", points=1)
+@given(arrays(least=1), st.sampled_from(["none", "sigmoid", "erf"]))
+def refuses_another_form(student, x, approximate):
+    """The one form that is here is "tanh"; any other is refused with a ValueError that names it."""
+    refuses("ValueError", student.gelu, x, approximate=approximate, mentioning=[approximate])
+    close(student.gelu(x, approximate="tanh"), student.gelu(x), "gelu(x, approximate='tanh')")
+
+
+# -- softmax ----------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def scores_and_axis(draw, most=5):
+    """Scores with one to three axes, and one of the axes."""
+    x = draw(arrays(dims=3, least=1, most=most))
+    return x, draw(st.integers(-x.ndim, x.ndim - 1))
+
+
+def naive(x, dim):
+    """softmax as its equation says it: safe for the small scores of these checks."""
+    return np.exp(x) / np.exp(x).sum(axis=dim, keepdims=True)
+
+
+@rubric.check("softmax", points=1)
+@given(scores_and_axis())
+def positive_and_summing_to_one(student, x, dim):
+    """Along dim, and along no other axis, the shares are positive and sum to one."""
+    p = student.softmax(x, dim=dim)
+    holds(p > 0, "every share is positive", smallest=np.min(p))
+    mistakes = {"all of it together sums to one, not each line along dim": np.exp(x).sum(dim) / np.exp(x).sum()}
+    close(p.sum(axis=dim), np.ones_like(x.sum(axis=dim)), "the sum along dim", mistakes=mistakes)
+
+
+@rubric.check("softmax", points=1)
+@given(scores_and_axis())
+def ratios_are_exponential(student, x, dim):
+    """z_i / z_j = e^(x_i - x_j): each score counts by its exponential. Without a dim, it is the last axis."""
+    close(student.softmax(x, dim=dim), naive(x, dim), "softmax(x, dim)")
+    close(student.softmax(x), naive(x, -1), "softmax(x)", mistakes={"the default axis is the last": naive(x, 0)})
+
+
+@rubric.check("softmax", points=1)
+@given(scores_and_axis(), st.integers(-5, 5))
+def softmax_ignores_shifts(student, x, dim, c):
+    """Adding a number to every score changes nothing; nor does adding another one to each line along dim."""
+    close(student.softmax(x + c, dim=dim), naive(x, dim), "softmax(x + c)")
+    lines = np.arange(x.sum(axis=dim).size).reshape(x.sum(axis=dim, keepdims=True).shape)
+    close(student.softmax(x + 100 * lines, dim=dim), naive(x, dim), "softmax(x + 100, 200... along each line)")
+
+
+@rubric.check("softmax", points=1)
+@given(far)
+def softmax_at_a_thousand(student, x):
+    """Scores of +-1000, alone or side by side, give shares that sum to one, and nothing overflows on the way."""
+    wide = x.astype(np.float64)
+    expected = naive(wide - wide.max(), -1).astype(np.float32)
+    mistakes = {"the shares of larger scores must be larger": naive(wide.min() - wide, -1).astype(np.float32)}
+    close(student.strictly("softmax", x), expected, "softmax(x)", mistakes=mistakes)
+
+
+# -- log_softmax ------------------------------------------------------------------------------------------------------
+
+
+@rubric.check("log_softmax", points=1)
+@given(scores_and_axis())
+def logarithm_of_the_shares(student, x, dim):
+    """log_softmax is the logarithm of softmax along dim: never above 0, and its exponentials sum to one."""
+    z = student.log_softmax(x, dim=dim)
+    close(z, np.log(naive(x, dim)), "log_softmax(x, dim)")
+    close(student.log_softmax(x), np.log(naive(x, -1)), "log_softmax(x)")
+
+
+@rubric.check("log_softmax", points=1)
+@given(scores_and_axis(), st.integers(-5, 5))
+def log_softmax_ignores_shifts(student, x, dim, c):
+    """Adding a number to every score changes nothing; nor does adding another one to each line along dim."""
+    expected = np.log(naive(x, dim))
+    close(student.log_softmax(x + c, dim=dim), expected, "log_softmax(x + c)")
+    lines = np.arange(x.sum(axis=dim).size).reshape(x.sum(axis=dim, keepdims=True).shape)
+    close(student.log_softmax(x + 100 * lines, dim=dim), expected, "log_softmax(x + 100, 200... along each line)")
+
+
+@rubric.check("log_softmax", points=1)
+@given(far)
+def never_the_log_of_zero(student, x):
+    """A share too small for a float32 still has a logarithm: with scores 1000 and 0 it is -1000, not -inf."""
+    wide = x.astype(np.float64)
+    shifted = wide - wide.max()
+    expected = (shifted - np.log(np.exp(shifted).sum())).astype(np.float32)
+    close(student.strictly("log_softmax", x), expected, "log_softmax(x)")
