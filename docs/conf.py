@@ -10,7 +10,7 @@ project = "TinyTorch"
 copyright = "2026, the TinyTorch authors. Code MIT, prose CC BY 4.0"
 language = "en"
 
-extensions = ["myst_parser", "sphinx_copybutton", "chapters", "live", "listing", "katex", "api"]
+extensions = ["myst_parser", "sphinx_copybutton", "chapters", "live", "listing", "editions", "katex", "api"]
 exclude_patterns = ["_ext", "_static/katex/*.js", "**/katex.min.js"]
 nitpicky = True
 

@@ -1,0 +1,283 @@
+"""Handouts: chapters and the whole book as PDF, for students with room to write, for instructors with the answers.
+
+    python docs/_ext/handouts.py 05     chapter 05
+    python docs/_ext/handouts.py        every chapter, and the book
+
+Sphinx reads the chapters once, which runs their cells, and writes the book's own HTML twice, once an edition. WeasyPrint
+sets that in type under _static/print.css. A page that is read again shows new measurements; where nothing changed
+nothing is read again, and with SOURCE_DATE_EPOCH set the same pages give the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import io
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "docs" / "_ext")]
+
+from pygments.formatters import HtmlFormatter  # noqa: E402
+
+from chapters import front_matter  # noqa: E402
+from tito import course, rubric, stubs  # noqa: E402
+
+STATIC = Path(__file__).parents[1] / "_static"
+EDITIONS = {"student": "Student edition", "instructor": "Instructor edition: with the answers"}
+GUIDES = ("students",)  # the pages of docs/ that the whole book has besides its first one
+SCALE = 0.8  # of a figure: its letters are then as large as those of the page
+INK = "#15181c"
+COLUMNS = 98  # of code on one line
+INSTALL = """\
+WeasyPrint makes the PDFs, and it needs Pango, a library of the operating system that pip cannot install:
+
+  Debian, Ubuntu   sudo apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu
+  Fedora           sudo dnf install pango
+  macOS            brew install pango
+                   and if it is not found then: export DYLD_FALLBACK_LIBRARY_PATH="$(brew --prefix)/lib"
+  Windows          pacman -S mingw-w64-x86_64-pango      (in MSYS2)
+
+It said: """
+
+
+def weasyprint() -> ModuleType:
+    """The library that sets HTML in type. Where it cannot be loaded, this ends with the command that installs what is missing."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            import weasyprint
+            import weasyprint.text.fonts
+    except ImportError as problem:
+        raise SystemExit(f"{problem}: pip install -e '.[course]'") from None
+    except OSError as problem:
+        raise SystemExit(INSTALL + str(problem).splitlines()[0]) from None
+    return weasyprint
+
+
+# -- pages: what Sphinx makes of the chapters -----------------------------------
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of the book. Its ids begin with its name, so that several pages fit into one document."""
+
+    name: str
+    title: str
+    body: str
+
+    def sections(self) -> Iterator[tuple[str, str]]:
+        """The id and the title of each."""
+        for match in re.finditer(r'<section[^>]* id="([^"]+)">\s*(?:<span[^>]*></span>)*<h2>(.*?)</h2>', self.body):
+            yield match[1], match[2]
+
+    def exercises(self) -> Iterator[tuple[str, str, str]]:
+        """The id, the name and the points of each."""
+        pattern = r'<div class="exercise [^>]* id="([^"]+)">\s*<p class="exercise-title">.*?<code[^>]*>(.*?)</code>'
+        for match in re.finditer(pattern + r'<span class="points">(.*?)</span>', self.body):
+            yield match[1], re.sub("<[^>]*>", "", match[2]), match[3]
+
+
+def rendered(folder: Path, only: str) -> dict[str, Path]:
+    """The book's HTML, or that of one chapter, in both editions; the folder of each. A warning ends it."""
+    folders = {}
+    for edition in EDITIONS:
+        folders[edition] = folder / edition
+        options = ["-D", f"edition={edition}", "-D", f"only={only}", "-D", "html_permalinks=0"]
+        command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-d", str(folder / "doctrees"), *options]
+        if subprocess.run([*command, str(ROOT / "docs"), str(folders[edition])], cwd=ROOT).returncode:
+            raise SystemExit("the pages were not built, so there is nothing to print")
+    return folders
+
+
+def page(folder: Path, docname: str) -> Page:
+    """The article of a rendered page, without what surrounds it in the browser."""
+    text = (folder / f"{docname}.html").read_text(encoding="utf-8")
+    found = re.search(r'<article class="bd-article">(.*?)</article>', text, re.DOTALL)
+    if found is None:
+        raise SystemExit(f"{docname}.html has no article; has the theme changed?")
+    name, body = docname.rpartition("/")[2], printable(found[1])
+    title = re.search(r"<h1>(.*?)</h1>", body)
+    return Page(name, title[1] if title else name, anchored(body, name))
+
+
+def printable(body: str) -> str:
+    """HTML whose drawings are in ink and in the size of the page, whose code fits, with nothing that only a browser needs."""
+    body = re.sub(r'<span class="katex-mathml">.*?</math></span>', "", body, flags=re.DOTALL)
+    body = re.sub(r"<pre>(.*?)</pre>", lambda code: f"<pre>{fitted(code[1])}</pre>", body, flags=re.DOTALL)
+    return re.sub(r"<svg\b.*?</svg>", lambda drawing: inked(drawing[0]), body, flags=re.DOTALL)
+
+
+def fitted(code: str) -> str:
+    """Code whose long lines go on below their own beginning, right of the line numbers."""
+    code = re.sub(r'<span class="[wnp]">([^<]*)</span>', r"\1", code.replace("<span></span>", ""))  # not coloured
+    lines = code.split("\n")
+    for i, line in enumerate(lines):
+        text = html.unescape(re.sub("<[^>]*>", "", line))
+        if len(text) > COLUMNS:
+            numbered = re.match(r'<span class="linenos">( *\d+)</span>', line)
+            number = len(numbered[1]) if numbered else 0
+            hang = len(text) - len(text[number:].lstrip()) + (6 if numbered else 4)
+            lines[i] = f'<span class="long" style="padding-left: {hang}ch; text-indent: -{hang}ch">{line}</span>'
+    return "\n".join(lines)
+
+
+def inked(drawing: str) -> str:
+    if 'role="img"' not in drawing[:200]:  # a root sign or a brace of KaTeX
+        return drawing
+    tag, rest = re.split(r"(?<=>)", drawing, maxsplit=1)
+    smaller = lambda side: f'{side[1]}="{float(side[2]) * SCALE:.1f}"'
+    tag = re.sub(r'(?<= )(width|height)="([\d.]+)"', smaller, tag)
+    return (tag + rest).replace("currentColor", INK)
+
+
+def anchored(body: str, name: str) -> str:
+    """A body whose ids, and links to them, begin with the name of their page."""
+    tag = lambda match: re.sub(r'(?<= )(id="|href="#)', rf"\g<1>{name}--", match[0])
+    pieces = re.split(r"(<svg\b.*?</svg>)", body, flags=re.DOTALL)  # the ids of a drawing are unique already
+    return "".join(piece if i % 2 else re.sub(r"<[a-z][^>]*>", tag, piece) for i, piece in enumerate(pieces))
+
+
+def linked(body: str, names: list[str]) -> str:
+    """Links to pages that are in the document lead there; those to other pages are words."""
+
+    def link(match: re.Match[str]) -> str:
+        target, words = html.unescape(match[1]), match[2]
+        if re.match(r"https?:|mailto:|#", target):
+            return match[0]
+        path, _, place = target.partition("#")
+        name = Path(path).stem
+        if name not in names:
+            return words
+        return f'<a class="internal" href="#{name}--{place}">{words}</a>' if place else f'<a class="internal" href="#{name}">{words}</a>'
+
+    return re.sub(r'<a [^>]*?href="([^"]*)"[^>]*>(.*?)</a>', link, body, flags=re.DOTALL)
+
+
+# -- answers: what a student's file must not hold ------------------------------------
+
+
+def answers() -> dict[str, str]:
+    """Every line that stands in a graded body and nowhere else in the package, and whose it is."""
+    bodies, given = dict[str, str](), set[str]()
+    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "src" / "tinytorch").rglob("*.py")}
+    for chapter in course.Course(ROOT).chapters():
+        names = list(rubric.load(chapter.number).exercises)
+        source = sources[chapter.source]
+        for name in names:
+            for line in stubs.body(source, name).split("\n"):
+                bodies[line.strip()] = f"{chapter.number} {name}"
+        sources[chapter.source] = stubs.stub(source, names, chapter.number)
+    for source in sources.values():
+        given |= {line.strip() for line in source.split("\n")}
+    return {line: owner for line, owner in bodies.items() if line not in given and re.search(r"\w", line)}
+
+
+def leaks(body: str) -> dict[str, str]:
+    """The answers that a page shows, as lines of their own."""
+    blocks = re.findall(r"<pre>(.*?)</pre>", re.sub(r'<span class="linenos">.*?</span>', "", body), re.DOTALL)
+    lines = {line.strip() for block in blocks for line in html.unescape(re.sub(r"<[^>]*>", "", block)).split("\n")}
+    return {line: owner for line, owner in answers().items() if line in lines}
+
+
+# -- documents: pages between a cover and the last number ----------------------------
+
+
+def entry(target: str, words: str, kind: str = "") -> str:
+    """A line of the contents; print.css adds the dots and the number of the page."""
+    return f'<li class="{kind}"><a href="#{target}">{words}</a></li>'
+
+
+def contents(pages: list[Page]) -> str:
+    """Chapters and their sections; of a single chapter the sections and the exercises."""
+    if len(pages) > 1:
+        rows = [entry(page.name, page.title, "chapter") + "".join(entry(*part) for part in page.sections()) for page in pages]
+        return f'<div class="lists"><nav class="contents whole"><h2>Contents</h2><ol>{"".join(rows)}</ol></nav></div>'
+    rows = [entry(*part) for part in pages[0].sections()]
+    found = f'<nav class="contents"><h2>Contents</h2><ol>{"".join(rows)}</ol></nav>'
+    if graded := [entry(at, f"<code>{name}</code> <small>{points}</small>") for at, name, points in pages[0].exercises()]:
+        found += f'<nav class="contents"><h2>Exercises</h2><ol>{"".join(graded)}</ol></nav>'
+    return f'<div class="lists">{found}</div>'
+
+
+def cover(pages: list[Page], edition: str) -> str:
+    """The first page: what this is, for whom, whose copy, what is in it."""
+    head, name = "", ""
+    if edition == "student":
+        name = '<p class="owner"><span>Name</span><span>Date</span></p>'
+    if len(pages) == 1:
+        title = pages[0].title
+        head = re.search(r'<div class="chapter-head.*?</div>', pages[0].body, re.DOTALL)
+        head = head[0] if head else ""
+    else:
+        title = "TinyTorch"
+        head = '<p class="subtitle">A book you can run: a deep-learning framework on NumPy alone, written to be read.</p>'
+    series = '<p class="series">TinyTorch</p>' if len(pages) == 1 else ""
+    first = f'{series}<p class="cover-title">{title}</p><p class="edition">{EDITIONS[edition]}</p>{name}{head}'
+    return f'<header class="cover">{first}{contents(pages)}</header>'
+
+
+def document(pages: list[Page], edition: str) -> str:
+    names = [page.name for page in pages]
+    bodies = "".join(
+        f'<article id="{page.name}" class="{"only" if len(pages) == 1 else "part"}">{linked(page.body, names)}</article>'
+        for page in pages
+    )
+    title = re.sub(r"<[^>]*>", "", pages[0].title) if len(pages) == 1 else "TinyTorch"
+    title = f"{title}, {edition} edition" if len(pages) > 1 else f"TinyTorch {title}, {edition} edition"
+    head = f'<meta charset="utf-8"><title>{title}</title><meta name="author" content="the TinyTorch authors">'
+    return f'<!doctype html><html lang="en" class="{edition}"><head>{head}</head><body>{cover(pages, edition)}{bodies}</body></html>'
+
+
+def print_pdf(text: str, path: Path) -> None:
+    """Set a document in type. The file appears when it is whole."""
+    library = weasyprint()
+    fonts = library.text.fonts.FontConfiguration()
+    colours = library.CSS(string=HtmlFormatter(style="friendly").get_style_defs(".highlight"))
+    ours = [library.CSS(STATIC / sheet, font_config=fonts) for sheet in ("katex/katex.min.css", "print.css")]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    library.HTML(string=text, base_url=str(STATIC)).write_pdf(
+        unfinished, stylesheets=[colours, *ours], font_config=fonts, pdf_tags=True
+    )
+    unfinished.replace(path)
+
+
+# -- the commands ----------------------------------------------------------------
+
+
+def handout(pages: list[Page], edition: str, path: Path) -> None:
+    """One PDF. A student's is not written if it would hold an answer."""
+    text, start = document(pages, edition), time.perf_counter()
+    if edition == "student" and (found := leaks(text)):
+        shown = "\n".join(f"  {owner}: {line}" for line, owner in found.items())
+        raise SystemExit(f"{path.name} would show answers, so it was not written:\n{shown}")
+    print_pdf(text, path)
+    size, seconds = path.stat().st_size / 1e6, time.perf_counter() - start
+    print(f"{os.path.relpath(path)}  {size:.1f} MB  {seconds:.1f} s", flush=True)
+
+
+def main(arguments: list[str]) -> None:
+    """Both editions of one chapter, or of every chapter and of the book."""
+    weasyprint()
+    only = course.Course(ROOT).chapter(arguments[0]).number if arguments else ""
+    target = ROOT / "build" / "handouts"
+    for edition, folder in rendered(target / "html" / (only or "book"), only).items():
+        chapters = sorted(f"chapters/{path.stem}" for path in (ROOT / "chapters").glob(f"{only or '[0-9][0-9]'}_*.md"))
+        pages = [page(folder, docname) for docname in chapters]
+        for one in pages:
+            handout([one], edition, target / f"{one.name}_{edition}.pdf")
+        if not only:
+            guides = [page(folder, docname) for docname in GUIDES]
+            handout([page(folder, "index"), *guides, *pages], edition, target / f"tinytorch_{edition}.pdf")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
