@@ -1,4 +1,4 @@
-"""Editions: the same pages for a class. `-D edition=student` leaves out every answer, `-D edition=instructor` opens them.
+"""Editions: the same pages for a class. `-D edition=student` has room to write, `-D edition=instructor` has answers.
 
 The choice is made while pages are written, from what was read once: both editions of a handout carry the same measured
 numbers, and what a student must not see never reaches a student's page. Without the setting this is the book.
@@ -15,29 +15,40 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 
 from listing import fold
 
-EDITIONS = ("student", "instructor")
-
 
 class Edition(SphinxPostTransform):
-    """Rules to write on in the place of every fold, and below every prediction."""
+    """Students get rules to write on for every fold and below every prediction, instructors short solutions."""
 
     default_priority = 5  # before anything looks at what is inside
 
     def run(self, **_: Any) -> None:
-        if self.config.edition != "student":
-            return
-        for answer in list(self.document.findall(fold)):
-            answer.replace_self(space(room(answer)))
-        for question in list(self.document.findall(nodes.admonition)):
-            if "predict" in question["classes"]:
-                question += space(2)
+        answers = list(self.document.findall(fold))
+        if self.config.edition == "student":
+            for answer in answers:
+                answer.replace_self(space(room(answer)))
+            for question in self.document.findall(nodes.admonition):
+                if "predict" in question["classes"]:
+                    question += space(2)
+        elif self.config.edition == "instructor":
+            for answer in answers:
+                if "body" in answer:
+                    shorten(answer)
 
 
 def room(answer: fold) -> int:
     """How many lines to leave for it: roughly what the answer fills when written by hand."""
-    if "lines" in answer:
-        return max(4, 2 * math.ceil(answer["lines"] / 2) + 2)
+    if "body" in answer:
+        return max(4, 2 * math.ceil(len(answer["body"].splitlines()) / 2) + 2)
     return min(12, max(4, math.ceil(len(answer.astext().split()) / 10)))
+
+
+def shorten(answer: fold) -> None:
+    """A solution without what the stub above it shows already."""
+    block, body = next(iter(answer.findall(nodes.literal_block))), answer["body"].rstrip("\n")
+    above = len(block.astext().split("\n")) - len(body.split("\n"))
+    first = block["highlight_args"]["linenostart"] + above
+    block.children, block.rawsource = [nodes.Text(body)], body
+    block["highlight_args"] = {"linenostart": first}
 
 
 def space(lines: int) -> nodes.container:

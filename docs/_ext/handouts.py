@@ -3,9 +3,9 @@
     python docs/_ext/handouts.py 05     chapter 05
     python docs/_ext/handouts.py        every chapter, and the book
 
-Sphinx reads the chapters once, which runs their cells, and writes the book's own HTML twice, once an edition. WeasyPrint
-sets that in type under _static/print.css. A page that is read again shows new measurements; where nothing changed
-nothing is read again, and with SOURCE_DATE_EPOCH set the same pages give the same bytes.
+Sphinx reads the chapters once, which runs their cells, and writes the book's own HTML twice, once an edition.
+WeasyPrint sets that in type under _static/print.css. A page that is read again shows new measurements; where nothing
+changed nothing is read again, and with SOURCE_DATE_EPOCH set the same pages give the same bytes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -28,15 +29,16 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "docs" / "_ext")]
 
 from pygments.formatters import HtmlFormatter  # noqa: E402
 
-from chapters import front_matter  # noqa: E402
 from tito import course, rubric, stubs  # noqa: E402
 
 STATIC = Path(__file__).parents[1] / "_static"
 EDITIONS = {"student": "Student edition", "instructor": "Instructor edition: with the answers"}
 GUIDES = ("students",)  # the pages of docs/ that the whole book has besides its first one
+SUBTITLE = "A book you can run: a deep-learning framework on NumPy alone, written to be read."
 SCALE = 0.8  # of a figure: its letters are then as large as those of the page
 INK = "#15181c"
-COLUMNS = 98  # of code on one line
+COLUMNS = 100  # of code on one line
+KEPT = 24  # lines of code without a blank one that no page break divides
 INSTALL = """\
 WeasyPrint makes the PDFs, and it needs Pango, a library of the operating system that pip cannot install:
 
@@ -50,7 +52,7 @@ It said: """
 
 
 def weasyprint() -> ModuleType:
-    """The library that sets HTML in type. Where it cannot be loaded, this ends with the command that installs what is missing."""
+    """The library that sets HTML in type. Where it cannot be loaded, this ends with what to install."""
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             import weasyprint
@@ -109,24 +111,55 @@ def page(folder: Path, docname: str) -> Page:
 
 
 def printable(body: str) -> str:
-    """HTML whose drawings are in ink and in the size of the page, whose code fits, with nothing that only a browser needs."""
+    """HTML for paper: drawings in ink and in the size of the page, code that fits."""
     body = re.sub(r'<span class="katex-mathml">.*?</math></span>', "", body, flags=re.DOTALL)
     body = re.sub(r"<pre>(.*?)</pre>", lambda code: f"<pre>{fitted(code[1])}</pre>", body, flags=re.DOTALL)
     return re.sub(r"<svg\b.*?</svg>", lambda drawing: inked(drawing[0]), body, flags=re.DOTALL)
 
 
 def fitted(code: str) -> str:
-    """Code whose long lines go on below their own beginning, right of the line numbers."""
+    """Code whose long lines go on below their own beginning, and which is divided between pages at its blank lines."""
     code = re.sub(r'<span class="[wnp]">([^<]*)</span>', r"\1", code.replace("<span></span>", ""))  # not coloured
-    lines = code.split("\n")
-    for i, line in enumerate(lines):
-        text = html.unescape(re.sub("<[^>]*>", "", line))
-        if len(text) > COLUMNS:
-            numbered = re.match(r'<span class="linenos">( *\d+)</span>', line)
-            number = len(numbered[1]) if numbered else 0
-            hang = len(text) - len(text[number:].lstrip()) + (6 if numbered else 4)
-            lines[i] = f'<span class="long" style="padding-left: {hang}ch; text-indent: -{hang}ch">{line}</span>'
-    return "\n".join(lines)
+    found, chunk, gap = list[str](), list[str](), 0
+    for line in [*code.strip("\n").split("\n"), None]:
+        number, text = (0, "") if line is None else shown(line)
+        if line is not None and text.strip() and not gap:
+            chunk.append(broken(line))
+        elif line is not None and not text.strip():
+            gap += 1
+            chunk += [line] * bool(number)
+        else:
+            kept = "chunk" if len(chunk) <= KEPT else "chunk long"
+            blank = f' style="padding-bottom: {1.45 * gap:.2f}em"' if gap and "linenos" not in chunk[-1] else ""
+            found.append(f'<span class="{kept}"{blank}>' + "\n".join(chunk) + "</span>")
+            chunk, gap = [broken(line)] if line is not None else [], 0
+    return "".join(found)
+
+
+def shown(line: str) -> tuple[int, str]:
+    """How wide the number of a line of code is, and its text."""
+    number = re.match(r'<span class="linenos">([^<]*)</span>', line)
+    return len(number[1]) if number else 0, html.unescape(
+        re.sub('<span class="linenos">[^<]*</span>|<[^>]*>', "", line)
+    )
+
+
+def broken(line: str) -> str:
+    """A line that is too long for the page, with breaks at spaces."""
+    number, text = shown(line)
+    hang = number + (2 if number else 0) + len(text) - len(text.lstrip()) + 4
+    width, rest = COLUMNS - number, text
+    pieces, begin = re.findall(r"<[^>]*>|&[^;]+;|.", line), 0
+    while len(rest) > width and (at := rest.rfind(" ", len(rest) - len(rest.lstrip()) + 8, width)) > 0:
+        begin += at
+        seen = -number
+        for i, piece in enumerate(pieces):
+            seen += not piece.startswith("<")
+            if seen == begin + 1:
+                pieces[i] = "\n" + " " * hang
+                break
+        begin, rest, width = begin + 1, rest[at + 1 :], COLUMNS - hang
+    return "".join(pieces)
 
 
 def inked(drawing: str) -> str:
@@ -135,6 +168,7 @@ def inked(drawing: str) -> str:
     tag, rest = re.split(r"(?<=>)", drawing, maxsplit=1)
     smaller = lambda side: f'{side[1]}="{float(side[2]) * SCALE:.1f}"'
     tag = re.sub(r'(?<= )(width|height)="([\d.]+)"', smaller, tag)
+    rest = re.sub(r"(<g [^>]*)(?<= )opacity=", r"\1fill-opacity=", rest)  # a faint group loses its centred words
     return (tag + rest).replace("currentColor", INK)
 
 
@@ -154,9 +188,7 @@ def linked(body: str, names: list[str]) -> str:
             return match[0]
         path, _, place = target.partition("#")
         name = Path(path).stem
-        if name not in names:
-            return words
-        return f'<a class="internal" href="#{name}--{place}">{words}</a>' if place else f'<a class="internal" href="#{name}">{words}</a>'
+        return f'<a href="#{name}{"--" + place if place else ""}">{words}</a>' if name in names else words
 
     return re.sub(r'<a [^>]*?href="([^"]*)"[^>]*>(.*?)</a>', link, body, flags=re.DOTALL)
 
@@ -180,10 +212,10 @@ def answers() -> dict[str, str]:
     return {line: owner for line, owner in bodies.items() if line not in given and re.search(r"\w", line)}
 
 
-def leaks(body: str) -> dict[str, str]:
-    """The answers that a page shows, as lines of their own."""
-    blocks = re.findall(r"<pre>(.*?)</pre>", re.sub(r'<span class="linenos">.*?</span>', "", body), re.DOTALL)
-    lines = {line.strip() for block in blocks for line in html.unescape(re.sub(r"<[^>]*>", "", block)).split("\n")}
+def leaks(text: str) -> dict[str, str]:
+    """The answers that a rendered page shows, as lines of their own."""
+    blocks = re.findall(r"<pre>(.*?)</pre>", text, re.DOTALL)
+    lines = {shown(line)[1].strip() for block in blocks for line in block.split("\n")}
     return {line: owner for line, owner in answers().items() if line in lines}
 
 
@@ -198,42 +230,45 @@ def entry(target: str, words: str, kind: str = "") -> str:
 def contents(pages: list[Page]) -> str:
     """Chapters and their sections; of a single chapter the sections and the exercises."""
     if len(pages) > 1:
-        rows = [entry(page.name, page.title, "chapter") + "".join(entry(*part) for part in page.sections()) for page in pages]
-        return f'<div class="lists"><nav class="contents whole"><h2>Contents</h2><ol>{"".join(rows)}</ol></nav></div>'
-    rows = [entry(*part) for part in pages[0].sections()]
-    found = f'<nav class="contents"><h2>Contents</h2><ol>{"".join(rows)}</ol></nav>'
-    if graded := [entry(at, f"<code>{name}</code> <small>{points}</small>") for at, name, points in pages[0].exercises()]:
-        found += f'<nav class="contents"><h2>Exercises</h2><ol>{"".join(graded)}</ol></nav>'
-    return f'<div class="lists">{found}</div>'
+        lists = [("whole", "Contents", [row for page in pages for row in chapter_rows(page)])]
+    else:
+        sections = [entry(*section) for section in pages[0].sections()]
+        graded = pages[0].exercises()
+        exercises = [entry(at, f"<code>{name}</code> <small>{points}</small>") for at, name, points in graded]
+        lists = [("", "Contents", sections), ("", "Exercises", exercises)]
+    navs = (
+        f'<nav class="contents {kind}"><h2>{title}</h2><ol>{"".join(rows)}</ol></nav>'
+        for kind, title, rows in lists
+        if rows
+    )
+    return f'<div class="lists">{"".join(navs)}</div>'
+
+
+def chapter_rows(page: Page) -> list[str]:
+    return [entry(page.name, page.title, "chapter"), *(entry(*section) for section in page.sections())]
 
 
 def cover(pages: list[Page], edition: str) -> str:
     """The first page: what this is, for whom, whose copy, what is in it."""
-    head, name = "", ""
+    title = f'<p class="cover-title">{pages[0].title}</p><p class="edition">{EDITIONS[edition]}</p>'
     if edition == "student":
-        name = '<p class="owner"><span>Name</span><span>Date</span></p>'
-    if len(pages) == 1:
-        title = pages[0].title
-        head = re.search(r'<div class="chapter-head.*?</div>', pages[0].body, re.DOTALL)
-        head = head[0] if head else ""
-    else:
-        title = "TinyTorch"
-        head = '<p class="subtitle">A book you can run: a deep-learning framework on NumPy alone, written to be read.</p>'
-    series = '<p class="series">TinyTorch</p>' if len(pages) == 1 else ""
-    first = f'{series}<p class="cover-title">{title}</p><p class="edition">{EDITIONS[edition]}</p>{name}{head}'
-    return f'<header class="cover">{first}{contents(pages)}</header>'
+        title += '<p class="owner"><span>Name</span><span>Date</span></p>'
+    if len(pages) > 1:
+        return f'<header class="cover book">{title}<p>{SUBTITLE}</p></header>{contents(pages)}'
+    head = re.search(r'<div class="chapter-head.*?</div>', pages[0].body, re.DOTALL)
+    title = f'<p class="series">TinyTorch</p>{title}{head[0] if head else ""}'
+    return f'<header class="cover">{title}{contents(pages)}</header>'
 
 
 def document(pages: list[Page], edition: str) -> str:
-    names = [page.name for page in pages]
-    bodies = "".join(
-        f'<article id="{page.name}" class="{"only" if len(pages) == 1 else "part"}">{linked(page.body, names)}</article>'
-        for page in pages
-    )
-    title = re.sub(r"<[^>]*>", "", pages[0].title) if len(pages) == 1 else "TinyTorch"
-    title = f"{title}, {edition} edition" if len(pages) > 1 else f"TinyTorch {title}, {edition} edition"
+    """A cover and the pages, as one HTML document."""
+    names, kind = [page.name for page in pages], "part" if len(pages) > 1 else "only"
+    articles = (f'<article id="{page.name}" class="{kind}">{linked(page.body, names)}</article>' for page in pages)
+    title = re.sub(r"<[^>]*>", "", pages[0].title)
+    title = f"{title if len(pages) > 1 else f'TinyTorch {title}'}, {edition} edition"
     head = f'<meta charset="utf-8"><title>{title}</title><meta name="author" content="the TinyTorch authors">'
-    return f'<!doctype html><html lang="en" class="{edition}"><head>{head}</head><body>{cover(pages, edition)}{bodies}</body></html>'
+    body = f"<body>{cover(pages, edition)}{''.join(articles)}</body>"
+    return f'<!doctype html><html lang="en" class="{edition}"><head>{head}</head>{body}</html>'
 
 
 def print_pdf(text: str, path: Path) -> None:
@@ -250,33 +285,42 @@ def print_pdf(text: str, path: Path) -> None:
     unfinished.replace(path)
 
 
-# -- the commands ----------------------------------------------------------------
+# -- the command -----------------------------------------------------------------
 
 
-def handout(pages: list[Page], edition: str, path: Path) -> None:
-    """One PDF. A student's is not written if it would hold an answer."""
-    text, start = document(pages, edition), time.perf_counter()
-    if edition == "student" and (found := leaks(text)):
-        shown = "\n".join(f"  {owner}: {line}" for line, owner in found.items())
-        raise SystemExit(f"{path.name} would show answers, so it was not written:\n{shown}")
-    print_pdf(text, path)
-    size, seconds = path.stat().st_size / 1e6, time.perf_counter() - start
-    print(f"{os.path.relpath(path)}  {size:.1f} MB  {seconds:.1f} s", flush=True)
+def handout(pages: list[Page], edition: str, path: Path) -> str:
+    """One PDF; what was written, and how long that took."""
+    start = time.perf_counter()
+    print_pdf(document(pages, edition), path)
+    return f"{os.path.relpath(path)}  {path.stat().st_size / 1e6:.1f} MB, {time.perf_counter() - start:.1f} s"
+
+
+def checked(folder: Path) -> Path:
+    """A folder of student pages in which no answer stands."""
+    for path in sorted(folder.rglob("*.html")):
+        if found := leaks(path.read_text(encoding="utf-8")):
+            lines = "\n".join(f"  {owner}: {line}" for line, owner in found.items())
+            raise SystemExit(f"{path.name} would show students these answers, so nothing is printed:\n{lines}")
+    return folder
 
 
 def main(arguments: list[str]) -> None:
     """Both editions of one chapter, or of every chapter and of the book."""
     weasyprint()
     only = course.Course(ROOT).chapter(arguments[0]).number if arguments else ""
-    target = ROOT / "build" / "handouts"
-    for edition, folder in rendered(target / "html" / (only or "book"), only).items():
-        chapters = sorted(f"chapters/{path.stem}" for path in (ROOT / "chapters").glob(f"{only or '[0-9][0-9]'}_*.md"))
+    target, jobs = ROOT / "build" / "handouts", []
+    folders = rendered(target / "html" / (only or "book"), only)
+    checked(folders["student"])
+    chapters = sorted(f"chapters/{path.stem}" for path in (ROOT / "chapters").glob(f"{only or '[0-9][0-9]'}_*.md"))
+    for edition, folder in folders.items():
         pages = [page(folder, docname) for docname in chapters]
-        for one in pages:
-            handout([one], edition, target / f"{one.name}_{edition}.pdf")
         if not only:
-            guides = [page(folder, docname) for docname in GUIDES]
-            handout([page(folder, "index"), *guides, *pages], edition, target / f"tinytorch_{edition}.pdf")
+            front = [page(folder, docname) for docname in ("index", *GUIDES)]
+            jobs.append(([*front, *pages], edition, target / f"tinytorch_{edition}.pdf"))
+        jobs += [([one], edition, target / f"{one.name}_{edition}.pdf") for one in pages]
+    with ProcessPoolExecutor() as pool:
+        for waiting in [pool.submit(handout, *job) for job in jobs]:
+            print(waiting.result(), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Live cells: `{live}` runs Python while the book is built and shows what it did; `{eval}` puts a value into prose.
 
 A cell that fails, or draws without `:alt:`, is a warning with its traceback, so `sphinx-build -W` fails. The cells
-after a failed one are shown and not run. A page depends on all of src/tinytorch: change a function and its numbers
-are measured again.
+after a failed one are shown and not run. A page depends on all of src/tinytorch, and on this folder: change a function
+and its numbers are measured again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def session(env: BuildEnvironment) -> Session:
     found = env.temp_data.get("live_session")
     if found is None:
         found = env.temp_data["live_session"] = Session(env.doc2path(env.docname))
-        for path in sorted(PACKAGE.rglob("*.py")):
+        for path in sorted([*PACKAGE.rglob("*.py"), *Path(__file__).parent.glob("*.py")]):
             env.note_dependency(str(path))
     return found
 
