@@ -27,7 +27,8 @@ def python(session: nox.Session, *arguments: str, **options) -> None:
 
 
 def build_book(session: nox.Session, *options: str) -> None:
-    python(session, "-m", "sphinx", "-W", "--keep-going", "-q", *options, "docs", str(BOOK))
+    quiet = () if sys.stdout.isatty() else ("-q",)
+    python(session, "-m", "sphinx", "-W", "--keep-going", *quiet, *options, "docs", str(BOOK))
 
 
 @nox.session
@@ -86,7 +87,8 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Everything that must pass: lint, docstrings, chapters, the book, and the tests."""
     lint(session)
-    python(session, "-m", "pytest", "-p", "no:hypothesispytest", "--xdoctest", "src/tinytorch", "README.md")
+    python(session, "-m", "doctest", "README.md")
+    python(session, "-m", "pytest", "-p", "no:hypothesispytest", "--xdoctest", "src")
     chapters(session)
     build_book(session, "-E")
     python(session, "-m", "pytest", "-n", "2", "--dist", "loadfile", "tests", *session.posargs)

@@ -7,6 +7,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "docs" / "_ext")]
 
 project = "TinyTorch"
+author = "the TinyTorch authors"
 copyright = "2026, the TinyTorch authors. Code MIT, prose CC BY 4.0"
 language = "en"
 

@@ -55,9 +55,9 @@ from tinytorch.tensor import (
 
 
 def numeric_gradient(f: Callable[[np.ndarray], Any], x: np.ndarray, eps: float = 1e-6) -> np.ndarray:
-    """dL/dx of a function to one number by central differences, (f(x + eps) - f(x - eps)) / 2 eps, in float64.
+    """dL/dx of a function to one number, by central differences in float64.
 
-    One element at a time: two evaluations for every number in x.
+    (f(x + eps) - f(x - eps)) / 2 eps, one element at a time: two evaluations for every number in x.
 
     >>> numeric_gradient(lambda x: (x * x).sum(), np.array([1.0, 3.0])).round(6)
     array([2., 6.])
@@ -233,8 +233,8 @@ def unbroadcast(g: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     >>> unbroadcast(np.ones((3, 4)), (4,))
     array([3., 3., 3., 3.])
     """
-    # Broadcasting copied along two kinds of axes: new ones on the left, and those that had size 1.
-    # A copy's gradients add up: sum the new axes away, then sum the others and keep them as size 1.
+    # Broadcasting copied along new axes on the left, and along those that had size 1.
+    # A copy's gradients add up: sum the new axes away, then the others, kept as size 1.
     g = g.sum(axis=tuple(range(g.ndim - len(shape))))
     copied = tuple(axis for axis, size in enumerate(shape) if size == 1 and g.shape[axis] != 1)
     return g.sum(axis=copied, keepdims=True)
@@ -251,15 +251,15 @@ def matmul_vjp(g, z, x, y):
     (array([[4., 5.]]), array([[2.],
            [3.]]))
     """
-    # Shapes alone decide: only one product of G and the other factor has the shape of X. x.mT swaps the last two axes.
-    # Where x or y is a vector, matmul_vector_vjp(g, x, y) is the answer.
+    # Shapes alone decide: only one product of G and the other factor has the shape of X.
+    # x.mT swaps the last two axes. Where x or y is a vector, matmul_vector_vjp(g, x, y) is the answer.
     if x.ndim == 1 or y.ndim == 1:
         return matmul_vector_vjp(g, x, y)
     return g @ y.mT, x.mT @ g
 
 
 def matmul_vector_vjp(g, x, y):
-    """The rule of matmul where x is one row or y one column: give them their missing axis, and take it away again."""
+    """matmul's rule where x is one row or y one column: lend them an axis, and take it back."""
     rows = x[None, :] if x.ndim == 1 else x
     columns = y[:, None] if y.ndim == 1 else y
     g = g[..., None, :] if x.ndim == 1 and y.ndim > 1 else g[..., None]
@@ -294,7 +294,8 @@ def sum_vjp(g, z, x, *, dim=None, keepdim=False):
     array([[10., 10., 10.],
            [20., 20., 20.]])
     """
-    # expanded(g, x.shape, dim, keepdim) lines g up with x; np.broadcast_to copies it along the summed axes.
+    # expanded(g, x.shape, dim, keepdim) lines g up with x; np.broadcast_to copies it
+    # along the summed axes.
     return np.broadcast_to(expanded(g, x.shape, dim, keepdim), x.shape)
 
 
@@ -417,7 +418,10 @@ def silu_vjp(g, z, x):
 
 @gelu.vjp
 def gelu_vjp(g, z, x, *, approximate="tanh"):
-    """z = x/2 (1 + t), t = tanh(u), u = c (x + a x^3)   =>   dx = g ((1 + t) + x (1 - t^2) c (1 + 3 a x^2)) / 2"""
+    """z = x/2 (1 + t), t = tanh(c (x + a x^3))
+
+    =>   dx = g/2 ((1 + t) + x (1 - t^2) c (1 + 3 a x^2))
+    """
     a, c = 0.044715, math.sqrt(2 / math.pi)
     t = np.tanh(c * (x + a * x * x * x))
     return 0.5 * g * ((1 + t) + x * (1 - t * t) * (c * (1 + 3 * a * x * x)))
@@ -487,9 +491,9 @@ def cross_entropy_vjp(g, z, logits, target, *, label_smoothing=0.0, reduction="m
     array([[-0.5,  0.5],
            [ 0.5, -0.5]])
     """
-    # unreduced(g, n, reduction) is each row's g: make it a column, so that it lines up with the logits.
+    # unreduced(g, n, reduction) is each row's g: make it a column, to line up with the logits.
     # With s = label_smoothing, y is s / classes everywhere and (1 - s) more at the target.
-    # softmax.function works on arrays. Return the gradient of the logits, and None for the target.
+    # softmax.function works on arrays. The target's gradient is None.
     n, classes = logits.shape
     g = np.reshape(unreduced(g, n, reduction), (-1, 1))
     y = np.full_like(logits, label_smoothing / classes)
@@ -501,7 +505,7 @@ def cross_entropy_vjp(g, z, logits, target, *, label_smoothing=0.0, reduction="m
 
 
 def topological_order(z: Tensor) -> list[Tensor]:
-    """Every tensor that z came from and that needs a gradient, each once, after everything it was made from; z last.
+    """Every tensor behind z that needs a gradient, each once, after all it was made from; z last.
 
     Iterative, so that a graph may be deeper than Python's stack. Raises RuntimeError at a freed origin.
     """
@@ -533,7 +537,7 @@ def _tracked_inputs(z: Tensor) -> Iterator[Tensor]:
 
 
 def input_gradients(origin: Origin, g: np.ndarray, z: np.ndarray) -> Iterator[tuple[Tensor, np.ndarray]]:
-    """Apply the rule of one origin: each input that needs a gradient, with that gradient in its shape and dtype."""
+    """Apply the rule of one origin: each input that needs a gradient, and that gradient, in its shape."""
     primitive, inputs, arrays = origin.primitive, origin.inputs or (), origin.arrays or []
     if primitive.rule is None:
         raise NotImplementedError(f"{primitive.name} has no derivative yet")
@@ -552,11 +556,11 @@ def input_gradients(origin: Origin, g: np.ndarray, z: np.ndarray) -> Iterator[tu
 
 
 def backward(z: Tensor, gradient: Tensor | None = None, retain_graph: bool = False) -> None:
-    """Add dz/dx to x.grad for every leaf x that z came from: one walk, from z back, through each tensor once.
+    """Add dz/dx to x.grad for every leaf x behind z: one walk back, through each tensor once.
 
-    `gradient` is dL/dz; a z of one element needs none. The graph is freed on the way unless it is to be retained.
-    Raises RuntimeError if z needs no gradient, if it has several elements and no gradient is given, or if the graph
-    was freed before; ValueError if the gradient's shape is not that of z.
+    `gradient` is dL/dz; a z of one element needs none. The graph is freed on the way unless it
+    is to be retained. Raises RuntimeError if z needs no gradient, if it has several elements and
+    none is given, or if the graph was freed before; ValueError if shapes differ.
 
     >>> x = Tensor(3.0, requires_grad=True)
     >>> backward(x * x + x)

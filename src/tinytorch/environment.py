@@ -86,7 +86,8 @@ def machine() -> Machine:
     cpu, cores = platform.processor() or platform.machine() or "unknown", os.cpu_count() or 1
     memory = 0
     if Path("/proc/cpuinfo").exists():
-        cpu, cores = parse_cpu(Path("/proc/cpuinfo").read_text())
+        cpu, listed = parse_cpu(Path("/proc/cpuinfo").read_text())
+        cores = listed or cores  # some processors are listed in another form
         memory = parse_memory(Path("/proc/meminfo").read_text())
     elif hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

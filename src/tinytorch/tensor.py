@@ -321,7 +321,7 @@ def pow(x, y):
     >>> pow(Tensor([1, 2, 3]), 2)
     tensor([1., 4., 9.])
     """
-    if isinstance(y, int) and y == 3:  # NumPy's general power is slower by two orders of magnitude
+    if isinstance(y, int) and y == 3:  # NumPy's general power is slow where x is negative
         return x * x * x
     return x**y
 

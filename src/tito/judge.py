@@ -109,7 +109,7 @@ class Grading:
         try:
             student = self.student(exercise, source, link)
         except Outcome as outcome:
-            return self.all_alike(exercise, outcome, link.printed)
+            return self.all_alike(exercise, outcome, self.printed(link, source))
         checks: list[CheckResult] = []
         for check in exercise.checks:
             result = CheckResult(check.name, check.points, check.doc)
@@ -117,12 +117,16 @@ class Grading:
                 check.run(student, self.seed)
                 result.state, result.earned = "passed", check.points
             except NotStarted as outcome:
-                return self.all_alike(exercise, outcome, link.printed)
+                return self.all_alike(exercise, outcome, self.printed(link, source))
             except Outcome as outcome:
                 result.tell(outcome)
             checks.append(result)
         link.close()
-        return self.result(exercise, checks, link.printed)
+        return self.result(exercise, checks, self.printed(link, source))
+
+    def printed(self, link: Link, source: Source) -> str:
+        """What was printed, with the student's file under its own name."""
+        return link.printed.replace(f"tinytorch/{self.chapter.name}.py:", f"{source.label}:")
 
     def student(self, exercise: Exercise, source: Source, link: Link) -> Student:
         """Load the chapter in the worker. Raises the outcome if it cannot be, or if the exercise is not in it."""

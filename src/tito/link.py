@@ -5,6 +5,7 @@ one reads frames, one drains what the student prints. Threads rather than select
 """
 
 import contextlib
+import os
 import queue
 import secrets
 import threading
@@ -26,6 +27,7 @@ class Link:
     def __init__(self, isolation: Isolation, job: Path, deadline: float):
         self.isolation, self.deadline = isolation, deadline
         self.budget = deadline
+        self._tree = str(job / "tree") + os.sep
         self.over: Outcome | None = None
         self._printed, self._dropped = bytearray(), 0
         self._requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -70,8 +72,8 @@ class Link:
 
     @property
     def printed(self) -> str:
-        """What the student's code printed, up to a cap."""
-        text = self._printed.decode("utf-8", "replace")
+        """What the student's code printed, up to a cap; its files by their place in the tree."""
+        text = self._printed.decode("utf-8", "replace").replace(self._tree, "")
         return f"{text}\n[{self._dropped} more bytes]" if self._dropped else text
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:

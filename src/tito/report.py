@@ -24,7 +24,8 @@ def shown(value: Any) -> str:
         text = f"{value:.6g}"
     elif isinstance(value, tuple | list):
         inside = ", ".join(shown(item) for item in value[:20])
-        text = f"({inside})" if isinstance(value, tuple) else f"[{inside}]"
+        comma = "," if len(value) == 1 else ""
+        text = f"({inside}{comma})" if isinstance(value, tuple) else f"[{inside}]"
     else:
         text = value if type(value) is str else repr(value)
     return harmless(text)
