@@ -25,7 +25,8 @@ class Edition(SphinxPostTransform):
         answers = list(self.document.findall(fold))
         if self.config.edition == "student":
             for answer in answers:
-                answer.replace_self(space(room(answer)))
+                if not given(answer):
+                    answer.replace_self(space(room(answer)))
             for question in self.document.findall(nodes.admonition):
                 if "predict" in question["classes"]:
                     question += space(2)
@@ -33,6 +34,11 @@ class Edition(SphinxPostTransform):
             for answer in answers:
                 if "body" in answer:
                     shorten(answer)
+
+
+def given(answer: fold) -> bool:
+    """Whether it holds listings only: code that was folded for its length, and no answer."""
+    return all("listing" in part.get("classes", ()) for part in answer.children if isinstance(part, nodes.Element))
 
 
 def room(answer: fold) -> int:

@@ -38,6 +38,7 @@ SUBTITLE = "A book you can run: a deep-learning framework on NumPy alone, writte
 SCALE = 0.8  # of a figure: its letters are then as large as those of the page
 INK = "#15181c"
 COLUMNS = 100  # of code on one line
+LONG = 16  # letters of an answer that no other text has by chance
 KEPT = 24  # lines of code without a blank one that no page break divides
 INSTALL = """\
 WeasyPrint makes the PDFs, and it needs Pango, a library of the operating system that pip cannot install:
@@ -112,6 +113,8 @@ def page(folder: Path, docname: str) -> Page:
 
 def printable(body: str) -> str:
     """HTML for paper: drawings in ink and in the size of the page, code that fits."""
+    begin = lambda found: f'<ol style="counter-reset: list-item {int(found[2]) - 1}"{found[1]}>'
+    body = re.sub(r'<ol([^>]*) start="(\d+)"(?=>)', lambda found: begin(found)[:-1], body)
     body = re.sub(r'<span class="katex-mathml">.*?</math></span>', "", body, flags=re.DOTALL)
     body = re.sub(r"<pre>(.*?)</pre>", lambda code: f"<pre>{fitted(code[1])}</pre>", body, flags=re.DOTALL)
     return re.sub(r"<svg\b.*?</svg>", lambda drawing: inked(drawing[0]), body, flags=re.DOTALL)
@@ -183,12 +186,12 @@ def linked(body: str, names: list[str]) -> str:
     """Links to pages that are in the document lead there; those to other pages are words."""
 
     def link(match: re.Match[str]) -> str:
-        target, words = html.unescape(match[1]), match[2]
+        target, text = html.unescape(match[1]), match[2]
         if re.match(r"https?:|mailto:|#", target):
             return match[0]
         path, _, place = target.partition("#")
         name = Path(path).stem
-        return f'<a href="#{name}{"--" + place if place else ""}">{words}</a>' if name in names else words
+        return f'<a href="#{name}{"--" + place if place else ""}">{text}</a>' if name in names else text
 
     return re.sub(r'<a [^>]*?href="([^"]*)"[^>]*>(.*?)</a>', link, body, flags=re.DOTALL)
 
@@ -197,26 +200,38 @@ def linked(body: str, names: list[str]) -> str:
 
 
 def answers() -> dict[str, str]:
-    """Every line that stands in a graded body and nowhere else in the package, and whose it is."""
-    bodies, given = dict[str, str](), set[str]()
+    """Every line of a graded body whose text stands nowhere else in the package, stubs included; and whose it is."""
     sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "src" / "tinytorch").rglob("*.py")}
+    bodies = dict[str, str]()
     for chapter in course.Course(ROOT).chapters():
-        names = list(rubric.load(chapter.number).exercises)
-        source = sources[chapter.source]
+        names, source = list(rubric.load(chapter.number).exercises), sources[chapter.source]
         for name in names:
-            for line in stubs.body(source, name).split("\n"):
-                bodies[line.strip()] = f"{chapter.number} {name}"
+            bodies |= {line.strip(): f"{chapter.number} {name}" for line in stubs.body(source, name).split("\n")}
         sources[chapter.source] = stubs.stub(source, names, chapter.number)
-    for source in sources.values():
-        given |= {line.strip() for line in source.split("\n")}
-    return {line: owner for line, owner in bodies.items() if line not in given and re.search(r"\w", line)}
+    given = squeezed("\n".join(sources.values()))
+    return {line: owner for line, owner in bodies.items() if re.search(r"\w", line) and squeezed(line) not in given}
+
+
+def squeezed(text: str) -> str:
+    """Text without its white space, which a page may change."""
+    return re.sub(r"\s", "", text)
 
 
 def leaks(text: str) -> dict[str, str]:
-    """The answers that a rendered page shows, as lines of their own."""
-    blocks = re.findall(r"<pre>(.*?)</pre>", text, re.DOTALL)
-    lines = {shown(line)[1].strip() for block in blocks for line in block.split("\n")}
-    return {line: owner for line, owner in answers().items() if line in lines}
+    """The answers that stand in a text, and whose they are. Long ones are found across lines."""
+    joined = squeezed(text)
+
+    def stands(answer: str) -> bool:
+        if len(squeezed(answer)) >= LONG:
+            return squeezed(answer) in joined
+        return re.search(rf"(?<![\w.]){re.escape(answer)}(?![\w.(\[])", text) is not None
+
+    return {answer: owner for answer, owner in answers().items() if stands(answer)}
+
+
+def words(page: str) -> str:
+    """The text of a rendered page, without the numbers of lines."""
+    return html.unescape(re.sub("<[^>]*>", "", re.sub('<span class="linenos">[^<]*</span>', "", page)))
 
 
 # -- documents: pages between a cover and the last number ----------------------------
@@ -250,11 +265,12 @@ def chapter_rows(page: Page) -> list[str]:
 
 def cover(pages: list[Page], edition: str) -> str:
     """The first page: what this is, for whom, whose copy, what is in it."""
-    title = f'<p class="cover-title">{pages[0].title}</p><p class="edition">{EDITIONS[edition]}</p>'
+    about = f'<p class="subtitle">{SUBTITLE}</p>' if len(pages) > 1 else ""
+    title = f'<p class="cover-title">{pages[0].title}</p>{about}<p class="edition">{EDITIONS[edition]}</p>'
     if edition == "student":
         title += '<p class="owner"><span>Name</span><span>Date</span></p>'
     if len(pages) > 1:
-        return f'<header class="cover book">{title}<p>{SUBTITLE}</p></header>{contents(pages)}'
+        return f'<header class="cover book">{title}</header>{contents(pages)}'
     head = re.search(r'<div class="chapter-head.*?</div>', pages[0].body, re.DOTALL)
     title = f'<p class="series">TinyTorch</p>{title}{head[0] if head else ""}'
     return f'<header class="cover">{title}{contents(pages)}</header>'
@@ -298,7 +314,7 @@ def handout(pages: list[Page], edition: str, path: Path) -> str:
 def checked(folder: Path) -> Path:
     """A folder of student pages in which no answer stands."""
     for path in sorted(folder.rglob("*.html")):
-        if found := leaks(path.read_text(encoding="utf-8")):
+        if found := leaks(words(path.read_text(encoding="utf-8"))):
             lines = "\n".join(f"  {owner}: {line}" for line, owner in found.items())
             raise SystemExit(f"{path.name} would show students these answers, so nothing is printed:\n{lines}")
     return folder
