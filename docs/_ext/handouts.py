@@ -11,6 +11,7 @@ changed nothing is read again, and with SOURCE_DATE_EPOCH set the same pages giv
 from __future__ import annotations
 
 import contextlib
+import gc
 import html
 import io
 import os
@@ -37,7 +38,7 @@ GUIDES = ("students",)  # the pages of docs/ that the whole book has besides its
 SUBTITLE = "A book you can run: a deep-learning framework on NumPy alone, written to be read."
 SCALE = 0.8  # of a figure: its letters are then as large as those of the page
 INK = "#15181c"
-COLUMNS = 100  # of code on one line
+COLUMNS = 101  # of code on one line
 LONG = 16  # letters of an answer that no other text has by chance
 KEPT = 24  # lines of code without a blank one that no page break divides
 INSTALL = """\
@@ -122,7 +123,7 @@ def printable(body: str) -> str:
 
 def fitted(code: str) -> str:
     """Code whose long lines go on below their own beginning, and which is divided between pages at its blank lines."""
-    code = re.sub(r'<span class="[wnp]">([^<]*)</span>', r"\1", code.replace("<span></span>", ""))  # not coloured
+    code = re.sub(r'<span class="[nopw]">([^<]*)</span>', r"\1", code.replace("<span></span>", ""))  # not coloured
     found, chunk, gap = list[str](), list[str](), 0
     for line in [*code.strip("\n").split("\n"), None]:
         number, text = (0, "") if line is None else shown(line)
@@ -294,11 +295,13 @@ def print_pdf(text: str, path: Path) -> None:
     colours = library.CSS(string=HtmlFormatter(style="friendly").get_style_defs(".highlight"))
     ours = [library.CSS(STATIC / sheet, font_config=fonts) for sheet in ("katex/katex.min.css", "print.css")]
     path.parent.mkdir(parents=True, exist_ok=True)
+    gc.disable()  # everything is in use until the end, and looking for what is not takes a tenth of the time
     unfinished = path.with_suffix(".part")
     library.HTML(string=text, base_url=str(STATIC)).write_pdf(
         unfinished, stylesheets=[colours, *ours], font_config=fonts, pdf_tags=True
     )
     unfinished.replace(path)
+    gc.enable()
 
 
 # -- the command -----------------------------------------------------------------
