@@ -64,4 +64,4 @@ def evaluate(example: Example) -> str | None:
     return run.reach(example.parsed)
 
 
-pytest_collect_file = Sybil(parsers=[parse], patterns=["[0-9][0-9]_*.md"]).pytest()
+pytest_collect_file = Sybil(parsers=[parse], patterns=["[0-9][0-9]_*.md", "[0-9][0-9][0-9][0-9]_*.md"]).pytest()

@@ -14,8 +14,17 @@ import tinytorch as tt
 import tinytorch.nn
 import tinytorch.nn.functional
 import tinytorch.nn.init
+import tinytorch.optim
+import tinytorch.optim.lr_scheduler
 
-FACADES = [tinytorch.nn, tinytorch.nn.functional, tinytorch.nn.init]
+FACADES = [
+    tinytorch.nn,
+    tinytorch.nn.functional,
+    tinytorch.nn.init,
+    tinytorch.optim,
+    tinytorch.optim.lr_scheduler,
+]
+HOMES = [f"tinytorch.{home}" for home in ("activations", "layers", "losses", "optimizers")]
 every_facade = pytest.mark.parametrize("facade", FACADES, ids=lambda facade: facade.__name__)
 
 
@@ -54,10 +63,10 @@ def test_facades_hold_no_logic(facade):
 
 @every_facade
 def test_facades_hand_out_the_very_objects(facade):
-    for name in set(dir(facade)) - {"functional", "init"}:
+    for name in set(dir(facade)) - {"functional", "init", "lr_scheduler"}:
         thing = getattr(facade, name)
         assert getattr(importlib.import_module(thing.__module__), name) is thing
-        assert thing.__module__ in ("tinytorch.activations", "tinytorch.layers", "tinytorch.losses")
+        assert thing.__module__ in HOMES
 
 
 PROGRAMS = [
@@ -66,6 +75,9 @@ PROGRAMS = [
     "from tinytorch.nn import Linear, ReLU, Sequential; print(Sequential(Linear(2, 3), ReLU()))",
     "import tinytorch.nn as nn, tinytorch.nn.functional as F; print(F.relu(-1.0), nn.functional is F)",
     "from tinytorch.nn import functional as F, init; print(F.softmax, init.xavier_uniform_)",
+    "from tinytorch import nn, optim; print(optim.AdamW(nn.Linear(2, 3).parameters(), lr=1e-3).param_groups[0]['lr'])",
+    "from tinytorch.optim.lr_scheduler import CosineAnnealingLR; print(CosineAnnealingLR)",
+    "import tinytorch as tt; print(tt.optim.lr_scheduler.OneCycleLR, tt.optim.SGD)",
     "import tinytorch as tt; print(tt.nn.CrossEntropyLoss(), tt.autograd.gradcheck, tt.datasets.digits)",
 ]
 

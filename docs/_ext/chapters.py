@@ -1,7 +1,7 @@
 """Chapters: the folder chapters/ as part of the book, under the head that its front matter describes.
 
-Sphinx reads docs/; `Book` adds chapters/NN_name.md beside it under the names chapters/NN_name. No file is copied, so a
-warning names the file that you edit. `-D only=05` builds that chapter alone.
+Sphinx reads docs/; `Book` adds chapters/NN_name.md and chapters/milestones/YYYY_name.md beside it, under these names.
+No file is copied, so a warning names the file that you edit. `-D only=05` (or 1957) builds that page alone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ class Book(Project):
 
     def discover(self, *args: Any, **options: Any) -> set[str]:
         super().discover(*args, **options)
-        self.docnames |= {f"chapters/{path.stem}" for path in self.folder.glob(f"{self.only or '[0-9][0-9]'}_*.md")}
+        found = [
+            *self.folder.glob(f"{self.only or '[0-9][0-9]'}_*.md"),
+            *self.folder.glob(f"milestones/{self.only or '[0-9][0-9][0-9][0-9]'}_*.md"),
+        ]
+        self.docnames |= {f"chapters/{path.relative_to(self.folder).with_suffix('').as_posix()}" for path in found}
         return self.docnames
 
     def doc2path(self, docname: str, absolute: bool) -> Any:
@@ -43,8 +47,8 @@ class Book(Project):
 
     def path2doc(self, filename: str | os.PathLike[str]) -> str | None:
         path = Path(os.path.normpath(Path(self.srcdir) / filename))
-        if path.parent == self.folder and path.suffix == ".md":
-            return f"chapters/{path.stem}"
+        if path.parent in (self.folder, self.folder / "milestones") and path.suffix == ".md":
+            return f"chapters/{path.relative_to(self.folder).with_suffix('').as_posix()}"
         return super().path2doc(filename)
 
 
@@ -79,9 +83,12 @@ class Head(SphinxTransform):
 
     def apply(self, **_: Any) -> None:
         docname = self.env.docname
-        match = re.fullmatch(r"chapters/(\d\d)_\w+", docname)
+        match = re.fullmatch(r"chapters/(?:milestones/)?(\d+)_\w+", docname)
         if match is None:
             return
+        if "milestones/" in docname:  # the page shows what was recorded
+            page = Path(self.env.doc2path(docname))
+            self.env.note_dependency(str(page.parent / "results" / f"{page.stem}.json"))
         facts = front_matter(Path(self.env.doc2path(docname)))
         section = next(iter(self.document.findall(nodes.section)), None)
         if section is None or "title" not in facts:
@@ -144,14 +151,16 @@ def inline(text: str) -> list[nodes.Node]:
 class Chapters(SphinxDirective):
     """Every chapter there is: number, title, what you can do afterwards, and the times; and the book's contents."""
 
+    caption, pattern = "Chapters", r"chapters/\d\d_\w+"
+
     def run(self) -> list[nodes.Node]:
-        docnames = sorted(name for name in self.env.found_docs if name.startswith("chapters/"))
+        docnames = sorted(name for name in self.env.found_docs if re.fullmatch(self.pattern, name))
         toctree = addnodes.toctree(
-            caption="Chapters", entries=[(None, name) for name in docnames], includefiles=docnames,
+            caption=self.caption, entries=[(None, name) for name in docnames], includefiles=docnames,
             maxdepth=1, hidden=True, glob=False, parent=self.env.docname, numbered=0, titlesonly=True,
-            includehidden=False, rawentries=[], rawcaption="Chapters",
+            includehidden=False, rawentries=[], rawcaption=self.caption,
         )  # fmt: skip
-        listing = nodes.container(classes=["chapter-list"])
+        listing = nodes.container(classes=["chapter-list", f"{self.caption.lower()}-list"])
         for name in docnames:
             path = Path(self.env.doc2path(name))
             self.env.note_dependency(str(path))
@@ -159,7 +168,7 @@ class Chapters(SphinxDirective):
         return [nodes.compound("", toctree, classes=["toctree-wrapper"]), listing]
 
     def entry(self, name: str, facts: dict[str, Any]) -> nodes.container:
-        number = name.removeprefix("chapters/")[:2]
+        number = name.rpartition("/")[2].partition("_")[0]
         row = nodes.container(classes=["chapter-row"])
         title = [nodes.inline("", number, classes=["chapter-number"]), nodes.Text(" ")]
         title.append(chapter_link(name, str(facts.get("title", name))))
@@ -171,10 +180,17 @@ class Chapters(SphinxDirective):
         return row
 
 
+class Milestones(Chapters):
+    """Every milestone: year, title, what you can do afterwards."""
+
+    caption, pattern = "Milestones", r"chapters/milestones/\d{4}_\w+"
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("only", "", "env", str)
     app.connect("config-inited", quieten)
     app.connect("builder-inited", join, priority=1)
     app.add_transform(Head)
     app.add_directive("chapters", Chapters)
+    app.add_directive("milestones", Milestones)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -273,7 +273,7 @@ def cover(pages: list[Page], edition: str) -> str:
     if len(pages) > 1:
         return f'<header class="cover book">{title}</header>{contents(pages)}'
     head = re.search(r'<div class="chapter-head.*?</div>', pages[0].body, re.DOTALL)
-    title = f'<p class="series">TinyTorch</p>{title}{head[0] if head else ""}'
+    title = f'<p class="series">TinyTorch</p>{title}{linked(head[0], []) if head else ""}'
     return f'<header class="cover">{title}{contents(pages)}</header>'
 
 

@@ -515,10 +515,13 @@ def topological_order(z: Tensor) -> list[Tensor]:
     while path:
         node, inputs = path[-1]
         for x in inputs:
-            if id(x) not in visited:
-                visited.add(id(x))
+            if id(x) in visited:
+                continue
+            visited.add(id(x))
+            if x.origin is not None:
                 path.append((x, _tracked_inputs(x)))
                 break
+            order.append(x)  # a leaf was made from nothing
         else:  # all of its inputs are in the order
             order.append(node)
             path.pop()
@@ -533,7 +536,7 @@ def _tracked_inputs(z: Tensor) -> Iterator[Tensor]:
             f"this graph was freed by an earlier backward (at {z.origin.primitive.name}): "
             "compute it again, or pass retain_graph=True the first time"
         )
-    return (x for x in z.origin.inputs if isinstance(x, Tensor) and x.requires_grad)
+    return iter([x for x in z.origin.inputs if isinstance(x, Tensor) and x.requires_grad])
 
 
 def input_gradients(origin: Origin, g: np.ndarray, z: np.ndarray) -> Iterator[tuple[Tensor, np.ndarray]]:
@@ -542,17 +545,21 @@ def input_gradients(origin: Origin, g: np.ndarray, z: np.ndarray) -> Iterator[tu
     if primitive.rule is None:
         raise NotImplementedError(f"{primitive.name} has no derivative yet")
     keywords = {**origin.parameters, **(origin.saved or {})}
+    needs = [isinstance(x, Tensor) and x.requires_grad for x in inputs]
     if primitive.rule_takes_needs:
-        keywords["needs"] = [isinstance(x, Tensor) and x.requires_grad for x in inputs]
+        keywords["needs"] = needs
     arguments = [g, z, *arrays]
     if observers:
         gradients = observed(f"{primitive.name}_vjp", primitive.rule, arguments, keywords)
     else:
         gradients = primitive.rule(*arguments, **keywords)
-    for x, dx in zip(inputs, gradients if type(gradients) is tuple else (gradients,)):
-        if isinstance(x, Tensor) and x.requires_grad:
+    for x, dx, needed in zip(inputs, gradients if type(gradients) is tuple else (gradients,), needs):
+        if needed:
             dx = dx if dx.shape == x.data.shape else unbroadcast(dx, x.data.shape)
-            yield x, dx if dx.dtype is x.data.dtype else dx.astype(x.data.dtype)
+            dx = dx if dx.dtype is x.data.dtype else dx.astype(x.data.dtype)
+            if x.origin is None and (dx is g or dx.base is not None):
+                dx = dx.copy()  # a leaf keeps its gradient: no array that others hold, no view of one
+            yield x, dx
 
 
 def backward(z: Tensor, gradient: Tensor | None = None, retain_graph: bool = False) -> None:
@@ -595,17 +602,17 @@ def seed(z: Tensor, gradient: Tensor | None) -> np.ndarray:
             raise RuntimeError(
                 f"backward needs a gradient of shape {z.shape}: only a single element has one of its own"
             )
-        return np.ones_like(z.data)
-    g = np.asarray(gradient.data if isinstance(gradient, Tensor) else gradient, z.dtype)
+        return np.ones(z.shape, z.dtype)
+    g = np.array(gradient.data if isinstance(gradient, Tensor) else gradient, z.dtype)
     if g.shape != z.shape:
         raise ValueError(f"the gradient needs the tensor's shape {z.shape}, got {g.shape}")
     return g
 
 
 def accumulate(leaf: Tensor, g: np.ndarray) -> None:
-    """Add g to leaf.grad, which is a copy: several leaves may have been handed one array."""
+    """Add g to leaf.grad; the first g, which is the leaf's alone, becomes it."""
     if leaf.grad is None:
-        leaf.grad = Tensor(np.array(g))
+        leaf.grad = Tensor(np.asarray(g))
     else:
         leaf.grad.data += g
 

@@ -13,9 +13,10 @@ import os
 import tarfile
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -105,7 +106,7 @@ def read_idx(data: bytes) -> np.ndarray:
     >>> read_idx(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9]))
     array([7, 8, 9], dtype=uint8)
     """
-    if data[:3] != b"\0\0\x08":
+    if len(data) < 4 or data[:3] != b"\0\0\x08":
         raise ValueError(f"not an IDX file of unsigned bytes: it starts with {data[:4]!r}")
     axes = data[3]
     shape = tuple(int.from_bytes(data[4 + 4 * i : 8 + 4 * i], "big") for i in range(axes))
@@ -117,17 +118,19 @@ def read_idx(data: bytes) -> np.ndarray:
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
 
+CIFAR10_FOLDER = "cifar10/cifar-10-batches-bin"
 CIFAR10_FILES = tuple(f"data_batch_{i}.bin" for i in range(1, 6)) + ("test_batch.bin",)
+CIFAR10_RECORDS = 10_000  # in each file
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
 def cifar10(root: str | os.PathLike | None = None, progress: Progress | None = None) -> Split:
-    """CIFAR-10: x (50000, 3, 32, 32) and (10000, 3, 32, 32) uint8, y int64 in 0..9, named by CIFAR10_CLASSES.
+    """CIFAR-10: x (50000, 3, 32, 32) and (10000, 3, 32, 32) uint8, y int64 in 0..9.
 
-    Pixels stay bytes: as float32 they would take 614 MB.
+    CIFAR10_CLASSES names the classes. Pixels stay bytes: as float32 they would take 614 MB.
     """
-    folder = data_root(root) / "cifar10" / "cifar-10-batches-bin"
-    if not all((folder / name).is_file() for name in CIFAR10_FILES):
+    folder = data_root(root) / CIFAR10_FOLDER
+    if not unpacked(folder, CIFAR10_FILES):
         unpack(obtain(CIFAR10, root, progress), folder, CIFAR10_FILES)
     parts = [read_cifar10(folder / name) for name in CIFAR10_FILES]
     x_train, y_train = (np.concatenate(part) for part in zip(*parts[:5]))
@@ -136,32 +139,49 @@ def cifar10(root: str | os.PathLike | None = None, progress: Progress | None = N
 
 def read_cifar10(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Images and labels of one file: records of 1 label byte and 3 x 32 x 32 pixel bytes."""
-    data = np.fromfile(path, np.uint8)
-    if data.size != 10_000 * 3073:
-        raise ValueError(
-            f"{path} is damaged: it needs {10_000 * 3073} bytes and has {data.size}; delete it to fetch it anew"
-        )
-    records = data.reshape(10_000, 3073)
+    data, size = np.fromfile(path, np.uint8), CIFAR10_RECORDS * 3073
+    if data.size != size:
+        raise ValueError(f"{path} is damaged: it needs {size} bytes and has {data.size}; delete it to fetch it anew")
+    records = data.reshape(-1, 3073)
     if records[:, 0].max() > 9:
         raise ValueError(f"{path} is damaged: it has a label {records[:, 0].max()}; delete it to fetch it anew")
     return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0].astype(np.int64)
 
 
+CHECKSUMS = "checksums.txt"  # as `sha256sum` writes it
+
+
 def unpack(archive: Path, folder: Path, names: Iterable[str]) -> None:
-    """Take named files, and nothing else, from an archive. Each appears whole or not at all."""
+    """Take named files, and nothing else, from an archive; each appears whole or not at all, their checksums last."""
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = set(names)
+    (folder / CHECKSUMS).unlink(missing_ok=True)
+    wanted, checksums = set(names), []
     with tarfile.open(archive) as members:
         for member in members:
             name = Path(member.name).name
             content = members.extractfile(member) if member.isfile() and name in wanted else None
             if content is not None:
-                part = folder / f"{name}.part"
-                part.write_bytes(content.read())
-                os.replace(part, folder / name)
+                data = content.read()
+                _write(folder / name, data)
+                checksums.append(f"{hashlib.sha256(data).hexdigest()}  {name}\n")
                 wanted.discard(name)
     if wanted:
         raise ValueError(f"{archive} lacks {', '.join(sorted(wanted))}")
+    _write(folder / CHECKSUMS, "".join(checksums).encode())
+
+
+def unpacked(folder: Path, names: Iterable[str]) -> bool:
+    """Whether every file is there, and as it was unpacked. Files that somebody placed there have no checksums."""
+    if not all((folder / name).is_file() for name in names):
+        return False
+    listed = (folder / CHECKSUMS).read_text().splitlines() if (folder / CHECKSUMS).is_file() else []
+    return all(_digest(folder / name, "sha256") == checksum for checksum, name in map(str.split, listed))
+
+
+def _write(path: Path, data: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data)
+    os.replace(part, path)
 
 
 def tiny_shakespeare(root: str | os.PathLike | None = None, progress: Progress | None = None) -> str:
@@ -176,75 +196,115 @@ class DataUnavailable(OSError):
     """A data set is neither here nor can it be fetched; the message says what to place where."""
 
 
-def data_root(root: str | os.PathLike | None) -> Path:
+def data_root(root: str | os.PathLike | None = None) -> Path:
     """The folder for data sets: the given one, else $TINYTORCH_DATA, else .cache/tinytorch in the home folder."""
-    return Path(root or os.environ.get("TINYTORCH_DATA") or Path.home() / ".cache" / "tinytorch")
+    return Path(root or os.environ.get("TINYTORCH_DATA") or "~/.cache/tinytorch").expanduser()
 
 
-def obtain(source: Source, root: str | os.PathLike | None, progress: Progress | None = None) -> Path:
-    """The verified file of a source, fetched if it is not here. Raises DataUnavailable, saying what would help."""
+def obtain(source: Source, root: str | os.PathLike | None = None, progress: Progress | None = None) -> Path:
+    """The verified file of a source, fetched if it is not here or damaged.
+
+    Raises DataUnavailable, saying what would help. A file stands under its own name only when all of it is right.
+    """
     path = data_root(root) / source.path
-    if path.is_file():
-        if verified(path, source):
-            return path
-        raise DataUnavailable(
-            f"{path} is damaged: its {source.algorithm} is not {source.checksum}; delete it to fetch it anew"
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    troubles = []
-    for url in source.mirrors:
-        part = path.with_name(path.name + ".part")
-        try:
-            fetch(url, part, progress)
-        except (OSError, http.client.HTTPException) as error:
-            troubles.append(f"{url}: {error}")
-            continue
-        if verified(part, source):
-            os.replace(part, path)
-            return path
-        part.unlink()
-        troubles.append(f"{url}: the file that came has another {source.algorithm} than {source.checksum}")
+    if path.is_file() and verified(path, source):
+        return path
+    state = f"is damaged (its {source.algorithm} is not {source.checksum})" if path.is_file() else "is not here"
+    part, troubles = path.with_name(path.name + ".part"), []
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for url in source.mirrors:
+            if trouble := bring(source, url, part, progress):
+                troubles.append(f"{url}: {trouble}")
+            else:
+                os.replace(part, path)
+                return path
+    except OSError as error:  # a folder that cannot be written, a full disk: another mirror would not help
+        troubles.append(str(error))
     raise DataUnavailable(
-        f"{path.name} is not here and could not be fetched:\n  "
+        f"{path.name} {state} and could not be fetched:\n  "
         + "\n  ".join(troubles)
         + f"\nPlace it at {path}, or set TINYTORCH_DATA to a folder that has {source.path}."
         + "\nWithout any download there is tinytorch.datasets.digits()."
     )
 
 
+def bring(source: Source, url: str, part: Path, progress: Progress | None = None) -> str:
+    """Make part the verified file, going on with what an earlier run left; what went wrong, or nothing."""
+    while True:
+        begun = part.exists()
+        try:
+            fetch(url, part, progress)
+        except Unfetched as error:
+            return str(error)
+        if verified(part, source):
+            return ""
+        part.unlink()
+        if not begun:  # otherwise the earlier part may be to blame: once more, from nothing
+            return f"the file that came has another {source.algorithm} than {source.checksum}"
+
+
+class Unfetched(Exception):
+    """A URL that could not be downloaded; the message says why."""
+
+
 def fetch(url: str, part: Path, progress: Progress | None = None, attempts: int = 4, timeout: float = 30) -> None:
-    """Download url to part, going on where an earlier attempt broke off. Raises OSError when attempts run out."""
-    for attempt in range(attempts):
+    """Download url to part, going on where an earlier attempt broke off. Raises Unfetched when attempts run out."""
+    trouble: Exception | None = None
+    for _ in range(attempts):
         have = part.stat().st_size if part.exists() else 0
         request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:
-                have = have if answer.status == 206 else 0  # a server that ignores Range starts over
-                total = have + int(answer.headers.get("Content-Length") or 0)
-                with part.open("ab" if have else "wb") as file:
-                    while chunk := answer.read(1 << 16):
-                        have += file.write(chunk)
-                        if progress:
-                            progress(part.name.removesuffix(".part"), have, total)
-            if have >= total:
-                return
-            raise http.client.IncompleteRead(b"", total - have)
+            answer = urllib.request.urlopen(request, timeout=timeout)
         except urllib.error.HTTPError as error:
-            if error.code == 416:  # nothing is left to send: the part is whole, or it is not this file
+            if error.code != 416 or not have:
+                raise Unfetched(f"the server answers {error.code} {error.reason}") from None
+            if error.headers.get("Content-Range", "").endswith(f"/{have}"):
+                return  # nothing is left to send: the part is whole
+            trouble = EOFError(f"the file there has not even {have:,} bytes")
+            part.unlink()
+        except urllib.error.URLError as error:  # no connection: another attempt would meet the same
+            raise Unfetched(str(error.reason)) from None
+        except (OSError, http.client.HTTPException) as error:
+            trouble = error
+        else:
+            with answer:
+                trouble = receive(answer, part, have, progress)
+            if trouble is None:
                 return
-            raise
-        except (OSError, http.client.HTTPException):
-            if attempt == attempts - 1:
-                raise
+    raise Unfetched(f"broke off {attempts} times, the last time with: {trouble or type(trouble).__name__}")
+
+
+def receive(answer: Any, part: Path, have: int, progress: Progress | None = None) -> Exception | None:
+    """Append an answer to a part that has so many bytes, or write it anew; why it broke off, or None."""
+    if have and (answer.status != 206 or not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")):
+        have = 0  # a server that ignores Range starts over
+    total = have + int(answer.headers.get("Content-Length") or -have)  # 0 if it does not say
+    with part.open("ab" if have else "wb") as file:
+        while True:
+            try:
+                chunk = answer.read(1 << 16)
+            except (OSError, http.client.HTTPException) as error:
+                return error
+            if not chunk:
+                break
+            have += file.write(chunk)
+            if progress:
+                progress(part.name.removesuffix(".part"), have, total)
+    return EOFError(f"{have:,} of {total:,} bytes") if have < total else None
 
 
 def verified(path: Path, source: Source) -> bool:
     """Whether a file has the checksum of its source."""
-    digest = hashlib.new(source.algorithm)
     try:
-        with gzip.open(path) if source.packed else path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    except (EOFError, gzip.BadGzipFile, OSError):
+        return _digest(path, source.algorithm, source.packed) == source.checksum
+    except (EOFError, OSError, zlib.error):  # cut short, no gzip at all, or damaged inside
         return False
-    return digest.hexdigest() == source.checksum
+
+
+def _digest(path: Path, algorithm: str, packed: bool = False) -> str:
+    digest = hashlib.new(algorithm)
+    with gzip.open(path) if packed else path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -4,6 +4,8 @@ Notation: x predictions or logits; y what they should have been; B examples, C c
 Each loss is a value an example, then a reduction: their "mean", their "sum", or "none" to keep them apart.
 """
 
+from typing import Any
+
 import numpy as np
 
 from tinytorch.layers import FunctionModule
@@ -12,7 +14,7 @@ from tinytorch.tensor import primitive
 # -- reductions ----------------------------------------------------------------------------------------------------
 
 
-def reduced(values: np.ndarray, reduction: str) -> np.ndarray:
+def reduced(values: np.ndarray, reduction: str) -> Any:
     """The values' mean, their sum, or themselves. Raises ValueError for another reduction.
 
     >>> float(reduced(np.array([1.0, 3.0]), "mean"))

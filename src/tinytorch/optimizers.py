@@ -1,7 +1,9 @@
 """Optimizers: what to do with a gradient.
 
-Notation: p the parameters, g = dL/dp, lr the learning rate; all of a group's parameters lie in one flat array, so that
-one step is a few passes over memory, however many tensors there are. Each rule changes its arrays in place.
+Notation: p parameters, g = dL/dp, lr the learning rate, t the number of the step, from 1; m, v
+and their like are remembered from step to step. Steps are pure NumPy. They change p and what is
+remembered in place, and g is theirs to use up. The parameters of a group lie in one flat array,
+so that a step is a few passes over memory, however many tensors there are.
 """
 
 import math
@@ -18,62 +20,71 @@ from tinytorch.tensor import Tensor
 def sgd_step(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
     """v <- momentum * v + g,  p <- p - lr * v: a ball that rolls. Polyak, 1964.
 
-    Nesterov's (1983) looks ahead: p <- p - lr * (g + momentum * v), with the new v.
+    Nesterov's ball (1983) looks ahead: p <- p - lr * (g + momentum * v), with the new v.
 
     >>> p, v = np.array([1.0]), np.array([0.5])
     >>> sgd_step(p, np.array([2.0]), v, lr=0.1, momentum=0.9)
     >>> p.round(3), v.round(3)
     (array([0.755]), array([2.45]))
     """
-    # Work in place: `velocity *= momentum` changes the array that the caller holds, `velocity = ...` does not.
+    # Work in place: `velocity *= momentum` changes the array that the caller holds;
+    # `velocity = momentum * velocity` makes a new one, and the caller's stays as it was.
     velocity *= momentum
     velocity += g
     p -= lr * (g + momentum * velocity if nesterov else velocity)
 
 
 def rmsprop_step(p, g, square, *, lr, alpha=0.99, eps=1e-8):
-    """s <- alpha * s + (1 - alpha) * g^2,  p <- p - lr * g / (sqrt(s) + eps). Tieleman and Hinton, 2012.
+    """s <- alpha * s + (1 - alpha) * g^2,  p <- p - lr * g / (sqrt(s) + eps).
+
+    s stands in the array `square`. Tieleman and Hinton, 2012.
 
     >>> p, s = np.array([1.0]), np.array([0.0])
     >>> rmsprop_step(p, np.array([2.0]), s, lr=0.1, alpha=0.75)
     >>> p.round(3), s
     (array([0.8]), array([1.]))
     """
-    # A running mean of the squares tells how large this gradient usually is; each parameter is scaled by its own.
+    # The running mean of the squares first, in place. Its root says how large this
+    # gradient usually is. eps stands outside of the root, and keeps 0 / 0 away.
     square *= alpha
     square += (1 - alpha) * g * g
     p -= lr * g / (np.sqrt(square) + eps)
 
 
-def bias_correction(beta: float, t: int) -> float:
-    """1 - beta^t: the sum of the weights in a running mean that started at zero, after t steps.
-
-    >>> bias_correction(0.9, 1), bias_correction(0.9, 100) > 0.9999
-    (0.09999999999999998, True)
-    """
-    # After t steps the weights are (1 - beta) * (1 + beta + ... + beta^(t-1)): a geometric sum.
-    return 1 - beta**t
-
-
 def adam_step(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
-    """m and v: running means of g and g^2;  p <- p - lr * (m / c1) / (sqrt(v / c2) + eps). Kingma and Ba, 2015.
+    """p <- p - lr * (m / c1) / (sqrt(v / c2) + eps): running means m of g, v of g^2.
 
-    c1 and c2 are the bias corrections of beta1 and beta2 at step t = 1, 2, ...
+    m <- beta1 * m + (1 - beta1) * g, and v likewise from g^2 with beta2. They start at
+    zero, so at step t their weights sum to c1 = 1 - beta1^t and c2 = 1 - beta2^t: dividing
+    by these corrects the bias. Kingma and Ba, 2015.
 
     >>> p, m, v = np.array([1.0]), np.array([0.0]), np.array([0.0])
     >>> adam_step(p, np.array([5.0]), m, v, 1, lr=0.1)
-    >>> p.round(3)
-    array([0.9])
+    >>> p.round(3), m.round(3), v.round(3)
+    (array([0.9]), array([0.5]), array([0.025]))
     """
-    # The first step is lr in the direction of -g, whatever the size of g: check your corrections with that.
-    m += (1 - beta1) * (g - m)
-    v += (1 - beta2) * (g * g - v)
-    c1, c2 = bias_correction(beta1, t), bias_correction(beta2, t)
-    p -= (lr / c1) * m / (np.sqrt(v) / math.sqrt(c2) + eps)
+    # Five lines will do: m in place, v in place, c1, c2, p in place. Check them with t = 1:
+    # the first step is lr against the sign of g, whatever its size. (The reference has more
+    # lines: it divides by c1 and c2 in numbers, not in arrays, and works in g's memory.)
+    c1, root_c2 = 1 - beta1**t, math.sqrt(1 - beta2**t)
+    m -= g
+    m *= beta1  # what is left of the distance between m and g
+    m += g
+    squares = np.multiply(g, g, out=g)  # g has served: its memory holds what comes next
+    squares *= 1 - beta2
+    v *= beta2
+    v += squares
+    step = np.sqrt(v, out=g)
+    step += eps * root_c2
+    np.divide(m, step, out=step)
+    step *= lr * root_c2 / c1
+    p -= step
 
 
 def decay(p, *, lr, weight_decay):
-    """p <- p - lr * weight_decay * p, beside the gradient's step and not through it. Loshchilov and Hutter, 2019.
+    """p <- p - lr * weight_decay * p, beside the gradient's step and not through it.
+
+    Loshchilov and Hutter, 2019.
 
     >>> p = np.array([1.0, -2.0])
     >>> decay(p, lr=0.1, weight_decay=0.5)
@@ -86,68 +97,85 @@ def decay(p, *, lr, weight_decay):
 
 # -- flat memory ---------------------------------------------------------------------------------------------------
 
+BLOCK = 2**17  # elements, half a megabyte of float32: what a step works on stays in the cache
+
 
 class Flat:
-    """Parameters of one dtype, moved into one array: `values`, with `gradients` and each `state` laid out alike.
+    """Parameters of one dtype, moved into one array, `values`; each `state` is laid out alike.
 
-    Each parameter's data becomes a view of its place in `values`, so the network and the optimizer share the memory.
+    A parameter's data becomes a view of its place: network and optimizer share the memory.
     """
 
     def __init__(self, parameters: list[Tensor], states: Iterable[str]):
         self.parameters = parameters
-        ends = np.cumsum([0, *(p.size for p in parameters)])
-        self.places = [slice(start, end) for start, end in zip(ends[:-1].tolist(), ends[1:].tolist())]
-        self.values = np.empty(int(ends[-1]), parameters[0].dtype)
-        self.gradients = np.empty_like(self.values)
+        self.values = np.concatenate([p.data.ravel() for p in parameters])
         self.state = {name: np.zeros_like(self.values) for name in states}
         self.steps = [0] * len(parameters)
+        ends = np.cumsum([p.size for p in parameters]).tolist()
+        self.places = [slice(end - p.size, end) for p, end in zip(parameters, ends)]
+        self.homes = []
+        for p, place in zip(parameters, self.places):
+            p.data = self.values[place].reshape(p.shape)
+            self.homes.append(p.data)
 
-    def gather(self) -> Iterator[tuple[slice, int]]:
-        """Collect data and gradients; yield runs of neighbours that have a gradient, with their step number from 1.
+    def bring_home(self, p: Tensor, home: np.ndarray) -> None:
+        """Copy in the data that p was given since; ValueError for another shape or dtype."""
+        if (p.shape, p.dtype) != (home.shape, home.dtype):
+            before, now = f"{home.shape} {home.dtype}", f"{p.shape} {p.dtype}"
+            raise ValueError(f"a parameter of this optimizer was {before}, and is {now} now")
+        home[...] = p.data
+        p.data = home
 
-        A parameter without a gradient is left alone, its state too. Nearly always one run is everything.
+    def runs(self) -> Iterator[list[int]]:
+        """Neighbours that have a gradient and are at the same step: mostly one run of all.
+
+        A parameter without a gradient is left alone, and what is remembered of it too.
         """
-        run: slice | None = None
-        at = 0
-        for i, (p, place) in enumerate(zip(self.parameters, self.places)):
+        run: list[int] = []
+        for i, p in enumerate(self.parameters):
             if p.grad is None:
                 continue
-            if p.data.base is not self.values:  # new here, or someone gave it other data
-                self.values[place] = p.data.ravel()
-                p.data = self.values[place].reshape(p.shape)
-            self.gradients[place] = p.grad.data.ravel()
-            self.steps[i] += 1
-            if run is not None and run.stop == place.start and at == self.steps[i]:
-                run = slice(run.start, place.stop)
-            else:
-                if run is not None:
-                    yield run, at
-                run, at = place, self.steps[i]
-        if run is not None:
-            yield run, at
+            if p.data is not self.homes[i]:
+                self.bring_home(p, self.homes[i])
+            if run and (i != run[-1] + 1 or self.steps[i] != self.steps[run[-1]]):
+                yield run
+                run = []
+            run.append(i)
+        if run:
+            yield run
+
+    def blocks(self) -> Iterator[tuple[slice, np.ndarray, int]]:
+        """Each run in pieces of a BLOCK: its place, a copy of its gradient, the step number."""
+        for run in self.runs():
+            first, last = self.places[run[0]].start, self.places[run[-1]].stop
+            gradients: list[Any] = [self.parameters[i].grad for i in run]
+            g = np.concatenate([gradient.data.ravel() for gradient in gradients])
+            t = self.steps[run[0]] + 1
+            self.steps[run[0] : run[-1] + 1] = [t] * len(run)
+            for start in range(first, last, BLOCK):
+                end = min(start + BLOCK, last)
+                yield slice(start, end), g[start - first : end - first], t
 
 
 # -- optimizers ----------------------------------------------------------------------------------------------------
 
 
 class Optimizer:
-    """Moves parameters against their gradients. A kind of optimizer says what it remembers, and how it steps.
+    """Moves parameters against their gradients. Each kind has its `states` and its `update`.
 
-    `parameters` are tensors, or dicts with "params" and options of their own: parameter groups. Raises ValueError for
-    no parameters, an unknown or negative option, or a parameter that stands in two groups.
+    `parameters` are tensors, or groups: dicts with "params" and options of their own. Raises
+    TypeError for what is not a tensor; ValueError for no parameters, one that stands in two
+    groups or is not a leaf, and for an option that is unknown or out of its range.
     """
 
-    states: tuple[str, ...] = ()
-
     def __init__(self, parameters: Iterable[Any], **defaults: Any):
-        given = list(parameters)
-        if not given:
-            raise ValueError("an optimizer needs parameters, got none")
-        groups = given if isinstance(given[0], dict) else [{"params": given}]
-        self.param_groups = [{**defaults, **group, "params": list(group["params"])} for group in groups]
-        everything = [id(p) for group in self.param_groups for p in group["params"]]
-        if len(set(everything)) != len(everything):
-            raise ValueError("a parameter stands in two groups, or twice in one")
+        if isinstance(parameters, Tensor):
+            raise TypeError("an optimizer takes a list of tensors, got one: put it into a list")
+        groups = list(parameters)
+        if not groups or not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        self.param_groups = [{**defaults, **g, "params": list(g["params"])} for g in groups]
+        check_parameters([p for group in self.param_groups for p in group["params"]])
         for group in self.param_groups:
             check_options(group, defaults)
         self.flats = [self._flat(group) for group in self.param_groups]
@@ -156,19 +184,23 @@ class Optimizer:
         by_dtype: dict[np.dtype, list[Tensor]] = {}
         for p in group["params"]:
             by_dtype.setdefault(p.dtype, []).append(p)
-        return [Flat(parameters, self.states) for parameters in by_dtype.values()]
+        return [Flat(parameters, self.states(group)) for parameters in by_dtype.values()]
 
-    def update(self, p: np.ndarray, g: np.ndarray, state: dict[str, np.ndarray], t: int, group: dict) -> None:
-        """Move p against g, in place; t counts the steps from 1. Each kind of optimizer has its own."""
+    def states(self, group: dict) -> tuple[str, ...]:
+        """The names of what it remembers, each in an array as large as the parameters."""
+        return ()
+
+    def update(self, p: np.ndarray, g: np.ndarray, state: dict, t: int, group: dict) -> None:
+        """Move p against g, in place; g may be used up, and t counts the steps from 1."""
         raise NotImplementedError(f"{type(self).__name__} has no update")
 
     def step(self) -> None:
         """Move every parameter that has a gradient."""
         for group, flats in zip(self.param_groups, self.flats):
             for flat in flats:
-                for run, t in flat.gather():
-                    state = {name: array[run] for name, array in flat.state.items()}
-                    self.update(flat.values[run], flat.gradients[run], state, t, group)
+                for place, g, t in flat.blocks():
+                    state = {name: array[place] for name, array in flat.state.items()}
+                    self.update(flat.values[place], g, state, t, group)
 
     def zero_grad(self) -> None:
         """Forget the gradient of every parameter."""
@@ -177,7 +209,10 @@ class Optimizer:
                 p.grad = None
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """What is remembered between steps, and the options, as named arrays: enough to go on as if never stopped."""
+        """What is remembered, and the options: enough to go on as if never stopped.
+
+        Views, not copies: the next step changes them.
+        """
         state: dict[str, np.ndarray] = {}
         for i, (group, flats) in enumerate(zip(self.param_groups, self.flats)):
             for name, value in group.items():
@@ -185,19 +220,20 @@ class Optimizer:
                     state[f"{i}.{name}"] = np.asarray(value)
             for j, flat in enumerate(flats):
                 state[f"{i}.{j}.steps"] = np.array(flat.steps)
-                state |= {f"{i}.{j}.{name}": array for name, array in flat.state.items()}
+                for name, array in flat.state.items():
+                    state[f"{i}.{j}.{name}"] = array
         return state
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        """Take over a state. Raises ValueError, before anything changes, if names or shapes differ."""
+        """Take over a state. Raises ValueError, changing nothing, if names or shapes differ."""
         own = self.state_dict()
-        if own.keys() != state.keys():
-            raise ValueError(
-                f"state does not fit: missing {own.keys() - state.keys()}, unknown {state.keys() - own.keys()}"
-            )
+        missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+        if missing or unknown:
+            raise ValueError(f"state does not fit: missing {missing}, unknown {unknown}")
         for name, array in own.items():
-            if np.shape(state[name]) != array.shape:
-                raise ValueError(f"{name} needs shape {array.shape}, got {np.shape(state[name])}")
+            shape = np.shape(state[name])
+            if shape != array.shape:
+                raise ValueError(f"{name} needs shape {array.shape}, got {shape}")
         for i, (group, flats) in enumerate(zip(self.param_groups, self.flats)):
             for name in group.keys() - {"params"}:
                 group[name] = np.asarray(state[f"{i}.{name}"]).tolist()
@@ -207,17 +243,33 @@ class Optimizer:
                     array[...] = state[f"{i}.{j}.{name}"]
 
 
+def check_parameters(parameters: list) -> None:
+    """Raise TypeError or ValueError, saying why, for what an optimizer cannot move."""
+    if not parameters:
+        raise ValueError("an optimizer needs parameters, got none")
+    for p in parameters:
+        if not isinstance(p, Tensor):
+            given = type(p).__name__
+            raise TypeError(f"an optimizer moves tensors, got {given}: pass model.parameters()")
+        if not p.is_leaf:
+            raise ValueError(f"an optimizer moves leaves; this tensor was made by {p.origin}")
+    if len({id(p) for p in parameters}) != len(parameters):
+        raise ValueError("a parameter stands in two groups, or twice in one")
+
+
 def check_options(group: dict, defaults: dict) -> None:
-    """Raise ValueError, naming the option, for one that is unknown or negative."""
+    """Raise ValueError, naming the option, for one that is unknown or out of its range."""
     for name, value in group.items():
         if name != "params" and name not in defaults:
-            raise ValueError(f"unknown option {name!r}; this optimizer takes {', '.join(defaults)}")
-        if isinstance(value, int | float) and value < 0:
+            raise ValueError(f"unknown option {name!r}; there are {', '.join(defaults)}")
+        if isinstance(value, int | float) and not value >= 0:
             raise ValueError(f"{name} is 0 or more, got {value}")
+        if name == "betas" and not all(0 <= beta < 1 for beta in value):
+            raise ValueError(f"betas are at least 0 and below 1, got {value}")
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum and weight decay as a part of the gradient.
+    """Stochastic gradient descent; with momentum, if asked for, and decay in the gradient.
 
     >>> p = Tensor([1.0], requires_grad=True)
     >>> (p * 3).sum().backward()
@@ -226,50 +278,62 @@ class SGD(Optimizer):
     tensor([0.7], requires_grad=True)
     """
 
-    states = ("velocity",)
-
     def __init__(self, parameters, lr=1e-3, momentum=0.0, weight_decay=0.0, nesterov=False):
         if nesterov and not momentum:
             raise ValueError("nesterov needs a momentum above 0")
-        super().__init__(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
+        options = {"momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov}
+        super().__init__(parameters, lr=lr, **options)
+
+    def states(self, group):
+        return ("velocity",) if group["momentum"] else ()
 
     def update(self, p, g, state, t, group):
         if group["weight_decay"]:
-            g = g + group["weight_decay"] * p
-        sgd_step(p, g, state["velocity"], lr=group["lr"], momentum=group["momentum"], nesterov=group["nesterov"])
+            g += group["weight_decay"] * p
+        if not group["momentum"]:
+            p -= group["lr"] * g
+            return
+        if not state:
+            raise ValueError("this SGD was made without momentum: make a new one to have it")
+        options = {name: group[name] for name in ("lr", "momentum", "nesterov")}
+        sgd_step(p, g, state["velocity"], **options)
 
 
 class RMSprop(Optimizer):
     """Each parameter's step divided by the root of a running mean of its squared gradients."""
 
-    states = ("square",)
-
     def __init__(self, parameters, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0):
         super().__init__(parameters, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay)
 
+    def states(self, group):
+        return ("square",)
+
     def update(self, p, g, state, t, group):
         if group["weight_decay"]:
-            g = g + group["weight_decay"] * p
-        rmsprop_step(p, g, state["square"], lr=group["lr"], alpha=group["alpha"], eps=group["eps"])
+            g += group["weight_decay"] * p
+        options = {name: group[name] for name in ("lr", "alpha", "eps")}
+        rmsprop_step(p, g, state["square"], **options)
 
 
 class Adam(Optimizer):
-    """Momentum and RMSprop together, their first steps corrected; weight decay is a part of the gradient."""
-
-    states = ("m", "v")
+    """Momentum and RMSprop together, corrected for their start; decay in the gradient."""
 
     def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         super().__init__(parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
+    def states(self, group):
+        return ("m", "v")
+
     def update(self, p, g, state, t, group):
         if group["weight_decay"]:
-            g = g + group["weight_decay"] * p
+            g += group["weight_decay"] * p
         beta1, beta2 = group["betas"]
-        adam_step(p, g, state["m"], state["v"], t, lr=group["lr"], beta1=beta1, beta2=beta2, eps=group["eps"])
+        options = {"lr": group["lr"], "beta1": beta1, "beta2": beta2, "eps": group["eps"]}
+        adam_step(p, g, state["m"], state["v"], t, **options)
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: weights shrink by themselves, whatever their gradients."""
+    """Adam with decoupled weight decay: weights shrink by themselves, whatever their slope."""
 
     def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
         super().__init__(parameters, lr, betas, eps, weight_decay)
@@ -293,22 +357,30 @@ def step_lr(t: int, base: float, step_size: int, gamma: float = 0.1) -> float:
 
 
 def cosine_lr(t: float, base: float, t_max: float, eta_min: float = 0.0) -> float:
-    """Half a cosine wave from base at t = 0 to eta_min at t = t_max. Loshchilov and Hutter, 2017.
+    """Half a cosine from base at t = 0 to eta_min at t_max. Loshchilov and Hutter, 2017.
 
     >>> [round(cosine_lr(t, 1.0, t_max=2), 6) for t in range(3)]
     [1.0, 0.5, 0.0]
     """
-    # (1 + cos(pi x)) / 2 falls from 1 to 0 while x goes from 0 to 1.
+    # (1 + cos(pi x)) / 2 falls from 1 to 0 while x goes from 0 to 1; stretch it to the
+    # height base - eta_min, and put eta_min below it.
     return eta_min + (base - eta_min) * (1 + math.cos(math.pi * t / t_max)) / 2
 
 
-def linear_lr(t: int, base: float, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5) -> float:
-    """base times a factor that goes in a straight line from start_factor to end_factor, and stays: a warm-up.
+def linear_lr(
+    t: int,
+    base: float,
+    start_factor: float = 1 / 3,
+    end_factor: float = 1.0,
+    total_iters: int = 5,
+) -> float:
+    """base times a factor that goes in a straight line from start_factor, at t = 0, to
+    end_factor, at t = total_iters, and stays there: a warm-up.
 
     >>> [linear_lr(t, 1.0, start_factor=0.5, total_iters=2) for t in range(4)]
     [0.5, 0.75, 1.0, 1.0]
     """
-    # How far along are we, from 0 to 1? min() keeps it at 1 afterwards.
+    # How far along is t, from 0 to 1? min() keeps it at 1 afterwards.
     progress = min(t, total_iters) / total_iters
     return base * (start_factor + (end_factor - start_factor) * progress)
 
@@ -321,24 +393,34 @@ def one_cycle_lr(
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
 ) -> float:
-    """Up in a cosine from max_lr / div_factor to max_lr, then down to almost nothing. Smith and Topin, 2018.
+    """Up in half a cosine from max_lr / div_factor to max_lr, down in another to almost 0.
 
-    The top is at step pct_start * total_steps - 1; the last step, total_steps - 1, is at max_lr / div_factor /
-    final_div_factor.
+    The top is at t = pct_start * total_steps - 1. The last step, t = total_steps - 1, has
+    max_lr / div_factor / final_div_factor. Smith and Topin, 2018.
 
     >>> [round(one_cycle_lr(t, 1.0, total_steps=5, pct_start=0.6), 2) for t in range(5)]
     [0.04, 0.52, 1.0, 0.5, 0.0]
     """
-    # Two half cosines that meet at the top: cosine_lr runs down from base to eta_min, and up if eta_min is larger.
+    # Two half cosines that meet at the top. cosine_lr(t, base, t_max, eta_min) runs from
+    # base to eta_min: down, or up if eta_min is the larger, and counts t from its own start.
     top, last = pct_start * total_steps - 1, total_steps - 1
     start = max_lr / div_factor
-    if t <= top:
+    if t < top:
         return cosine_lr(t, start, top, max_lr)
     return cosine_lr(t - top, max_lr, last - top, start / final_div_factor)
 
 
 class LRScheduler:
-    """Sets each group's learning rate by `rate(t, base)`, t = 0, 1, ...; call step() after the optimizer's step."""
+    """Sets each group's learning rate to rate(t, base), t = 0, 1, ...; step it last.
+
+    `base` is the rate that the group had when the schedule was made.
+
+    >>> optimizer = SGD([Tensor([1.0], requires_grad=True)], lr=1.0)
+    >>> schedule = LRScheduler(optimizer, lambda t, base: base / (1 + t))
+    >>> schedule.step()
+    >>> schedule.get_last_lr()
+    [0.5]
+    """
 
     def __init__(self, optimizer: Optimizer, rate: Callable[[int, float], float]):
         self.optimizer, self.rate = optimizer, rate
@@ -387,16 +469,29 @@ class LinearLR(LRScheduler):
     """linear_lr as a scheduler."""
 
     def __init__(self, optimizer, start_factor=1 / 3, end_factor=1.0, total_iters=5):
-        super().__init__(optimizer, lambda t, base: linear_lr(t, base, start_factor, end_factor, total_iters))
+        options = {"end_factor": end_factor, "total_iters": total_iters}
+        super().__init__(optimizer, lambda t, base: linear_lr(t, base, start_factor, **options))
 
 
 class OneCycleLR(LRScheduler):
     """one_cycle_lr as a scheduler. Raises ValueError when it is stepped past its end."""
 
-    def __init__(self, optimizer, max_lr, total_steps, pct_start=0.3, div_factor=25.0, final_div_factor=1e4):
+    def __init__(
+        self,
+        optimizer,
+        max_lr,
+        total_steps,
+        pct_start=0.3,
+        div_factor=25.0,
+        final_div_factor=1e4,
+    ):
+        if not 0 <= pct_start < 1:
+            raise ValueError(f"pct_start is at least 0 and below 1, got {pct_start}")
+
         def rate(t, base):
-            if t >= total_steps:
-                raise ValueError(f"this cycle has {total_steps} steps, got step {t + 1}")
-            return one_cycle_lr(t, max_lr, total_steps, pct_start, div_factor, final_div_factor)
+            if t > total_steps:  # a loop that ends with schedule.step() gets to total_steps
+                raise ValueError(f"this cycle has {total_steps} steps, and has taken them all")
+            factors = (pct_start, div_factor, final_div_factor)
+            return one_cycle_lr(t, max_lr, total_steps, *factors)
 
         super().__init__(optimizer, rate)

@@ -515,7 +515,7 @@ def argmax(x: "Tensor", dim: int | None = None, keepdim: bool = False) -> "Tenso
     >>> argmax(Tensor([[1, 5], [7, 2]]), dim=1)
     tensor([1, 0], dtype=int64)
     """
-    return Tensor(np.asarray(np.argmax(_array_of(x), axis=dim, keepdims=keepdim)))
+    return Tensor(np.asarray(_array_of(x).argmax(axis=dim, keepdims=keepdim)))
 
 
 def argmin(x: "Tensor", dim: int | None = None, keepdim: bool = False) -> "Tensor":
@@ -524,10 +524,10 @@ def argmin(x: "Tensor", dim: int | None = None, keepdim: bool = False) -> "Tenso
     >>> argmin(Tensor([[1, 5], [7, 2]]), dim=1)
     tensor([0, 1], dtype=int64)
     """
-    return Tensor(np.asarray(np.argmin(_array_of(x), axis=dim, keepdims=keepdim)))
+    return Tensor(np.asarray(_array_of(x).argmin(axis=dim, keepdims=keepdim)))
 
 
-def _array_of(x: Any) -> np.ndarray:
+def _array_of(x: Any) -> Any:
     return x.data if isinstance(x, Tensor) else np.asarray(x)
 
 

@@ -1,8 +1,9 @@
 """Training: the loop around the step, and what keeps it honest over hours.
 
-Notation: x, y a batch and its targets; an epoch is one pass over the data; a step moves the weights once, after one
-batch or after several micro-batches whose gradients accumulate. Everything that the next step depends on is in a
-checkpoint, so that a run that is killed and resumed ends in the same weights, bit for bit.
+Notation: x, y a batch and its targets; an epoch is one pass over the data; a step moves the
+weights once, after one batch or after several micro-batches whose gradients accumulate; g is
+all gradients laid end to end. Everything that the next step depends on is in a checkpoint, so
+that a run that is killed and resumed ends in the same weights, bit for bit.
 """
 
 import copy
@@ -33,18 +34,19 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """Arrays cut into batches, shuffled anew in every epoch: the order is a function of seed and epoch alone.
+    """Arrays cut into batches, shuffled anew in each epoch, by nothing but seed and epoch.
 
     >>> [len(batch.x) for batch in Batches(np.zeros((10, 2)), np.zeros(10), size=4)]
     [4, 4, 2]
     """
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, size: int = 32, shuffle: bool = True, seed: int = 0):
+    def __init__(self, x: np.ndarray, y: np.ndarray, size=32, shuffle=True, seed=0):
         if len(x) != len(y):
-            raise ValueError(f"needs a target for each input, got {len(x)} inputs and {len(y)} targets")
+            raise ValueError(f"needs a target for each input, got {len(x)} and {len(y)}")
         if size < 1:
             raise ValueError(f"a batch holds 1 or more, got {size}")
-        self.x, self.y, self.size, self.shuffle, self.seed, self.epoch = x, y, size, shuffle, seed, 0
+        self.x, self.y, self.size = x, y, size
+        self.shuffle, self.seed, self.epoch = shuffle, seed, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of the next pass."""
@@ -63,7 +65,7 @@ class Batches:
 
 
 class Epochs(Protocol):
-    """What `fit` needs of its data: batches of one epoch, and another order for another."""
+    """What `fit` needs of its data: the batches of an epoch, the same whenever it is asked."""
 
     def set_epoch(self, epoch: int) -> None: ...
     def __iter__(self) -> Iterator[Any]: ...
@@ -73,18 +75,20 @@ class Epochs(Protocol):
 
 
 def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
-    """Scale all gradients together so that their norm is at most max_norm; return the norm it was before.
+    """Scale all gradients together so that |g| is at most max_norm; return what it was before.
 
-    The norm is that of all the gradients laid end to end, so that their direction stays. Pascanu et al., 2013.
+    |g| is the norm of all the gradients laid end to end, so that their direction stays. A
+    parameter without a gradient is left out. Pascanu, Mikolov and Bengio, 2013.
 
-    >>> x = Tensor([0.0, 0.0], requires_grad=True)
-    >>> x.grad = Tensor([3.0, 4.0])
-    >>> clip_grad_norm_([x], max_norm=1.0), x.grad
-    (5.0, tensor([0.6, 0.8]))
+    >>> x, y = Tensor([0.0], requires_grad=True), Tensor([0.0], requires_grad=True)
+    >>> x.grad, y.grad = Tensor([3.0]), Tensor([4.0])
+    >>> clip_grad_norm_([x, y], max_norm=1.0), x.grad, y.grad
+    (5.0, tensor([0.6]), tensor([0.8]))
     """
+    # One norm for all of them: the root of the sum of every square. Square in float64: in
+    # float32 the square of 1e20 is infinite. Scale p.grad.data in place if |g| is too large.
     gradients = [p.grad.data for p in parameters if p.grad is not None]
-    # One norm for all of them: the root of the sum of every square. Scale in place, and only if it is too long.
-    norm = math.sqrt(sum(float(np.vdot(g, g)) for g in gradients))
+    norm = math.sqrt(sum(np.square(g, dtype=np.float64).sum() for g in gradients))
     if norm > max_norm:
         for g in gradients:
             g *= max_norm / norm
@@ -95,36 +99,51 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
 
 
 def accuracy(logits: Tensor, target: Tensor) -> float:
-    """The share of rows whose largest score is at the target.
+    """The share of rows whose largest score is at the target: logits (..., C), target (...).
+
+    Raises ValueError, naming both shapes, if they do not fit.
 
     >>> accuracy(Tensor([[1, 2], [3, 0]]), Tensor([1, 1]))
     0.5
     """
+    # Compare shapes first: logits (B, C) and a target (B, 1) would broadcast to B x B
+    # answers. Then compare logits.data.argmax(axis=-1) with target.data. The mean of True
+    # and False is a share.
+    if logits.shape[:-1] != target.shape:
+        shapes = f"{logits.shape} and {target.shape}"
+        raise ValueError(f"accuracy needs logits (..., C) and target (...), got {shapes}")
     return float((logits.data.argmax(axis=-1) == target.data).mean())
 
 
 def stalled(history: list[dict[str, float]], monitor: str, patience: int) -> bool:
-    """Whether the lowest `monitor` lies more than `patience` epochs back: early stopping. Prechelt, 1998.
+    """Whether the lowest `monitor` lies `patience` epochs back or more. Prechelt, 1998.
 
-    >>> stalled([{"loss": 3}, {"loss": 1}, {"loss": 2}, {"loss": 2}], "loss", patience=1)
+    Of equal values the first counts: to stand still is not to improve. An empty history has
+    not stalled.
+
+    >>> stalled([{"loss": 3}, {"loss": 1}, {"loss": 2}, {"loss": 1}], "loss", patience=2)
     True
     """
+    # Collect history[...][monitor]. Where is the lowest value, and how many came after it?
     values = [epoch[monitor] for epoch in history]
-    # Where is the lowest value, and how many epochs have passed since?
-    return bool(values) and len(values) - 1 - int(np.argmin(values)) > patience
+    return bool(values) and len(values) - 1 - values.index(min(values)) >= patience
 
 
 # -- the trainer ---------------------------------------------------------------------------------------------------
 
 Metric = Callable[[Tensor, Tensor], float]
+State = tuple[dict[str, np.ndarray], dict[str, Any]]
+POSITION = ("epoch", "batch", "steps", "running", "history")
 
 
 class Trainer:
-    """A model, a loss and an optimizer, and the loop that brings them together.
+    """A model, a loss (a mean over the batch) and an optimizer, and the loop around them.
 
-    `accumulate` micro-batches make one step; gradients are clipped to the norm `clip`, if given; `schedule` steps with
-    the optimizer. `callbacks` are called with the trainer after every step and may call `trainer.stop()`.
-    `history` has one dict an epoch: loss, seen, and after evaluation val_loss and val_<metric>.
+    `accumulate` micro-batches make one step; `clip` is the largest norm that a gradient may
+    have; `schedule` steps with the optimizer. After each step the `callbacks` are called with
+    the trainer: they may read `step_loss` and, if it clips, `step_norm`, and call `stop()`.
+    `history` has a dict for each epoch: loss, seen, lr, and val_loss and val_<metric> if there
+    is a validation.
     """
 
     def __init__(
@@ -139,34 +158,60 @@ class Trainer:
         metrics: dict[str, Metric] | None = None,
         callbacks: Iterable[Callable[["Trainer"], None]] = (),
     ):
+        if accumulate < 1:
+            raise ValueError(f"a step takes 1 micro-batch or more, got {accumulate}")
+        if clip is not None and not clip > 0:
+            raise ValueError(f"a gradient is clipped to a norm above 0, got {clip}")
         self.model, self.optimizer, self.loss, self.schedule = model, optimizer, loss, schedule
         self.clip, self.accumulate, self.metrics = clip, accumulate, metrics or {}
         self.callbacks = list(callbacks)
-        self.epoch = self.batch = self.steps = 0  # whole epochs, batches of this one, steps of all
-        self.running = {"loss": 0.0, "seen": 0.0}  # the sum of this epoch's losses, over how many examples
+        self.epoch = self.batch = self.steps = 0  # whole epochs, batches of this one, all steps
+        self.running = {"loss": 0.0, "seen": 0}  # sum of this epoch's losses, over how many
         self.history: list[dict[str, float]] = []
+        self.step_loss = self.step_norm = math.nan
         self.stopping = False
 
     def step(self, micro_batches: list[Any]) -> float:
-        """One step of the optimizer from the gradients of all micro-batches together; returns their mean loss.
+        """Move the weights once, by all micro-batches together; return their mean loss.
 
-        Each micro-batch counts by its size, so that the gradient is that of one large batch.
+        Each micro-batch counts by its size, n of N: g = sum (n / N) g_n is the gradient of
+        one batch of N. If `clip` is set, |g| before clipping is kept in `step_norm`.
         """
+        # Forget the old gradients. backward() adds to .grad, so gradients accumulate by
+        # themselves: weigh each loss before you walk back from it, len(x) counts a batch.
+        # Only then clip (if self.clip is not None), and step the optimizer and, if there is
+        # one, the schedule.
         self.optimizer.zero_grad()
-        examples = sum(len(x) for x, _ in micro_batches)
-        total = 0.0
-        # backward() adds to .grad, so micro-batches accumulate by themselves; scale each loss by its share of the
-        # examples before you walk back. Then clip, if self.clip is set, and step the optimizer and the schedule.
+        examples, total = sum(len(x) for x, _ in micro_batches), 0.0
         for x, y in micro_batches:
             loss = self.loss(self.model(x), y) * (len(x) / examples)
             loss.backward()
             total += loss.item()
         if self.clip is not None:
-            clip_grad_norm_(self.model.parameters(), self.clip)
+            self.step_norm = clip_grad_norm_(self.model.parameters(), self.clip)
         self.optimizer.step()
         if self.schedule is not None:
             self.schedule.step()
         return total
+
+    def train_epoch(self, data: Epochs, after: Callable[[list[Any], float], None]) -> bool:
+        """Take every step of this epoch that is not taken yet; False if stopped before.
+
+        A step takes `self.accumulate` batches, the last of an epoch what is left. Each one
+        is reported by after(micro_batches, loss), which counts it, and may ask to stop.
+        """
+        # Tell the data which epoch it is, and the model that it trains. A resumed epoch
+        # begins behind the self.batch batches that it has seen: islice(data, n, None) skips
+        # n, and list(islice(batches, k)) takes the next k, or fewer at the end, or none.
+        # Look at self.stopping after each step.
+        data.set_epoch(self.epoch)
+        self.model.train()
+        batches = islice(data, self.batch, None)
+        while micro_batches := list(islice(batches, self.accumulate)):
+            after(micro_batches, self.step(micro_batches))
+            if self.stopping:
+                return False
+        return True
 
     def fit(
         self,
@@ -177,105 +222,171 @@ class Trainer:
         every: int | None = None,
         patience: int | None = None,
     ) -> list[dict[str, float]]:
-        """Train until `epochs` epochs are done, from wherever this trainer stands; returns the history.
+        """Train until `epochs` epochs are done, from wherever we stand; return the history.
 
-        A checkpoint is written after every epoch, after every `every` steps, and when stopped. With `patience`, stop
-        when val_loss (loss, without validation) has not fallen for so many epochs.
+        A checkpoint is written after each epoch, after every `every` steps, and when stopped.
+        With `patience`, stop when val_loss (or loss, without validation) stalls.
         """
-        self.stopping = False
-        while self.epoch < epochs and not self.stopping:
-            if self.train_epoch(data, checkpoint, every):
-                self.finish_epoch(validation)
-                monitor = "val_loss" if validation is not None else "loss"
-                self.stopping |= patience is not None and stalled(self.history, monitor, patience)
-            if checkpoint is not None:
-                self.save(checkpoint)
-        return self.history
 
-    def train_epoch(self, data: Epochs, checkpoint: Any = None, every: int | None = None) -> bool:
-        """The rest of this epoch: every step that has not been taken yet. False if stopped before its end."""
-        data.set_epoch(self.epoch)
-        self.model.train()
-        # A resumed epoch starts behind the batches that it has seen: islice(data, n, None) skips the first n.
-        batches = islice(data, self.batch, None)
-        while micro_batches := list(islice(batches, self.accumulate)):
-            examples = sum(len(x) for x, _ in micro_batches)
-            self.running["loss"] += self.step(micro_batches) * examples
-            self.running["seen"] += examples
-            self.batch += len(micro_batches)
-            self.steps += 1
+        def after(micro_batches: list[Any], loss: float) -> None:
+            self.count(micro_batches, loss)
             for callback in self.callbacks:
                 callback(self)
             if checkpoint is not None and every is not None and self.steps % every == 0:
                 self.save(checkpoint)
-            if self.stopping:
-                return False
-        return True
+
+        self.stopping = False
+        monitor = "loss" if validation is None else "val_loss"
+        while self.epoch < epochs and not self.stopping:
+            if patience is not None and stalled(self.history, monitor, patience):
+                break
+            if self.train_epoch(data, after):
+                self.finish_epoch(validation)
+            if checkpoint is not None:
+                self.save(checkpoint)
+        return self.history
+
+    def count(self, micro_batches: list[Any], loss: float) -> None:
+        """Move on by one step."""
+        examples = sum(len(x) for x, _ in micro_batches)
+        self.running["loss"] += loss * examples
+        self.running["seen"] += examples
+        self.batch += len(micro_batches)
+        self.steps += 1
+        self.step_loss = loss
 
     def finish_epoch(self, validation: Iterable[Any] | None) -> None:
-        """Write this epoch into the history, and begin the next."""
+        """Write this epoch into the history, and begin the next. Raises ValueError if empty."""
         seen = self.running["seen"]
-        record = {"loss": self.running["loss"] / max(seen, 1), "seen": seen, "lr": self.optimizer.param_groups[0]["lr"]}
+        if not seen:
+            raise ValueError("an epoch needs one example or more, the data had none")
+        lr = float(self.optimizer.param_groups[0]["lr"])
+        record = {"loss": self.running["loss"] / seen, "seen": seen, "lr": lr}
         if validation is not None:
-            record |= {f"val_{name}": value for name, value in self.evaluate(validation).items()}
+            judged = self.evaluate(validation)
+            record |= {f"val_{name}": value for name, value in judged.items()}
         self.history.append(record)
-        self.epoch, self.batch, self.running = self.epoch + 1, 0, {"loss": 0.0, "seen": 0.0}
+        self.epoch, self.batch, self.running = self.epoch + 1, 0, {"loss": 0.0, "seen": 0}
 
     def evaluate(self, data: Iterable[Any]) -> dict[str, float]:
-        """The mean loss and every metric over the data, in evaluation mode, recording nothing."""
+        """The mean of the loss and of each metric over all examples: {"loss": ..., name: ...}.
+
+        In evaluation mode, and recording nothing; the model's mode is left as it was found.
+        Raises ValueError if there are no examples.
+        """
+        # A batch's mean counts by its size: add up mean * len(x), and divide once, at the
+        # end. model.eval() and model.train(mode) set the mode that model.training tells;
+        # no_grad() is a context. self.metrics maps names to functions of (outputs, y).
+        mode, sums, seen = self.model.training, dict.fromkeys(["loss", *self.metrics], 0.0), 0
         self.model.eval()
-        sums, seen = dict.fromkeys(["loss", *self.metrics], 0.0), 0
         with no_grad():
             for x, y in data:
                 z = self.model(x)
                 seen += len(x)
                 sums["loss"] += self.loss(z, y).item() * len(x)
                 for name, metric in self.metrics.items():
-                    sums[name] += metric(z, y) * len(x)
-        self.model.train()
-        return {name: value / max(seen, 1) for name, value in sums.items()}
+                    sums[name] += float(metric(z, y)) * len(x)
+        self.model.train(mode)
+        if not seen:
+            raise ValueError("evaluate needs one example or more, the data had none")
+        return {name: value / seen for name, value in sums.items()}
 
     def stop(self) -> None:
-        """Ask fit to end after the step that is under way. Safe to call from a signal handler."""
+        """Ask fit to end after the step that is under way. A signal handler may call it."""
         self.stopping = True
 
     # -- checkpoints -----------------------------------------------------------------------------------------------
 
-    def state_dict(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-        """All that the next step depends on: arrays by name, and the rest as JSON."""
-        arrays = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        arrays |= {f"optimizer.{name}": value for name, value in self.optimizer.state_dict().items()}
-        if self.schedule is not None:
-            arrays |= {f"schedule.{name}": value for name, value in self.schedule.state_dict().items()}
-        position = {name: getattr(self, name) for name in ("epoch", "batch", "steps", "running", "history")}
-        return arrays, {"trainer": json.dumps({**position, "generator": generator.bit_generator.state})}
+    def parts(self) -> dict[str, Any]:
+        """What has a state_dict of its own. The optimizer comes last: its lr is in force."""
+        named = {"model": self.model, "schedule": self.schedule, "optimizer": self.optimizer}
+        return {name: part for name, part in named.items() if part is not None}
+
+    def state_dict(self) -> State:
+        """All that the next step depends on: arrays by name (views), and the rest as values.
+
+        In it: the weights; the optimizer's memory and options; the schedule's step; the states
+        of the package's generator and of any that a module owns (a Dropout's rng); the epoch,
+        batch and step, the epoch's running sums, the history.
+        Not in it, and to be given again: what the constructor and `fit` take; the data above all,
+        in an order that is the epoch's own.
+        """
+        arrays: dict[str, np.ndarray] = {}
+        for name, part in self.parts().items():
+            arrays |= {f"{name}.{key}": array for key, array in part.state_dict().items()}
+        rest: dict[str, Any] = {name: getattr(self, name) for name in POSITION}
+        kinds = (self.parts().get(name) for name in ("schedule", "optimizer"))
+        rest["kinds"] = ["none" if part is None else type(part).__name__ for part in kinds]
+        states = {name: rng.bit_generator.state for name, rng in generators(self.model).items()}
+        return arrays, {**rest, "generators": states}
+
+    def load_state_dict(self, arrays: dict[str, np.ndarray], rest: dict[str, Any]) -> None:
+        """Stand where the trainer stood that had this state: its next step is our next."""
+        # Undo state_dict. Each of self.parts() takes the arrays within(arrays, name). Each
+        # of generators(self.model) gets its state back in .bit_generator.state. Each name
+        # in POSITION is an attribute: deepcopy it, or the state changes as you train.
+        for name, part in self.parts().items():
+            part.load_state_dict(within(arrays, name))
+        for name, rng in generators(self.model).items():
+            rng.bit_generator.state = rest["generators"][name]
+        for name in POSITION:
+            setattr(self, name, copy.deepcopy(rest[name]))
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a checkpoint, atomically."""
         arrays, rest = self.state_dict()
-        serialization.save(arrays, path, rest)
+        text = json.dumps(rest, default=np.ndarray.tolist)
+        serialization.save(arrays, path, {"trainer": text})
 
     def load(self, path: str | os.PathLike) -> None:
-        """Go on from a checkpoint. Raises ValueError, and changes nothing, if the file is cut short, foreign, or of
-        another model."""
-        arrays, rest = serialization.read(path)
-        if "trainer" not in rest:
-            raise ValueError(f"{path} is not a checkpoint of a training: it holds {', '.join(list(arrays)[:4])}...")
-        parts: dict[str, Any] = {"model": self.model, "optimizer": self.optimizer, "schedule": self.schedule}
-        before = {name: copy.deepcopy(part.state_dict()) for name, part in parts.items() if part is not None}
+        """Go on from a checkpoint.
+
+        Raises ValueError, and changes nothing, if it is damaged or of another training.
+        """
+        arrays, notes = serialization.read(path)
+        if notes.keys() != {"trainer"}:
+            found = ", ".join(list(arrays)[:3])
+            raise ValueError(f"{path} is no checkpoint of a training: it holds {found}...")
+        before = copy.deepcopy(self.state_dict())
         try:
-            for name, part in parts.items():
-                if part is not None:
-                    part.load_state_dict(_within(arrays, name))
-        except (ValueError, KeyError) as error:
-            for name, state in before.items():
-                parts[name].load_state_dict(state)
-            raise ValueError(f"{path} belongs to another training: {error}") from error
-        position = json.loads(rest["trainer"])
-        generator.bit_generator.state = position.pop("generator")
-        vars(self).update(position)
+            rest = json.loads(notes["trainer"])
+            refuse_another(before, arrays, rest)
+            self.load_state_dict(arrays, rest)
+        except (ValueError, LookupError, TypeError, AttributeError) as problem:
+            self.load_state_dict(*before)
+            raise ValueError(f"{path} belongs to another training: {problem}") from problem
 
 
-def _within(arrays: dict[str, np.ndarray], part: str) -> dict[str, np.ndarray]:
-    """The arrays of one part, without its name in front of theirs."""
-    return {name.removeprefix(f"{part}."): array for name, array in arrays.items() if name.startswith(f"{part}.")}
+def generators(model: Module) -> dict[str, np.random.Generator]:
+    """Every generator that a step may draw from: the package's, and those that modules own."""
+    found = {"package": generator}
+    for i, module in enumerate(model.modules()):
+        for name, value in vars(module).items():
+            if isinstance(value, np.random.Generator):
+                found[f"{i}.{name}"] = value
+    return found
+
+
+def within(arrays: dict[str, np.ndarray], part: str) -> dict[str, np.ndarray]:
+    """The arrays of one part, without its name in front of theirs.
+
+    >>> within({"model.bias": 1, "optimizer.lr": 2}, "model")
+    {'bias': 1}
+    """
+    mine = (name for name in arrays if name.startswith(f"{part}."))
+    return {name.removeprefix(f"{part}."): arrays[name] for name in mine}
+
+
+def refuse_another(own: State, arrays: dict[str, np.ndarray], rest: dict[str, Any]) -> None:
+    """Raise ValueError, saying what differs, unless a state has the form of our own."""
+    if rest["kinds"] != own[1]["kinds"]:
+        kinds = [" and ".join(state["kinds"]) for state in (rest, own[1])]
+        raise ValueError(f"its schedule and optimizer are {kinds[0]}, here {kinds[1]}")
+    if rest["generators"].keys() != own[1]["generators"].keys():
+        raise ValueError(f"it has the generators {list(rest['generators'])}")
+    for name in sorted(own[0].keys() ^ arrays.keys()):
+        raise ValueError(f"{name} is only {'here' if name in own[0] else 'in the file'}")
+    for name, array in arrays.items():
+        form, wanted = ((np.dtype(a.dtype).name, a.shape) for a in (array, own[0][name]))
+        if form != wanted:
+            raise ValueError(f"{name} is {form[0]} {form[1]}, here {wanted[0]} {wanted[1]}")

@@ -11,13 +11,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from tinytorch.datasets import DataUnavailable
+from tito import checkpoints as questions
 from tito import course as courses
+from tito import data as data_sets
+from tito import milestones as history
 from tito.course import Chapter, Course, CourseError
 from tito.doctor import examine
 from tito.isolation import strongest
 from tito.judge import DEADLINE, SEED, Grading, grade, picked
+from tito.outcome import Infrastructure, Outcome
 from tito.play import debug as debug_case
 from tito.play import run as run_python
+from tito.report import harmless, shown
 from tito.rubric import load
 from tito.show import show
 from tito.source import SourceError
@@ -34,8 +40,28 @@ app = typer.Typer(
     "  tito grade 05             grade it (the same as: nox -s grade-05)\n"
     "  tito grade 05 -k matmul   grade the exercises whose name contains matmul\n"
     "  tito status               points so far\n"
-    "  tito run play.py          run a file on your own framework",
+    "  tito run play.py          run a file on your own framework\n"
+    "  tito milestone run 1957   history, on your own code\n"
+    "  tito checkpoint test 06   what can it do by now?\n"
+    "  tito data mnist           fetch a data set",
 )
+milestone = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="History, on your own code: the networks that made it, trained by what you built.\n\n"
+    "\b\n  tito milestone list              what there is, what it needs, what came of it\n"
+    "  tito milestone run 1957          on your chapters, once they have all their points\n"
+    "  tito milestone run 1986 --reference",
+)
+checkpoint = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="What your chapters can do together, as questions.\n\n"
+    "\b\n  tito checkpoint status     all of them, and where you stand\n"
+    "  tito checkpoint test 06    answer one",
+)
+app.add_typer(milestone, name="milestone")
+app.add_typer(checkpoint, name="checkpoint")
 
 Number = Annotated[str, typer.Argument(metavar="CHAPTER", help="Its number or name: 05, 5, autograd.")]
 
@@ -154,7 +180,32 @@ def status() -> None:
         begun = workspace.file(chapter).is_file()
         state = f"{points if begun else '-':>3}/{sum(exercise.points for exercise in exercises.values())}"
         say(f"{chapter.number} {chapter.name:16} {state:>7}  {'' if begun else 'not started'}".rstrip())
+    for line in _journey(workspace):
+        say(line)
     say(f"\nNext: {_following(workspace)}")
+
+
+def _journey(workspace: Workspace) -> list[str]:
+    """Checkpoints and milestones in a line each; nothing where the course has none."""
+    asked, lines = questions.checkpoints(workspace.course).all, []
+    if asked:
+        states = {one.id: questions.standing(one, workspace) for one in asked}
+        passed = [id for id, state in states.items() if state == "passed"]
+        waiting = [id for id, state in states.items() if state not in ("passed", "not available yet")]
+        ready = [id for id in waiting if not states[id].startswith("needs")]
+        line = f"Checkpoints   {len(passed)} of {len(asked)} passed"
+        lines.append(line + (f"; ready to be tested: {', '.join(ready)}" if ready else ""))
+    if found := history.milestones(workspace.course):
+        lines.append("Milestones    " + ", ".join(f"{one.name} {_reached(one, workspace)}" for one in found))
+    return ["", *lines] if lines else []
+
+
+def _reached(one: history.Milestone, workspace: Workspace) -> str:
+    """What came of a milestone so far, in a few words."""
+    if found := history.known(one, workspace):
+        whose = "" if found["code"] == "work" else " by the reference"
+        return f"{found['accuracy']:.1%}{whose}"
+    return "is waiting" if history.lacking(workspace, one.needs) else "can run"
 
 
 def _standing(workspace: Workspace) -> list[tuple[Chapter, dict, dict]]:
@@ -168,7 +219,7 @@ def _standing(workspace: Workspace) -> list[tuple[Chapter, dict, dict]]:
 
 
 def _following(workspace: Workspace) -> str:
-    """The next thing to do: an exercise of a chapter that is begun, else a chapter to begin."""
+    """The next thing to do: an exercise of a chapter that is begun, a chapter to begin, then what they can do."""
     standing = _standing(workspace)
     for chapter, exercises, known in standing:
         waiting = [name for name in exercises if known.get(name, {}).get("state") != "passed"]
@@ -178,6 +229,13 @@ def _following(workspace: Workspace) -> str:
     for chapter, _, _ in standing:
         if not workspace.file(chapter).is_file():
             return f"tito start {chapter.number}"
+    for one in history.milestones(workspace.course):
+        if not one.result(workspace).is_file() and not history.lacking(workspace, one.needs):
+            return f"tito milestone run {one.name}"
+    for asked in questions.checkpoints(workspace.course).all:
+        state = questions.standing(asked, workspace)
+        if state not in ("passed", "not available yet") and not state.startswith("needs"):
+            return f"tito checkpoint test {asked.id}"
     return "nothing is left: all points of all chapters"
 
 
@@ -310,6 +368,201 @@ def doctor() -> None:
     for line in found:
         say(f"{line.name:10} {line.text}" + ("" if line.fine else f"\n{'':10} -> {line.fix}"))
     raise typer.Exit(0 if all(line.fine for line in found) else 1)
+
+
+# -- data -------------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def data(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="digits, mnist, cifar10 or shakespeare.")] = None,
+) -> None:
+    """List the data sets, or fetch one.
+
+    They are verified by checksum and kept in the folder TINYTORCH_DATA, else in your cache folder. A download that
+    broke off goes on where it was.
+
+    \b
+      tito data          what there is, and what is here
+      tito data mnist    fetch MNIST
+    """
+    folder = data_sets.root()
+    if name is None:
+        for one in data_sets.SETS:
+            say(f"{one.name:12} {one.what:48} {data_sets.state(one, folder)}")
+        say(f"\nThey are kept in {folder}. Fetch one: tito data mnist")
+        return
+    one = data_sets.named(name)
+    try:
+        data_sets.fetch(one, folder, Console())
+    except KeyboardInterrupt:
+        say(f"Stopped. What has come so far is kept: tito data {one.name} goes on from there.")
+        raise typer.Exit(130) from None
+    except (DataUnavailable, ValueError) as error:
+        fail(str(error))
+    where = "is in the package" if not one.sources else f"is here, whole, in {folder}"
+    say(f"{one.name} {where}: {one.what}.")
+
+
+# -- milestones -------------------------------------------------------------------------------------------------------
+
+Reference = Annotated[bool, typer.Option("--reference", help="On the reference's code instead of yours.")]
+
+
+@milestone.command("list")
+def list_milestones() -> None:
+    """List the milestones: what each shows, what it needs, what came of it.
+
+    \b
+      tito milestone list
+    """
+    workspace = Workspace.of(courses.default())
+    for one in history.milestones(workspace.course):
+        say(f"{one.name}  {one.title}")
+        say(f"      {_told(one, workspace)}")
+    say("\nRun one: tito milestone run 1957    on the reference: --reference")
+
+
+def _told(one: history.Milestone, workspace: Workspace) -> str:
+    """A milestone's result with whose code and when, or what it waits for."""
+    if found := history.known(one, workspace):
+        whose = "your code" if found["code"] == "work" else "the reference"
+        return f"{found['accuracy']:.1%} on {whose}, {sum(found['seconds'].values()):.1f} s, {found['when'][:10]}"
+    lacks = history.lacking(workspace, one.needs)
+    return f"needs {', '.join(lack.label.strip() for lack in lacks)}" if lacks else "not run yet"
+
+
+@milestone.command("run")
+def run_milestone(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its year or name, or all.")],
+    reference: Reference = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over: forget what a stopped run kept.")] = False,
+    record: Annotated[bool, typer.Option("--record", help="With --reference: write the result of the book.")] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the weights and the order of the data; the year, if not given.")
+    ] = None,
+) -> None:
+    """Run a milestone on your own code.
+
+    It uses your chapters that it needs, once they have all their points; everything else is the reference's. Ctrl-C
+    stops it calmly: the next run goes on from there. The result is written next to your work.
+
+    \b
+      tito milestone run 1957               the perceptron
+      tito milestone run all --reference    all of them, on the reference
+      tito milestone run 1986 --fresh       from the start, whatever a stopped run kept
+    """
+    workspace = Workspace.of(courses.default())
+    if record and not reference:
+        fail("the book shows what the reference does: --record needs --reference")
+    codes = [
+        _run_milestone(one, workspace, reference, fresh, record, seed) for one in history.wanted(workspace.course, name)
+    ]
+    raise typer.Exit(max(codes))
+
+
+def _run_milestone(
+    one: history.Milestone, workspace: Workspace, reference: bool, fresh: bool, record: bool, seed: int | None
+) -> int:
+    lacks = history.lacking(workspace, one.needs)
+    if lacks and not reference:
+        say(f"{one.name}: {one.title}. It runs on your own code, and needs more of it:")
+        say(history.told(lacks))
+        say(f"See it on the reference meanwhile: tito milestone run {one.name} --reference")
+        return 1
+    if missing := history.unbuilt(one, workspace.course):
+        say(f"{one.name}: {one.title}. The framework has no {', '.join(missing)} yet.")
+        return 1
+    mine = [chapter.name for chapter in workspace.begun() if chapter.name in one.needs and not reference]
+    whose = f"your own {', '.join(mine)}; the rest is given" if mine else "the reference, all of it"
+    say(f"{one.name}: {one.title}.")
+    say(f"On {whose}.")
+    seed = int(one.name) if seed is None else seed
+    if fresh:
+        history.forget(history.state_folder(one, workspace, reference, seed))
+    sys.stdout.flush()
+    run = history.run(one, workspace, reference, seed)
+    again = f"tito milestone run {one.name}" + (" --reference" if reference else "")
+    if run.stopped:
+        say(f"Stopped, and kept. Go on: {again}    start over: {again} --fresh")
+        raise typer.Exit(history.STOPPED)
+    if run.result is None:
+        say(f"{one.name} ended early. Mend that, then: {again}")
+        return 1
+    path = one.recorded if record else one.result(workspace, reference)
+    history.keep(path, run.result)
+    say(f"{run.result['accuracy']:.1%}. Written to {workspace.label(path)}")
+    return 0
+
+
+# -- checkpoints ------------------------------------------------------------------------------------------------------
+
+
+@checkpoint.command("status")
+def checkpoint_status() -> None:
+    """List the checkpoints, and where you stand.
+
+    \b
+      tito checkpoint status
+    """
+    workspace = Workspace.of(courses.default())
+    for one in questions.checkpoints(workspace.course).all:
+        say(f"{one.id}  {one.question:52} {questions.standing(one, workspace)}")
+    say("\nAnswer one: tito checkpoint test 01")
+
+
+@checkpoint.command("test")
+def checkpoint_test(
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="01 to 16.")], reference: Reference = False
+) -> None:
+    """Answer a question with your own chapters.
+
+    They run together in a process of their own; what is right is computed outside it.
+
+    \b
+      tito checkpoint test 06
+      tito checkpoint test 06 --reference    what a pass looks like
+    """
+    workspace = Workspace.of(courses.default())
+    one = questions.wanted(workspace.course, number)
+    if not questions.available(one, workspace.course, reference):
+        fail(f"checkpoint {one.id} is not available yet: {one.question} It needs {', '.join(one.needs)}")
+    if (lacks := questions.missing(one, workspace)) and not reference:
+        say(f"{one.id}  {one.question} It is asked of your own chapters, and needs more of them:")
+        say(history.told(lacks))
+        raise typer.Exit(1)
+    mine = [chapter.name for chapter in workspace.begun() if chapter.name in one.needs and not reference]
+    say(f"{one.id}  {one.question}")
+    say(f"On {'your own ' + ', '.join(mine) + '; the rest is given' if mine else 'the reference, all of it'}.")
+    try:
+        verdict = questions.test(one, workspace, reference)
+    except Infrastructure as error:
+        fail(f"it could not be tested, for reasons that are not yours: {error}")
+    if not reference:
+        questions.record(one, workspace, verdict)
+    say(" ".join(one.doc.split()))
+    if verdict.outcome is None:
+        say("Yes." if not reference else "Yes, it can.")
+        return
+    for line in _why(verdict.outcome):
+        say(f"  {line}")
+    if verdict.printed.strip():
+        say("  your code printed:")
+        say("\n".join(f"    | {line}" for line in shown(verdict.printed.strip("\n")).split("\n")[:12]))
+    say(f"Not yet: {verdict.state}. Ask again: tito checkpoint test {one.id}")
+    raise typer.Exit(1)
+
+
+def _why(outcome: Outcome) -> list[str]:
+    """What a student is told of an outcome."""
+    where = outcome.details.get("where")
+    lines = [harmless(f"{where}: {outcome.message}" if where else outcome.message)]
+    lines += [f"{name} = {shown(value)}" for name, value in outcome.details.get("shown", {}).items()]
+    for name in ("yours", "expected"):
+        if name in outcome.details:
+            first, *rest = shown(outcome.details[name]).split("\n")[:8]
+            lines += [f"{name:8} {first}", *(f"{'':8} {line}" for line in rest)]
+    return lines + ([f"perhaps  {outcome.details['diagnosis']}"] if outcome.details.get("diagnosis") else [])
 
 
 # -- choices ----------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ given, and what is no chapter (facades, data sets) comes from the reference. A f
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from tito.course import Chapter, Course
@@ -20,10 +20,14 @@ def compose(tree: Path, course: Course, chapter: Chapter, text: str, earlier: Pa
     return _write(tree, course, sources, {chapter.name: text})
 
 
-def play(tree: Path, course: Course, work: Path) -> dict[str, str]:
-    """Write tree/tinytorch with every chapter: the student's where there is one. Answers whose each chapter is."""
+def play(tree: Path, course: Course, work: Path, only: Collection[str] | None = None) -> dict[str, str]:
+    """Write tree/tinytorch with every chapter: the student's where there is one (and `only` names it, if given).
+
+    Answers whose each chapter is: work or reference.
+    """
     names = [chapter.name for chapter in course.chapters()]
-    theirs = {name: work / f"{name}.py" for name in names if (work / f"{name}.py").is_file()}
+    mine = names if only is None else [name for name in names if name in only]
+    theirs = {name: work / f"{name}.py" for name in mine if (work / f"{name}.py").is_file()}
     _write(tree, course, {name: theirs.get(name, course.package / f"{name}.py") for name in names}, {})
     return {name: "work" if name in theirs else "reference" for name in names}
 

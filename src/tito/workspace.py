@@ -170,6 +170,12 @@ class Workspace:
         )
         return {"chapters": {}}
 
+    def remember(self, kind: str, name: str, entry: dict[str, Any]) -> None:
+        """Remember something beside the points: a checkpoint's state."""
+        data = self.progress()
+        data.setdefault(kind, {})[name] = {**entry, "when": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        write(self.progress_path, json.dumps(data, indent=2) + "\n")
+
     def record(self, report: Report) -> None:
         """Remember the points of each graded exercise."""
         data = self.progress()

@@ -1,0 +1,318 @@
+"""Checkpoints: what your chapters can do together, as sixteen questions.
+
+Each is a test of several chapters at once, on your own code. What is right is computed here, where your code never
+runs: arrays go out, arrays come back.
+"""
+
+import numpy as np
+
+import tinytorch.environment
+from tinytorch import serialization
+from tinytorch.datasets import digits
+from tito.checkpoints import Checkpoints
+from tito.rubric import close, holds, same
+
+checkpoints = Checkpoints()
+probe = checkpoints.probe
+
+# -- 01 the machine ---------------------------------------------------------------------------------------------------
+
+
+@probe
+def describe(tt, seed):
+    here = tt.environment.machine()
+    draws = [tt.environment.manual_seed(seed).random(4) for _ in range(2)]
+    ran = []
+    timing = tt.environment.timeit(lambda: ran.append(1), repeats=5)
+    return {
+        "machine": [here.cpu, here.cores, here.memory, here.python, here.numpy],
+        "draws": draws,
+        "timing": [timing.fastest, timing.median, timing.slowest],
+        "ran": len(ran),
+    }
+
+
+@checkpoints.ask("01", "Do I know the machine that I measure on?", needs="environment")
+def knows_the_machine(student):
+    """Your code names this machine as it is, repeats chance from a seed, and orders its timings."""
+    found, here = student.describe(20), tinytorch.environment.machine()
+    same(found["machine"], [here.cpu, here.cores, here.memory, here.python, here.numpy], "the machine")
+    for draw in found["draws"]:
+        close(draw, np.random.default_rng(20).random(4), "four random numbers from seed 20")
+    fastest, median, slowest = found["timing"]
+    holds(0 < fastest <= median <= slowest, "the median lies between the extremes", timing=found["timing"])
+    holds(found["ran"] > 5, "a timing runs the function, warm-up included", runs=found["ran"])
+    close(student.nbytes((60000, 28, 28), "float32"), 60000 * 28 * 28 * 4, "the bytes of MNIST")
+    close(student.matmul_flops(64, 784, 128), 2 * 64 * 784 * 128, "the operations of its first layer")
+
+
+# -- 02 tensors -------------------------------------------------------------------------------------------------------
+
+
+@probe
+def nearest_mean(tt, x, onehot, images):
+    counts = tt.Tensor(onehot).sum(dim=0)
+    means = (tt.Tensor(onehot).T @ tt.Tensor(x)) / counts.reshape(-1, 1)
+    squares = (tt.Tensor(images).reshape(-1, 1, 64) - means) ** 2
+    return means, squares.sum(dim=-1).argmin(dim=1)
+
+
+@checkpoints.ask("02", "Can I compute with tensors?", needs="environment tensor")
+def reads_digits_by_their_means(student):
+    """The nearest of ten mean images names most of the digits: matmul, broadcasting, reductions, in three lines."""
+    data = digits(seed=2)
+    onehot = np.eye(10, dtype=np.float32)[data.y_train]
+    means, guess = student.nearest_mean(data.x_train, onehot, data.x_test)
+    close(means, np.stack([data.x_train[data.y_train == k].mean(axis=0) for k in range(10)]), "the mean images")
+    holds((guess == data.y_test).mean() > 0.85, "more than 85 % are named", named=(guess == data.y_test).mean())
+
+
+# -- 03 activations ---------------------------------------------------------------------------------------------------
+
+
+@probe
+def hinges(tt, x, knots):
+    return tt.activations.relu(tt.Tensor(x).reshape(-1, 1) - tt.Tensor(knots))
+
+
+@probe
+def shares(tt, logits):
+    return tt.activations.softmax(tt.Tensor(logits), dim=-1)
+
+
+@checkpoints.ask("03", "Can I bend a straight line?", needs="environment tensor activations")
+def bends_a_line_into_a_wave(student):
+    """Sixteen of your hinges, added up, follow a sine; straight lines cannot. Your softmax turns scores into shares."""
+    x, knots = np.linspace(0, 6, 200), np.linspace(-0.5, 5.5, 16)
+    bent = student.hinges(x, knots)
+    close(bent, np.maximum(x[:, None] - knots, 0), "the hinges")
+    best = np.linalg.lstsq(bent, np.sin(x), rcond=None)[0]
+    error = np.abs(bent @ best - np.sin(x)).max()
+    holds(error < 0.05, "the sum of hinges follows the sine to 0.05", error=error)
+    p = student.shares(np.array([[1000.0, 1000.0, 0.0], [-3.0, 0.0, 3.0]]))
+    close(p.sum(axis=1), np.ones(2), "the sum of the shares")
+    close(p[0], np.array([0.5, 0.5, 0.0]), "the shares of scores 1000, 1000, 0", atol=1e-6)
+
+
+# -- 04 networks ------------------------------------------------------------------------------------------------------
+
+
+@probe
+def build_and_save(tt, x, seed):
+    tt.manual_seed(seed)
+    network = tt.nn.Sequential(tt.nn.Linear(64, 32), tt.nn.ReLU(), tt.nn.Linear(32, 10))
+    for layer in (network[0], network[2]):
+        layer.bias.data[...] = tt.randn(*layer.bias.shape).data
+    tt.serialization.save(network.state_dict(), "network.safetensors")
+    with open("network.safetensors", "rb") as file:
+        return network(tt.Tensor(x)), np.frombuffer(file.read(), np.uint8)
+
+
+@probe
+def load_and_use(tt, x, stored):
+    with open("network.safetensors", "wb") as file:
+        file.write(stored.tobytes())
+    network = tt.nn.Sequential(tt.nn.Linear(64, 32), tt.nn.ReLU(), tt.nn.Linear(32, 10))
+    network.load_state_dict(tt.serialization.load("network.safetensors"))
+    return network(tt.Tensor(x))
+
+
+@checkpoints.ask("04", "Can I build a network, save it and load it?", needs="environment tensor activations layers")
+def a_network_survives_a_restart(student, restarted):
+    """A network that is saved computes the same in another process, from the numbers that stand in the file."""
+    x = digits(seed=4).x_test
+    z, stored = student.build_and_save(x, 4)
+    weights = stored_arrays(stored)
+    same(sorted(weights), ["0.bias", "0.weight", "2.bias", "2.weight"], "the names in the file")
+    hidden = np.maximum(x @ weights["0.weight"] + weights["0.bias"], 0)
+    close(z, hidden @ weights["2.weight"] + weights["2.bias"], "what the network computes", rtol=1e-3, atol=1e-5)
+    holds(weights["0.weight"].std() > 0.01, "the weights start at random", spread=weights["0.weight"].std())
+    close(restarted.load_and_use(x, stored), z, "what it computes after a restart", rtol=0, atol=0)
+
+
+def stored_arrays(stored):
+    """The arrays of a safetensors file that came as bytes."""
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "network.safetensors")
+        path.write_bytes(np.asarray(stored, np.uint8).tobytes())
+        return serialization.load(path)
+
+
+# -- 05 losses --------------------------------------------------------------------------------------------------------
+
+
+@probe
+def losses_of_a_network(tt, x, y, weight, bias):
+    layer = tt.nn.Linear(*weight.shape)
+    layer.weight.data[...], layer.bias.data[...] = weight, bias
+    z = layer(tt.Tensor(x))
+    return {
+        "cross_entropy": tt.losses.cross_entropy(z, tt.Tensor(y)).item(),
+        "mse": tt.losses.mse_loss(z, tt.Tensor(np.eye(10, dtype=np.float32)[y])).item(),
+        "binary": tt.losses.binary_cross_entropy_with_logits(z, tt.Tensor(np.eye(10, dtype=np.float32)[y])).item(),
+    }
+
+
+@checkpoints.ask("05", "Can I say how wrong a network is?", needs="environment tensor activations layers losses")
+def three_ways_to_be_wrong(student):
+    """Three losses of one network on the digits, with moderate weights and with some so large that e^x overflows."""
+    data, rng = digits(seed=5), np.random.default_rng(5)
+    x, y = data.x_test, data.y_test
+    for size in (0.1, 300.0):
+        weight, bias = (rng.normal(0, size, shape).astype(np.float32) for shape in [(64, 10), (10,)])
+        z = x.astype(np.float64) @ weight + bias
+        wanted = np.eye(10)[y]
+        log_z = np.logaddexp.reduce(z, axis=1)
+        found = student.losses_of_a_network(x, y, weight, bias)
+        close(found["cross_entropy"], (log_z - z[np.arange(len(y)), y]).mean(), "cross-entropy", rtol=1e-3)
+        close(found["mse"], ((z - wanted) ** 2).mean(), "the mean squared error", rtol=1e-3)
+        close(found["binary"], (np.logaddexp(0, z) - wanted * z).mean(), "binary cross-entropy", rtol=1e-3)
+
+
+# -- 06 gradients -----------------------------------------------------------------------------------------------------
+
+
+@probe
+def gradients_of_a_network(tt, x, y, w1, b1, w2, b2):
+    w1, b1, w2, b2 = (tt.Tensor(value, requires_grad=True) for value in (w1, b1, w2, b2))
+    hidden = tt.activations.tanh(tt.Tensor(x) @ w1 + b1)
+    loss = tt.losses.cross_entropy(hidden @ w2 + b2 + hidden.mean(), tt.Tensor(y))
+    loss.backward()
+    return loss.item(), [w1.grad, b1.grad, w2.grad, b2.grad]
+
+
+@checkpoints.ask("06", "Can I get every gradient?", needs="environment tensor activations layers losses autograd")
+def every_weight_knows_its_slope(student):
+    """One walk back through a network with a branch gives the slope of each of its weights."""
+    data, rng = digits(seed=6), np.random.default_rng(6)
+    x, y = data.x_test[:50].astype(np.float64), data.y_test[:50]
+    w1, b1, w2, b2 = (rng.normal(0, 0.3, shape) for shape in [(64, 12), (12,), (12, 10), (10,)])
+    loss, found = student.gradients_of_a_network(x, y, w1, b1, w2, b2)
+    hidden = np.tanh(x @ w1 + b1)
+    z = hidden @ w2 + b2 + hidden.mean()
+    log_z = np.logaddexp.reduce(z, axis=1, keepdims=True)
+    close(loss, -(z - log_z)[np.arange(50), y].mean(), "the loss")
+    dz = (np.exp(z - log_z) - np.eye(10)[y]) / 50
+    dh = (dz @ w2.T + dz.sum() / hidden.size) * (1 - hidden**2)
+    wanted = [x.T @ dh, dh.sum(axis=0), hidden.T @ dz, dz.sum(axis=0)]
+    for name, yours, right in zip(["w1", "b1", "w2", "b2"], found, wanted):
+        close(yours, right, f"the gradient of {name}")
+
+
+# -- 07 steps ---------------------------------------------------------------------------------------------------------
+
+
+@probe
+def walk_down(tt, kind, options, start, curvature, steps, schedule):
+    p = tt.nn.Parameter(start)
+    optimizer = getattr(tt.optim, kind)([p], **options)
+    rate = tt.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps) if schedule else None
+    path = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        ((p * p * tt.Tensor(curvature)).sum() / 2).backward()
+        optimizer.step()
+        if rate is not None:
+            rate.step()
+        path.append(p.data.copy())
+    return np.array(path)
+
+
+@checkpoints.ask(
+    "07", "Can I choose good steps?", needs="environment tensor activations layers losses autograd optimizers"
+)
+def four_ways_down_a_valley(student):
+    """In a valley a hundred times steeper across than along, each optimizer takes the path that its equations say."""
+    start, curvature, steps = np.array([3.0, 2.0]), np.array([1.0, 100.0]), 60
+    ends = {}
+    for kind, options, schedule in [
+        ("SGD", {"lr": 0.015}, False),
+        ("SGD", {"lr": 0.015, "momentum": 0.8}, False),
+        ("Adam", {"lr": 0.3}, True),
+        ("AdamW", {"lr": 0.3, "weight_decay": 0.1}, True),
+    ]:
+        name = f"{kind}({', '.join(f'{key}={value}' for key, value in options.items())})"
+        path = student.walk_down(kind, options, start, curvature, steps, schedule)
+        close(path, equations(kind, options, start, curvature, steps, schedule), f"the path of {name}", rtol=1e-5)
+        ends[name] = (path[-1] ** 2 * curvature).sum() / 2
+    holds(max(ends.values()) < 1.0, "all end near the bottom, from a height of 204.5", **ends)
+
+
+def equations(kind, options, p, curvature, steps, schedule):
+    """The path that the papers' equations describe."""
+    p, v, s, path = p.copy(), np.zeros(2), np.zeros(2), []
+    for t in range(1, steps + 1):
+        lr = options["lr"] * ((1 + np.cos(np.pi * (t - 1) / steps)) / 2 if schedule else 1.0)
+        g = curvature * p
+        if kind == "SGD":
+            v = options.get("momentum", 0.0) * v + g
+            p = p - lr * v
+        else:
+            p = p * (1 - lr * options.get("weight_decay", 0.0))
+            v, s = 0.9 * v + 0.1 * g, 0.999 * s + 0.001 * g * g
+            p = p - lr * (v / (1 - 0.9**t)) / (np.sqrt(s / (1 - 0.999**t)) + 1e-8)
+        path.append(p)
+    return np.array(path)
+
+
+# -- 08 training ------------------------------------------------------------------------------------------------------
+
+
+@probe
+def train(tt, x, y, seed, stop_after, stored):
+    """Train on the digits for ten epochs, from a checkpoint if there is one, and to a checkpoint if it is to stop."""
+    from tinytorch.training import Batches, Trainer
+
+    tt.manual_seed(seed)
+    network = tt.nn.Sequential(tt.nn.Linear(64, 32), tt.nn.ReLU(), tt.nn.Dropout(0.1), tt.nn.Linear(32, 10))
+    optimizer = tt.optim.Adam(network.parameters(), lr=1e-2)
+    schedule = tt.optim.lr_scheduler.CosineAnnealingLR(optimizer, 45 * 10)
+    enough = lambda trainer: trainer.stop() if trainer.steps == stop_after else None
+    trainer = Trainer(network, optimizer, schedule=schedule, clip=5.0, callbacks=[enough])
+    if stored is not None:
+        with open("run.safetensors", "wb") as file:
+            file.write(stored.tobytes())
+        trainer.load("run.safetensors")
+    trainer.fit(Batches(x, y, 32, seed=8), 10, checkpoint="run.safetensors")
+    with open("run.safetensors", "rb") as file:
+        return [p.data for p in network.parameters()], np.frombuffer(file.read(), np.uint8)
+
+
+@checkpoints.ask(
+    "08",
+    "Can I train a network, stop it, and go on?",
+    needs="environment tensor activations layers losses autograd optimizers training",
+)
+def reads_95_percent_and_survives_a_stop(student, restarted):
+    """A network learns to read 95 % of new digits; stopped in the middle and resumed in another process, it ends in
+    the same weights, bit for bit."""
+    data = digits(seed=8)
+    whole, _ = student.train(data.x_train, data.y_train, 8, 0, None)
+    w1, b1, w2, b2 = whole
+    guess = (np.maximum(data.x_test @ w1 + b1, 0) @ w2 + b2).argmax(axis=1)
+    right = (guess == data.y_test).mean()
+    holds(right >= 0.95, "95 % of new digits are read", right=right)
+    _, stored = student.train(data.x_train, data.y_train, 8, 217, None)
+    resumed, _ = restarted.train(data.x_train, data.y_train, 9, 0, stored)  # another seed: all comes from the file
+    for i, (yours, wanted) in enumerate(zip(resumed, whole)):
+        close(yours, wanted, f"parameter {i} after stop and resume", rtol=0, atol=0)
+
+
+# -- later ------------------------------------------------------------------------------------------------------------
+
+GROUND = "environment tensor activations layers losses autograd optimizers training"
+WRITING = f"{GROUND} dataloader tokenization embeddings attention transformers"
+
+checkpoints.later("09", "Can I feed a network as fast as it learns?", f"{GROUND} dataloader")
+checkpoints.later("10", "Can I teach a network to see?", f"{GROUND} dataloader convolutions")
+checkpoints.later("11", "Can I turn text into vectors, and back?", "environment tensor tokenization embeddings")
+checkpoints.later("12", "Can I let words look at each other?", f"{GROUND} embeddings attention")
+checkpoints.later("13", "Can I train a network that writes?", WRITING)
+checkpoints.later("14", "Can I find what is slow, and make it fast?", f"{GROUND} convolutions profiling acceleration")
+checkpoints.later(
+    "15", "Can I make a network smaller and its answers faster?", f"{WRITING} quantization compression memoization"
+)
+checkpoints.later("16", "Can I compare fairly, and keep a model healthy?", f"{GROUND} benchmarking olympics mlops")

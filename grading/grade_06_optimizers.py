@@ -1,0 +1,281 @@
+"""Chapter 06, optimizers: one step of each, decay, and four schedules.
+
+p parameters, g gradients, t the number of a step, from 1. A step changes p and what it remembers in place, so probes
+hand over arrays, take the steps and send back the very arrays they handed over.
+"""
+
+import math
+
+import numpy as np
+from hypothesis import strategies as st
+from strategies import shapes, whole_numbers
+
+from tito.rubric import Rubric, close, given, holds
+
+rubric = Rubric("06", module="optimizers")
+
+rates = st.sampled_from([1.0, 0.1, 0.5])
+shares = st.sampled_from([0.5, 0.9, 0.75])
+
+
+@st.composite
+def some_steps(draw, most=3):
+    """p, and the gradients of one to three steps, laid on each other: (steps, *shape)."""
+    shape = draw(shapes(least=1))
+    steps = draw(st.integers(1, most))
+    return draw(whole_numbers(shape)), draw(whole_numbers((steps, *shape)))
+
+
+# -- sgd_step ---------------------------------------------------------------------------------------------------------
+
+rubric.doctests("sgd_step", points=1)
+
+
+@rubric.probe
+def sgd(tt, p, gradients, lr, momentum, nesterov):
+    velocity = np.zeros_like(p)
+    for g in gradients:
+        tt.optimizers.sgd_step(p, g.copy(), velocity, lr=lr, momentum=momentum, nesterov=bool(nesterov))
+    return p, velocity
+
+
+def rolled(p, gradients, lr, momentum, nesterov):
+    velocity = 0 * p
+    for g in gradients:
+        velocity = momentum * velocity + g
+        p = p - lr * (g + momentum * velocity if nesterov else velocity)
+    return p, velocity
+
+
+@rubric.check("sgd_step", points=1)
+@given(some_steps(), rates)
+def downhill(student, p, gradients, lr):
+    """Without momentum each step is lr * g, downhill: the array that was handed over has moved."""
+    yours, _ = student.sgd(p, gradients, lr, 0.0, False)
+    mistakes = {
+        "p has not moved: work in place, on the array that the caller holds": p,
+        "this is uphill: a step goes against the gradient": p + lr * gradients.sum(axis=0),
+    }
+    close(yours, p - lr * gradients.sum(axis=0), "p", mistakes=mistakes)
+
+
+@rubric.check("sgd_step", points=2)
+@given(some_steps(), rates, shares)
+def a_ball_that_rolls(student, p, gradients, lr, momentum):
+    """The velocity keeps a share of itself and takes in every gradient; the parameters follow the velocity."""
+    p_true, v_true = rolled(p, gradients, lr, momentum, False)
+    mistake = {"the velocity has not changed: work in place, on the array that the caller holds": 0 * p}
+    p_yours, v_yours = student.sgd(p, gradients, lr, momentum, False)
+    close(v_yours, v_true, "velocity", mistakes=mistake)
+    close(p_yours, p_true, "p")
+
+
+@rubric.check("sgd_step", points=1)
+@given(some_steps(), rates, shares)
+def nesterov_looks_ahead(student, p, gradients, lr, momentum):
+    """Nesterov steps along g + momentum * v, with the new v: where the ball is about to be."""
+    p_true, v_true = rolled(p, gradients, lr, momentum, True)
+    plain, _ = rolled(p, gradients, lr, momentum, False)
+    p_yours, v_yours = student.sgd(p, gradients, lr, momentum, True)
+    close(v_yours, v_true, "velocity")
+    close(p_yours, p_true, "p", mistakes={"this is momentum without Nesterov's look ahead": plain})
+
+
+# -- rmsprop_step -----------------------------------------------------------------------------------------------------
+
+rubric.doctests("rmsprop_step", points=1)
+
+
+@rubric.probe
+def rmsprop(tt, p, gradients, lr, alpha, eps):
+    square = np.zeros_like(p)
+    for g in gradients:
+        tt.optimizers.rmsprop_step(p, g.copy(), square, lr=lr, alpha=alpha, eps=eps)
+    return p, square
+
+
+@rubric.check("rmsprop_step", points=2)
+@given(some_steps(), rates, shares, st.sampled_from([1e-8, 0.25, 2.0]))
+def each_by_its_own_scale(student, p, gradients, lr, alpha, eps):
+    """The mean of the squares keeps a share alpha of itself; the step is g divided by its root, and eps beside it."""
+    square, expected = 0 * p, p
+    for g in gradients:
+        square = alpha * square + (1 - alpha) * g**2
+        expected = expected - lr * g / (np.sqrt(square) + eps)
+    p_yours, square_yours = student.rmsprop(p, gradients, lr, alpha, eps)
+    close(square_yours, square, "square", mistakes={"it has not changed: work in place": 0 * p})
+    close(p_yours, expected, "p")
+
+
+@rubric.check("rmsprop_step", points=1)
+@given(some_steps(), st.sampled_from([2.0, 10.0, 1000.0]))
+def steps_have_no_unit(student, p, gradients, scale):
+    """Measure the loss in other units, and every gradient is a multiple: the steps stay the same."""
+    once, _ = student.rmsprop(p, gradients, 0.5, 0.75, 1e-12)
+    again, _ = student.rmsprop(p, scale * gradients, 0.5, 0.75, 1e-12)
+    holds(bool(np.all(gradients[-1] == 0)) or not np.array_equal(once, p), "p has moved", p=once)
+    close(again, once, "p, with every gradient scaled", rtol=1e-6, atol=1e-8)
+
+
+# -- adam_step --------------------------------------------------------------------------------------------------------
+
+rubric.doctests("adam_step", points=1)
+
+
+@rubric.probe
+def adam(tt, p, gradients, lr, beta1, beta2, eps):
+    m, v = np.zeros_like(p), np.zeros_like(p)
+    options = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps}
+    for t, g in enumerate(gradients, start=1):
+        tt.optimizers.adam_step(p, g.copy(), m, v, t, **options)
+    return p, m, v
+
+
+def adapted(p, gradients, lr, beta1, beta2, eps, corrected=True):
+    m, v = 0 * p, 0 * p
+    for t, g in enumerate(gradients, start=1):
+        m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g**2
+        c1, c2 = (1 - beta1**t, 1 - beta2**t) if corrected else (1, 1)
+        p = p - lr * (m / c1) / (np.sqrt(v / c2) + eps)
+    return p, m, v
+
+
+@rubric.check("adam_step", points=1)
+@given(some_steps(), shares, st.sampled_from([0.999, 0.9, 0.5]))
+def two_running_means(student, p, gradients, beta1, beta2):
+    """m follows the gradients, v follows their squares; each keeps its beta of itself."""
+    _, m, v = adapted(p, gradients, 0.1, beta1, beta2, 1e-8)
+    _, m_yours, v_yours = student.adam(p, gradients, 0.1, beta1, beta2, 1e-8)
+    close(m_yours, m, "m", mistakes={"m has not changed: work in place": 0 * p})
+    close(v_yours, v, "v", mistakes={"v has not changed: work in place": 0 * p})
+
+
+@rubric.check("adam_step", points=1)
+@given(some_steps(most=1), rates, shares, st.sampled_from([0.999, 0.9]))
+def the_first_step_is_lr(student, p, gradients, lr, beta1, beta2):
+    """With their bias corrected, the first m is g and the first v is g^2: the first step is lr, whatever g is."""
+    yours, _, _ = student.adam(p, gradients, lr, beta1, beta2, 1e-12)
+    uncorrected, _, _ = adapted(p, gradients, lr, beta1, beta2, 1e-12, corrected=False)
+    mistakes = {"the bias of m and v is not corrected": uncorrected}
+    close(yours, p - lr * np.sign(gradients[0]), "p", rtol=1e-6, mistakes=mistakes)
+
+
+@rubric.check("adam_step", points=2)
+@given(some_steps(), rates, shares, st.sampled_from([0.999, 0.9]), st.sampled_from([1e-8, 0.25, 2.0]))
+def bias_is_corrected_at_every_step(student, p, gradients, lr, beta1, beta2, eps):
+    """At step t the weights in m sum to 1 - beta1^t, those in v to 1 - beta2^t: divide by them; then comes eps."""
+    expected, _, _ = adapted(p, gradients, lr, beta1, beta2, eps)
+    uncorrected, _, _ = adapted(p, gradients, lr, beta1, beta2, eps, corrected=False)
+    yours, _, _ = student.adam(p, gradients, lr, beta1, beta2, eps)
+    close(yours, expected, "p", mistakes={"the bias of m and v is not corrected": uncorrected})
+
+
+# -- decay ------------------------------------------------------------------------------------------------------------
+
+rubric.doctests("decay", points=1)
+
+
+@rubric.probe
+def decayed(tt, p, lr, weight_decay):
+    tt.optimizers.decay(p, lr=lr, weight_decay=weight_decay)
+    return p
+
+
+@rubric.check("decay", points=1)
+@given(shapes(least=1).flatmap(whole_numbers), rates, st.sampled_from([0.5, 0.25, 0.1]))
+def weights_shrink_by_themselves(student, p, lr, weight_decay):
+    """Each weight loses the same share, lr * weight_decay, and no gradient has a say."""
+    mistakes = {
+        "p has not changed: work in place": p,
+        "lr is missing": p - weight_decay * p,
+        "each lost the same amount, not the same share": p - lr * weight_decay,
+    }
+    close(student.decayed(p, lr, weight_decay), p - lr * weight_decay * p, "p", mistakes=mistakes)
+
+
+# -- step_lr ----------------------------------------------------------------------------------------------------------
+
+rubric.doctests("step_lr", points=1)
+
+
+@rubric.check("step_lr", points=1)
+@given(st.integers(0, 12), rates, st.integers(1, 4), st.sampled_from([0.5, 0.1]))
+def a_staircase(student, t, base, step_size, gamma):
+    """The rate falls by a factor gamma after every step_size steps, and is level between."""
+    expected = base
+    for k in range(1, t + 1):
+        expected = expected * gamma if k % step_size == 0 else expected
+    close(student.step_lr(t, base, step_size, gamma), expected, "the rate", rtol=1e-9)
+
+
+# -- cosine_lr --------------------------------------------------------------------------------------------------------
+
+
+@rubric.check("cosine_lr", points=1)
+@given(rates, st.integers(1, 9), st.sampled_from([0.0, 0.25]))
+def from_base_to_eta_min(student, base, t_max, eta_min):
+    """It starts at base, ends at eta_min, and is half way between them in the middle."""
+    close(student.cosine_lr(0, base, t_max, eta_min), base, "the rate at t = 0")
+    close(student.cosine_lr(t_max, base, t_max, eta_min), eta_min, "the rate at t = t_max")
+    close(student.cosine_lr(t_max / 2, base, t_max, eta_min), (base + eta_min) / 2, "the rate half way")
+
+
+@rubric.check("cosine_lr", points=1)
+@given(st.integers(0, 6), rates, st.integers(1, 6), st.sampled_from([0.0, 0.25]))
+def half_a_cosine(student, t, base, t_max, eta_min):
+    """Between its ends it follows half a cosine wave: level, steep, level."""
+    expected = eta_min + (base - eta_min) * (1 + math.cos(math.pi * t / t_max)) / 2
+    straight = base + (eta_min - base) * t / t_max
+    close(student.cosine_lr(t, base, t_max, eta_min), expected, "the rate", mistakes={"a straight line": straight})
+
+
+# -- linear_lr --------------------------------------------------------------------------------------------------------
+
+rubric.doctests("linear_lr", points=1)
+
+
+@rubric.check("linear_lr", points=1)
+@given(st.integers(0, 8), rates, st.sampled_from([0.25, 0.1, 0.5]), st.sampled_from([1.0, 0.5]), st.integers(1, 6))
+def a_ramp_and_a_plateau(student, t, base, start_factor, end_factor, total_iters):
+    """The factor goes in a straight line, and stays where it has arrived."""
+    expected = base * np.interp(t, [0, total_iters], [start_factor, end_factor])
+    further = base * (start_factor + (end_factor - start_factor) * t / total_iters)
+    yours = student.linear_lr(t, base, start_factor, end_factor, total_iters)
+    close(yours, float(expected), "the rate", mistakes={"the line goes on after total_iters": further})
+
+
+# -- one_cycle_lr -----------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def cycles(draw):
+    """total_steps, the step of the top, and pct_start that puts it there."""
+    total = draw(st.integers(4, 12))
+    top = draw(st.integers(1, total - 2))
+    return total, top, (top + 1) / total
+
+
+@rubric.check("one_cycle_lr", points=1)
+@given(cycles(), rates, st.sampled_from([25.0, 4.0]), st.sampled_from([1e4, 10.0]))
+def three_corners(student, total, top, pct_start, max_lr, div_factor, final_div_factor):
+    """It starts at max_lr / div_factor, reaches max_lr at its top, and ends far below its start."""
+    options = {"pct_start": pct_start, "div_factor": div_factor, "final_div_factor": final_div_factor}
+    start = max_lr / div_factor
+    for t, expected, name in (
+        (0, start, "the rate at t = 0"),
+        (top, max_lr, "the rate at the top"),
+        (total - 1, start / final_div_factor, "the rate at the last step"),
+    ):
+        close(student.one_cycle_lr(t, max_lr, total, **options), expected, name, rtol=1e-6, atol=1e-12)
+
+
+@rubric.check("one_cycle_lr", points=2)
+@given(cycles(), st.integers(0, 11), rates, st.sampled_from([25.0, 4.0]), st.sampled_from([1e4, 10.0]))
+def two_half_cosines(student, total, top, pct_start, t, max_lr, div_factor, final_div_factor):
+    """Half a cosine up to the top, another one down from it."""
+    t = min(t, total - 1)
+    start = max_lr / div_factor
+    low, share = (start, t / top) if t < top else (start / final_div_factor, 1 - (t - top) / (total - 1 - top))
+    expected = low + (max_lr - low) * (1 - math.cos(math.pi * share)) / 2
+    options = {"pct_start": pct_start, "div_factor": div_factor, "final_div_factor": final_div_factor}
+    close(student.one_cycle_lr(t, max_lr, total, **options), expected, "the rate", rtol=1e-6, atol=1e-9)

@@ -1,0 +1,456 @@
+"""Chapter 07, training: the step, the loop around it, what it is judged by, and where it goes on.
+
+Methods are reached by probes that train something small enough to compute by hand: z = x @ w, no bias, by plain
+gradient descent on the mean squared error. X (N, D) inputs, y (N,) targets, w (D,) weights.
+"""
+
+import numpy as np
+from hypothesis import strategies as st
+from strategies import distinct, filled, shapes, whole_numbers
+
+from tito.rubric import Rubric, close, given, holds, refuses, same
+
+rubric = Rubric("07", module="training")
+
+
+# -- accuracy ---------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def scored(draw, dims=1):
+    """Logits (..., C) without ties, and a target (...)."""
+    shape, classes = draw(shapes(dims=dims, least=1)), draw(st.integers(2, 4))
+    rows = int(np.prod(shape))
+    logits = np.stack([draw(distinct((classes,))) for _ in range(rows)]).reshape(*shape, classes)
+    return logits, draw(filled(shape, st.integers(0, classes - 1), np.int64))
+
+
+@rubric.probe
+def share_right(tt, logits, target):
+    return tt.training.accuracy(tt.Tensor(logits), tt.Tensor(target))
+
+
+@rubric.check("accuracy", points=1)
+@given(scored(dims=2))
+def largest_score_at_the_target(student, logits, target):
+    """A row counts if its largest score is at its target; the answer is the share of such rows, over all axes."""
+    hits = logits.argmax(axis=-1) == target
+    mistakes = {"this is how many are right, not their share": hits.sum(), "the share that is wrong": 1 - hits.mean()}
+    close(student.share_right(logits, target), float(hits.mean()), "accuracy", mistakes=mistakes)
+
+
+@rubric.check("accuracy", points=1)
+@given(scored(), st.sampled_from(["a column", "one more"]))
+def shapes_that_do_not_fit_are_named(student, logits, target, kind):
+    """A target (B, 1) would be compared with every row of the batch: both shapes are named, nothing is computed."""
+    bad = target[:, None] if kind == "a column" else np.append(target, 0)
+    refuses("ValueError", student.share_right, logits, bad, mentioning=[str(logits.shape), str(bad.shape)])
+
+
+# -- clip_grad_norm_ --------------------------------------------------------------------------------------------------
+
+
+@rubric.probe
+def clipped(tt, gradients, max_norm, kind):
+    tensors = []
+    for gradient in gradients:
+        tensor = tt.Tensor(np.zeros(np.shape(gradient) if gradient is not None else (), kind), requires_grad=True)
+        if gradient is not None:
+            tensor.grad = tt.Tensor(np.array(gradient, kind))
+        tensors.append(tensor)
+    norm = tt.training.clip_grad_norm_(iter(tensors), max_norm)
+    return norm, [None if t.grad is None else t.grad.data for t in tensors]
+
+
+@st.composite
+def some_gradients(draw):
+    """Two or three gradients of different shapes, not all zero."""
+    found = [draw(shapes(sides=2).flatmap(whole_numbers)) for _ in range(draw(st.integers(1, 2)))]
+    return [*found, draw(filled((2,), st.integers(1, 4)))]
+
+
+def length(gradients):
+    return float(np.sqrt(sum((g**2).sum() for g in gradients)))
+
+
+@rubric.check("clip_grad_norm_", points=1)
+@given(some_gradients(), st.sampled_from([0.5, 0.9, 1.0, 1.5, 4.0]), st.integers(0, 2), st.booleans())
+def the_norm_is_of_all_together(student, gradients, ratio, at, idle):
+    """The answer is the root of the sum of *all* squares, as it was before scaling. A .grad of None is passed over."""
+    handed_in = [*gradients[:at], None, *gradients[at:]] if idle else gradients
+    norm, yours = student.clipped(handed_in, ratio * length(gradients), "float64")
+    same([g is None for g in yours], [g is None for g in handed_in], "which gradients are None")
+    mistakes = {
+        "this is the norm afterwards": min(ratio, 1.0) * length(gradients),
+        "this is the square of the norm": length(gradients) ** 2,
+        "these norms are added up: lay the gradients end to end": sum(length([g]) for g in gradients),
+    }
+    close(norm, length(gradients), "the norm", mistakes=mistakes)
+
+
+@rubric.check("clip_grad_norm_", points=2)
+@given(some_gradients(), st.sampled_from([0.25, 0.5, 1.0, 2.0, 8.0]))
+def shorter_in_the_same_direction(student, gradients, ratio):
+    """All gradients are scaled by one number, in place, so that |g| is max_norm; a g that is short enough stays."""
+    _, yours = student.clipped(gradients, ratio * length(gradients), "float64")
+    for mine, g in zip(yours, gradients):
+        mistakes = {"it is scaled though |g| is small enough": ratio * g, "it is not scaled at all": g}
+        close(mine, min(ratio, 1.0) * g, "a gradient", mistakes=mistakes)
+
+
+@rubric.check("clip_grad_norm_", points=1, examples=10)
+@given(some_gradients(), st.sampled_from([1e20, 1e25]))
+def exploded_gradients_are_measured(student, gradients, scale):
+    """This is what clipping is for: 1e20 fits into a float32, its square does not. Square in float64."""
+    norm, yours = student.clipped([scale * g for g in gradients], 1.0, "float32")
+    close(norm, scale * length(gradients), "the norm", rtol=1e-4)
+    for mine, g in zip(yours, gradients):
+        close(mine, (g / length(gradients)).astype(np.float32), "a gradient", rtol=1e-4)
+
+
+# -- stalled ----------------------------------------------------------------------------------------------------------
+
+falls = st.lists(st.integers(0, 4).map(float), max_size=7)
+
+
+def since_the_best(values):
+    return len(values) - 1 - values.index(min(values)) if values else 0
+
+
+rubric.doctests("stalled", points=1)
+
+
+@rubric.check("stalled", points=1)
+@given(falls, st.integers(1, 3), st.sampled_from(["loss", "val_loss"]))
+def epochs_since_the_lowest(student, values, patience, monitor):
+    """The lowest value lies `patience` epochs back or more; of equal ones, the first counts. No epoch, no stall."""
+    other = "val_loss" if monitor == "loss" else "loss"
+    history = [{other: float(-i), monitor: value} for i, value in enumerate(values)]
+    same(student.stalled(history, monitor, patience), since_the_best(values) >= patience, "stalled")
+
+
+# -- Trainer.step -----------------------------------------------------------------------------------------------------
+
+
+@rubric.probe
+def one_step(tt, w, batches, lr, clip, decay, steps):
+    class Line(tt.layers.Module):
+        def __init__(self):
+            self.w = tt.layers.Parameter(w)
+            self.unused = tt.layers.Parameter(w)
+
+        def forward(self, x):
+            return x @ self.w
+
+    model = Line()
+    optimizer = tt.optimizers.SGD(model.parameters(), lr=lr)
+    schedule = None if decay is None else tt.optimizers.StepLR(optimizer, step_size=1, gamma=decay)
+    trainer = tt.training.Trainer(model, optimizer, tt.losses.mse_loss, schedule=schedule, clip=clip)
+    pairs = [tt.training.Batch(tt.Tensor(x), tt.Tensor(y)) for x, y in batches]
+    losses = [trainer.step(pairs) for _ in range(int(steps))]
+    return [np.array(model.w.data), np.array(losses), float(trainer.step_norm), optimizer.param_groups[0]["lr"]]
+
+
+@st.composite
+def line_and_batches(draw, least=1):
+    """Weights (D,), and batches (x (n, D), y (n,)) of different sizes."""
+    d = draw(st.integers(1, 2))
+    sizes = [draw(st.integers(1, 3)) for _ in range(draw(st.integers(least, 3)))]
+    batches = [[draw(filled((n, d), st.integers(1, 3))), draw(filled((n,), st.integers(10, 20)))] for n in sizes]
+    return draw(whole_numbers((d,), 3)), batches
+
+
+def whole(batches):
+    return np.concatenate([x for x, _ in batches]), np.concatenate([y for _, y in batches])
+
+
+def mean_loss(w, x, y):
+    return float(((x @ w - y) ** 2).mean())
+
+
+def slope(w, x, y):
+    return 2 * x.T @ (x @ w - y) / len(y)
+
+
+@rubric.check("Trainer.step", points=1)
+@given(line_and_batches().map(lambda pair: (pair[0], pair[1][:1])))
+def one_batch_is_one_step(student, w, batches):
+    """One batch: the weights move by -lr g, and the loss before the move is the answer."""
+    x, y = whole(batches)
+    moved, [loss], _, _ = student.one_step(w, batches, 0.125, None, None, 1)
+    mistakes = {"the weights have not moved": w, "this is uphill": w + 0.125 * slope(w, x, y)}
+    close(moved, w - 0.125 * slope(w, x, y), "the weights", mistakes=mistakes)
+    close(loss, mean_loss(w, x, y), "the loss")
+
+
+@rubric.check("Trainer.step", points=2)
+@given(line_and_batches(least=2))
+def accumulation_equals_the_large_batch(student, w, batches):
+    """Micro-batches, whatever their sizes, move the weights as one batch of all their examples would, once."""
+    x, y = whole(batches)
+    slopes = [slope(w, *batch) for batch in batches]
+    moved, [loss], _, _ = student.one_step(w, batches, 0.125, None, None, 1)
+    mistakes = {
+        "the gradients are added up: weigh each by its share of the examples": w - 0.125 * sum(slopes),
+        "every micro-batch counts the same, whatever its size": w - 0.125 * sum(slopes) / len(slopes),
+        "only the last micro-batch is in it": w - 0.125 * slopes[-1],
+    }
+    close(moved, w - 0.125 * slope(w, x, y), "the weights", mistakes=mistakes)
+    close(loss, mean_loss(w, x, y), "the loss")
+
+
+@rubric.check("Trainer.step", points=1)
+@given(line_and_batches(), st.sampled_from([0.25, 0.5, 2.0]))
+def clipped_when_all_have_spoken(student, w, batches, ratio):
+    """The gradient of the whole step is clipped, once, before the optimizer sees it; `step_norm` is |g| before that."""
+    x, y = whole(batches)
+    g = slope(w, x, y)
+    norm = float(np.linalg.norm(g))
+    moved, _, yours, _ = student.one_step(w, batches, 0.125, ratio * norm, None, 1)
+    mistakes = {"the gradient is not clipped": w - 0.125 * g}
+    close(moved, w - 0.125 * min(ratio, 1.0) * g, "the weights", mistakes=mistakes)
+    close(yours, norm, "step_norm")
+
+
+@rubric.check("Trainer.step", points=1)
+@given(line_and_batches(), st.sampled_from([None, 0.5]))
+def steps_forget_and_the_schedule_follows(student, w, batches, decay):
+    """The second step starts from no gradient, and at the learning rate that the schedule has moved on to."""
+    x, y = whole(batches)
+    lr = 0.0625
+    first = w - lr * slope(w, x, y)
+    second = first - lr * (decay or 1.0) * slope(first, x, y)
+    moved, losses, _, rate = student.one_step(w, batches, lr, None, decay, 2)
+    close(losses, np.array([mean_loss(w, x, y), mean_loss(first, x, y)]), "the losses")
+    mistakes = {
+        "the first step's gradient is still in it": second - lr * (decay or 1.0) * slope(w, x, y),
+        "the schedule has not moved": first - lr * slope(first, x, y),
+    }
+    close(moved, second, "the weights after two steps", mistakes=mistakes)
+    close(rate, lr * (decay or 1.0) ** 2, "the learning rate after two steps")
+
+
+# -- Trainer.train_epoch ----------------------------------------------------------------------------------------------
+
+
+@rubric.probe
+def an_epoch(tt, count, accumulate, seen, epoch, stop_at, training):
+    class Told:
+        """Batches of one example that say which they are."""
+
+        def set_epoch(self, epoch):
+            self.epoch = epoch
+
+        def __iter__(self):
+            for i in range(int(count)):
+                yield tt.training.Batch(tt.Tensor(np.full((1, 1), 100.0 * self.epoch + i)), tt.Tensor(np.zeros(1)))
+
+    class Recorder(tt.training.Trainer):
+        """A step that moves nothing, and remembers what it was given."""
+
+        def step(self, micro_batches):
+            taken.append([float(x.data[0, 0]) for x, _ in micro_batches])
+            modes.append(self.model.training)
+            return float(len(taken))
+
+    def after(micro_batches, loss):
+        reported.append([float(x.data[0, 0]) for x, _ in micro_batches])
+        losses.append(float(loss))
+        if stop_at is not None and len(reported) == stop_at:
+            trainer.stop()
+
+    taken, modes, reported, losses = [], [], [], []
+    model = tt.layers.Linear(1, 1)
+    model.train(bool(training))
+    trainer = Recorder(model, tt.optimizers.SGD(model.parameters()), accumulate=int(accumulate))
+    trainer.epoch, trainer.batch = int(epoch), int(seen)
+    ended = trainer.train_epoch(Told(), after)
+    return [taken, reported, losses, modes, ended]
+
+
+def groups(count, accumulate, seen, epoch):
+    names = [100.0 * epoch + i for i in range(seen, count)]
+    return [names[i : i + accumulate] for i in range(0, len(names), accumulate)]
+
+
+sizes = st.integers(1, 7)
+
+
+@rubric.check("Trainer.train_epoch", points=2)
+@given(sizes, st.integers(1, 3), st.integers(0, 2))
+def every_batch_once_in_order(student, count, accumulate, epoch):
+    """Each step gets the next `accumulate` batches of this epoch, the last what is left: none twice, none lost."""
+    taken, reported, losses, modes, ended = student.an_epoch(count, accumulate, 0, epoch, None, False)
+    wanted = groups(count, accumulate, 0, epoch)
+    same(taken, wanted, "the batches of each step")
+    same(reported, wanted, "what after() is told of")
+    same(losses, [float(i + 1) for i in range(len(wanted))], "the losses that after() is told")
+    same(modes, [True] * len(wanted), "whether the model was in training mode, at each step")
+    same(ended, True, "the answer, at the end of the epoch")
+
+
+@rubric.check("Trainer.train_epoch", points=1)
+@given(sizes, st.integers(1, 3), st.integers(0, 7), st.integers(0, 2))
+def a_resumed_epoch_goes_on_where_it_was(student, count, accumulate, seen, epoch):
+    """The batches that this epoch has seen already are passed over; if it has seen all, there is no step to take."""
+    seen = min(seen, count)
+    taken, _, _, _, ended = student.an_epoch(count, accumulate, seen, epoch, None, True)
+    same(taken, groups(count, accumulate, seen, epoch), f"the batches of each step, {seen} having been seen")
+    same(ended, True, "the answer, at the end of the epoch")
+
+
+@rubric.check("Trainer.train_epoch", points=1)
+@given(sizes, st.integers(1, 2), st.integers(1, 4))
+def stops_after_the_step_under_way(student, count, accumulate, stop_at):
+    """When somebody has asked to stop, the step that was under way is the last, and the answer is False."""
+    wanted = groups(count, accumulate, 0, 0)
+    taken, _, _, _, ended = student.an_epoch(count, accumulate, 0, 0, stop_at, True)
+    same(taken, wanted[:stop_at], f"the batches of each step, stopped after step {stop_at}")
+    same(ended, stop_at > len(wanted), "the answer")
+
+
+# -- Trainer.evaluate -------------------------------------------------------------------------------------------------
+
+
+@rubric.probe
+def judged(tt, batches, p, training):
+    class Line(tt.layers.Module):
+        def __init__(self):
+            self.w = tt.layers.Parameter(np.ones(batches[0][0].shape[1]))
+            self.dropout = tt.layers.Dropout(p)
+
+        def forward(self, x):
+            recorded.append(tt.is_grad_enabled())
+            return self.dropout(x) @ self.w
+
+    recorded = []
+    model = Line().train(bool(training))
+    metrics = {"largest": lambda z, y: float(z.data.max()), "off": lambda z, y: float(abs(z.data - y.data).mean())}
+    trainer = tt.training.Trainer(model, tt.optimizers.SGD(model.parameters()), tt.losses.mse_loss, metrics=metrics)
+    found = trainer.evaluate([tt.training.Batch(tt.Tensor(x), tt.Tensor(y)) for x, y in batches])
+    return [found, recorded, model.training, model.dropout.training]
+
+
+def example_means(batches, value):
+    """The mean over all examples of a mean over each batch, and the mean of the batches' means."""
+    each = [value(x.sum(axis=1), y) for x, y in batches]
+    return float(np.average(each, weights=[len(x) for x, _ in batches])), float(np.mean(each))
+
+
+several = line_and_batches(least=2).map(lambda pair: pair[1])
+
+
+@rubric.check("Trainer.evaluate", points=2)
+@given(several)
+def every_example_counts_the_same(student, batches):
+    """Each mean is over all examples, whatever the sizes of the batches: the loss, and every metric by its name."""
+    found, _, _, _ = student.judged(batches, 0.0, True)
+    values = {
+        "loss": lambda z, y: ((z - y) ** 2).mean(),
+        "largest": lambda z, y: z.max(),
+        "off": lambda z, y: abs(z - y).mean(),
+    }
+    same(sorted(found), sorted(values), "the names")
+    for name, value in values.items():
+        right, of_means = example_means(batches, value)
+        close(found[name], right, name, mistakes={"this is the mean of the batches' means": of_means})
+
+
+@rubric.check("Trainer.evaluate", points=1, examples=10)
+@given(several, st.booleans())
+def judged_as_it_will_be_used(student, batches, training):
+    """In evaluation mode: dropout is off. Afterwards the model is in the mode that it was in."""
+    found, _, *modes = student.judged(batches, 0.9, training)
+    right, _ = example_means(batches, lambda z, y: ((z - y) ** 2).mean())
+    close(found["loss"], right, "the loss of a model with dropout")
+    same(modes, [training, training], f"the modes afterwards, training having been {training}")
+
+
+@rubric.probe
+def judged_on_nothing(tt):
+    model = tt.layers.Linear(1, 1)
+    return tt.training.Trainer(model, tt.optimizers.SGD(model.parameters())).evaluate([])
+
+
+@rubric.check("Trainer.evaluate", points=1, examples=10)
+@given(several)
+def nothing_is_recorded_and_nothing_made_up(student, batches):
+    """Nobody will walk back from here: under no_grad, no graph is built. Of no examples, there is no mean: refuse."""
+    _, recorded, _, _ = student.judged(batches, 0.0, True)
+    same(recorded, [False] * len(batches), "whether gradients were recorded, batch by batch")
+    refuses("ValueError", student.judged_on_nothing)
+
+
+# -- Trainer.load_state_dict ------------------------------------------------------------------------------------------
+
+
+@rubric.probe
+def resumed(tt, before, after, own_rng):
+    import copy
+
+    def begin(seed):
+        tt.manual_seed(seed)
+        rng = np.random.default_rng(seed) if own_rng else None
+        model = tt.layers.Sequential(tt.layers.Linear(3, 4), tt.layers.Dropout(0.5, rng=rng), tt.layers.Linear(4, 2))
+        optimizer = tt.optimizers.Adam(model.parameters(), lr=0.1)
+        schedule = tt.optimizers.StepLR(optimizer, step_size=2, gamma=0.5)
+        trainer = tt.training.Trainer(model, optimizer, schedule=schedule)
+        return trainer, [tt.training.Batch(tt.Tensor(x), tt.Tensor(y)) for x, y in pairs]
+
+    def go(trainer, batches, steps):
+        for i in range(steps):
+            part = [batches[(trainer.steps + i) % 3]]
+            trainer.running["loss"] += trainer.step(part)
+            trainer.running["seen"] += 2
+            trainer.history.append({"loss": trainer.running["loss"]})
+        trainer.steps += steps
+        trainer.epoch, trainer.batch = trainer.steps // 3, trainer.steps % 3
+
+    def told(trainer):
+        weights = np.concatenate([p.data.ravel() for p in trainer.model.parameters()])
+        position = [trainer.epoch, trainer.batch, trainer.steps, trainer.running, trainer.history]
+        return weights, trainer.optimizer.param_groups[0]["lr"], copy.deepcopy(position)
+
+    rng = np.random.default_rng(0)
+    pairs = [(rng.normal(size=(2, 3)).astype(np.float32), rng.integers(0, 2, 2)) for _ in range(3)]
+    trainer, batches = begin(1)
+    go(trainer, batches, int(before))
+    arrays, rest = copy.deepcopy(trainer.state_dict())
+    go(trainer, batches, int(after))
+    wanted = told(trainer)
+    trainer, batches = begin(2)
+    trainer.load_state_dict(arrays, rest)
+    at_once = told(trainer)[2]
+    kept = copy.deepcopy(rest)
+    go(trainer, batches, int(after))
+    return [list(wanted), list(told(trainer)), at_once, rest == kept]
+
+
+spans = (st.integers(1, 3), st.integers(1, 3))
+
+
+@rubric.check("Trainer.load_state_dict", points=2, examples=8)
+@given(*spans)
+def the_same_weights_bit_for_bit(student, before, after):
+    """Stop, load into a new trainer, go on: weights, Adam's memory, learning rate and dropout as if never stopped."""
+    wanted, yours, _, _ = student.resumed(before, after, False)
+    holds(np.array_equal(yours[0], wanted[0]), "the weights differ from those of a run that never stopped")
+    same(yours[1], wanted[1], "the learning rate")
+
+
+@rubric.check("Trainer.load_state_dict", points=1, examples=8)
+@given(*spans)
+def its_place_and_its_history(student, before, after):
+    """It knows where it is: epoch, batch and step, the sums of this epoch, and the history."""
+    wanted, yours, at_once, _ = student.resumed(before, after, False)
+    same(at_once[:3], [before // 3, before % 3, before], "epoch, batch and steps after loading")
+    same(yours[2], wanted[2], "epoch, batch, steps, running and history at the end")
+
+
+@rubric.check("Trainer.load_state_dict", points=1, examples=8)
+@given(*spans)
+def a_state_stays_as_it_was(student, before, after):
+    """Training on does not change the state that was loaded: it may be loaded again. A Dropout's own rng goes on."""
+    wanted, yours, _, unchanged = student.resumed(before, after, True)
+    holds(np.array_equal(yours[0], wanted[0]), "the weights differ from those of a run that never stopped")
+    same(unchanged, True, "whether the state is as it was")
