@@ -30,6 +30,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "docs" / "_ext")]
 
 from pygments.formatters import HtmlFormatter  # noqa: E402
 
+from cells import blocks  # noqa: E402
 from tito import course, rubric, stubs  # noqa: E402
 
 STATIC = Path(__file__).parents[1] / "_static"
@@ -201,16 +202,26 @@ def linked(body: str, names: list[str]) -> str:
 
 
 def answers() -> dict[str, str]:
-    """Every line of a graded body whose text stands nowhere else in the package, stubs included; and whose it is."""
+    """Every line of a graded body that is given nowhere, in no stub, no other code, no cell; and whose it is."""
     sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "src" / "tinytorch").rglob("*.py")}
-    bodies = dict[str, str]()
+    bodies, run = dict[str, str](), set[str]()
     for chapter in course.Course(ROOT).chapters():
         names, source = list(rubric.load(chapter.number).exercises), sources[chapter.source]
         for name in names:
             bodies |= {line.strip(): f"{chapter.number} {name}" for line in stubs.body(source, name).split("\n")}
         sources[chapter.source] = stubs.stub(source, names, chapter.number)
+        run |= cell_lines(chapter.markdown.read_text(encoding="utf-8"))
     given = squeezed("\n".join(sources.values()))
-    return {line: owner for line, owner in bodies.items() if re.search(r"\w", line) and squeezed(line) not in given}
+    secret = {line: owner for line, owner in bodies.items() if re.search(r"\w", line) and line not in run}
+    return {line: owner for line, owner in secret.items() if squeezed(line) not in given}
+
+
+def cell_lines(markdown: str) -> set[str]:
+    """What the cells of a chapter run in front of every reader, line by line; those in a folded answer are not."""
+    found = list(blocks(markdown))
+    folded = "\n".join(block.text for block in found if block.name == "{answer}")
+    cells = (block.text for block in found if block.name == "{live}" and block.text not in folded)
+    return {line.strip() for text in cells for line in text.split("\n")}
 
 
 def squeezed(text: str) -> str:
