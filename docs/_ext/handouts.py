@@ -342,11 +342,13 @@ def main(arguments: list[str]) -> None:
     folders = rendered(target / "html" / (only or "book"), only)
     checked(folders["student"])
     chapters = sorted(f"chapters/{path.stem}" for path in (ROOT / "chapters").glob(f"{only or '[0-9][0-9]'}_*.md"))
+    milestones = sorted((ROOT / "chapters" / "milestones").glob("[0-9][0-9][0-9][0-9]_*.md"))
     for edition, folder in folders.items():
         pages = [page(folder, docname) for docname in chapters]
         if not only:
             front = [page(folder, docname) for docname in ("index", *GUIDES)]
-            jobs.append(([*front, *pages], edition, target / f"tinytorch_{edition}.pdf"))
+            back = [page(folder, f"chapters/milestones/{path.stem}") for path in milestones]
+            jobs.append(([*front, *pages, *back], edition, target / f"tinytorch_{edition}.pdf"))
         jobs += [([one], edition, target / f"{one.name}_{edition}.pdf") for one in pages]
     with ProcessPoolExecutor() as pool:
         for waiting in [pool.submit(handout, *job) for job in jobs]:
