@@ -73,6 +73,20 @@ def book(session: nox.Session) -> None:
     session.log(f"open {(BOOK / 'index.html').relative_to(ROOT)}")
 
 
+for number in CHAPTERS:
+
+    @nox.session(name=f"handout-{number}")
+    def handout(session: nox.Session, number: str = number) -> None:
+        """Print one chapter into build/handouts: a PDF for students, with room to write, and one with the answers."""
+        python(session, "docs/_ext/handouts.py", number)
+
+
+@nox.session
+def handouts(session: nox.Session) -> None:
+    """Print every chapter and the whole book, for students and for instructors."""
+    python(session, "docs/_ext/handouts.py")
+
+
 @nox.session
 def chapters(session: nox.Session) -> None:
     """Run every code block of every chapter as a test."""

@@ -11,7 +11,7 @@ author = "the TinyTorch authors"
 copyright = "2026, the TinyTorch authors. Code MIT, prose CC BY 4.0"
 language = "en"
 
-extensions = ["myst_parser", "sphinx_copybutton", "chapters", "live", "listing", "katex", "api"]
+extensions = ["myst_parser", "sphinx_copybutton", "chapters", "live", "listing", "editions", "katex", "api"]
 exclude_patterns = ["_ext", "_static/katex/*.js", "**/katex.min.js"]
 nitpicky = True
 

@@ -15,6 +15,7 @@ import yaml
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.project import Project
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
@@ -56,9 +57,14 @@ def join(app: Sphinx) -> None:
     book = Book(app.srcdir, app.config.source_suffix)
     book.folder = Path(os.path.normpath(Path(app.srcdir).parent / "chapters"))
     book.only = app.config.only
-    if book.only:  # links to the chapters that are left out lead nowhere
-        app.config.suppress_warnings += ["myst.xref_missing", "ref.doc", "ref.ref", "ref.obj", "toc.excluded"]
+    book.restore(app.project)  # what was there in the last build
     app.project = app.env.project = book
+
+
+def quieten(app: Sphinx, config: Config) -> None:
+    """Links to the chapters that are left out lead nowhere: no warning."""
+    if config.only:
+        config.suppress_warnings += ["myst.xref_missing", "ref.doc", "ref.ref", "ref.obj", "toc.excluded"]
 
 
 # -- front matter -------------------------------------------------------------
@@ -182,6 +188,7 @@ class Milestones(Chapters):
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("only", "", "env", str)
+    app.connect("config-inited", quieten)
     app.connect("builder-inited", join, priority=1)
     app.add_transform(Head)
     app.add_directive("chapters", Chapters)

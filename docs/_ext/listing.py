@@ -118,7 +118,7 @@ class Exercise(Quoting):
         box += self.parse_content_to_nodes()
         box += self.quote(stub.rstrip("\n"), stubs.definitions(source)[name].first)
         box += self.command(number, name)
-        reference = fold(summary="Reference solution", classes=["reference"])
+        reference = fold(summary="Reference solution", classes=["reference"], body=stubs.body(source, name))
         reference += self.quote(sources.text(source, (first, last)), first)
         box += reference
         return [box]

@@ -1,8 +1,8 @@
 """Live cells: `{live}` runs Python while the book is built and shows what it did; `{eval}` puts a value into prose.
 
 A cell that fails, or draws without `:alt:`, is a warning with its traceback, so `sphinx-build -W` fails. The cells
-after a failed one are shown and not run. A page depends on all of src/tinytorch and on the recorded measurements:
-change a function and its numbers are measured again.
+after a failed one are shown and not run. A page depends on all of src/tinytorch, on the recorded measurements and on
+this folder: change a function and its numbers are measured again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def session(env: BuildEnvironment) -> Session:
     found = env.temp_data.get("live_session")
     if found is None:
         found = env.temp_data["live_session"] = Session(env.doc2path(env.docname))
-        for path in sorted([*ROOT.glob("src/tinytorch/**/*.py"), *ROOT.glob("chapters/*/*.json")]):
+        sources = ("src/tinytorch/**/*.py", "chapters/*/*.json", "chapters/*/*/*.json", "docs/_ext/*.py")
+        for path in sorted(path for pattern in sources for path in ROOT.glob(pattern)):
             env.note_dependency(str(path))
     return found
 
