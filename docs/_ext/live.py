@@ -28,7 +28,7 @@ def session(env: BuildEnvironment) -> Session:
     found = env.temp_data.get("live_session")
     if found is None:
         found = env.temp_data["live_session"] = Session(env.doc2path(env.docname))
-        sources = ("src/tinytorch/**/*.py", "chapters/*/*.json", "chapters/*/*/*.json", "docs/_ext/*.py")
+        sources = ("src/tinytorch/**/*.py", "chapters/**/*.json", "docs/_ext/*.py")
         for path in sorted(path for pattern in sources for path in ROOT.glob(pattern)):
             env.note_dependency(str(path))
     return found
