@@ -23,7 +23,8 @@ def turns(*seconds: float, peak: float = 50e6, others: float | None = 0.0) -> li
 
 
 ONE = Result("mlp", 1, {"tinytorch": turns(1e-3, 2e-3, 9e-3), "torch": turns(4e-3, peak=200e6)})
-TWO = Result("mlp", 2, {"tinytorch": turns(1e-3) + turns(9e-3, others=0.5), "torch": turns(1e-3, others=0.5)})
+QUIET, BUSY = turns(*[1e-3] * bench.FEWEST), turns(*[9e-3] * bench.FEWEST, others=0.5)
+TWO = Result("mlp", 2, {"tinytorch": QUIET + BUSY, "torch": QUIET[1:] + BUSY})
 VERSIONS = {"tinytorch": "0.1", "torch": "2"}
 MADE = Bench([ONE, TWO], VERSIONS, True, "a machine", "2026-01-02")
 
@@ -42,11 +43,11 @@ def test_one_thread_counts_the_median_cpu_time():
 def test_two_threads_count_the_clock_in_quiet_turns():
     assert TWO.seconds("tinytorch") == 2e-3
     assert TWO.seconds("torch") is None and TWO.ratio is None
-    assert TWO.enough(0) and not TWO.enough(1) and ONE.enough(1) and not ONE.enough(2)
+    assert TWO.enough(bench.FEWEST - 1) and not TWO.enough(bench.FEWEST) and ONE.enough(1) and not ONE.enough(2)
 
 
 def test_where_nobody_can_tell_every_turn_is_quiet():
-    result = Result("mlp", 2, {"tinytorch": turns(1e-3, others=None)})
+    result = Result("mlp", 2, {"tinytorch": turns(*[1e-3] * bench.FEWEST, others=None)})
     assert result.seconds("tinytorch") == 2e-3
 
 
@@ -114,6 +115,7 @@ def test_comparing_alone_measures_every_thread_count(monkeypatch):
     monkeypatch.setattr(bench, "CALLS", {"add": 2})
     monkeypatch.setattr(bench, "THREADS", {"add": (1, 2)})
     monkeypatch.setattr(bench, "PATIENCE", 0)
+    monkeypatch.setattr(bench, "PAUSE", 0)
     said: list[str] = []
     made = bench.compare(COURSE, ["add"], 2, said.append)
     assert said == ["one addition, 1 thread", "one addition, 2 threads"]
@@ -136,6 +138,11 @@ def test_every_benchmark_runs_on_pytorch_too(name):
 def test_an_unknown_benchmark_is_refused():
     result = CliRunner().invoke(cli.app, ["bench", "-k", "nothing"])
     assert result.exit_code == 2 and "there are: mlp, add, chain" in result.output
+
+
+def test_a_part_is_not_recorded():
+    result = CliRunner().invoke(cli.app, ["bench", "-k", "mlp", "--record"])
+    assert result.exit_code == 2 and "--record goes without -k" in result.output
 
 
 def test_the_command_prints_and_keeps_the_result(monkeypatch, tmp_path):

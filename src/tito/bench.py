@@ -29,7 +29,9 @@ from tito.workspace import write
 CALLS = {"mlp": 300, "add": 2000, "chain": 300}  # in one turn, a quarter of a second or so
 WORDS = {"mlp": "training step", "add": "one addition", "chain": "one of 200 in a chain"}
 THREADS = {"mlp": (1, 2), "add": (1,), "chain": (1,)}  # the small ones have nothing to share between two
-PATIENCE = 60  # seconds to wait for a quiet machine, on two threads
+PATIENCE = 120  # seconds to wait for a quiet machine, on two threads
+PAUSE = 0.5  # seconds between turns on two threads: a matrix library's idle thread spins for a while before it sleeps
+FEWEST = 5  # turns on two threads that make a result
 QUIET = 0.05  # of the machine: if others used more, a turn on two threads does not count
 OURS, THEIRS = "tinytorch", "torch"
 INSTALL = "pip install torch"
@@ -59,10 +61,11 @@ class Result:
     turns: dict[str, list[Turn]]
 
     def seconds(self, framework: str) -> float | None:
-        """The median price of a step: CPU time on one thread, time on the clock on more. None if there is none."""
+        """The median price of a step: CPU time on one thread, time on the clock on more. None if too few count."""
         if self.threads == 1:
             return _median([turn.cpu for turn in self.turns.get(framework, [])])
-        return _median([turn.wall for turn in self.quiet(framework)])
+        quiet = [turn.wall for turn in self.quiet(framework)]
+        return _median(quiet) if len(quiet) >= FEWEST else None
 
     def quiet(self, framework: str) -> list[Turn]:
         """The turns in which nobody else used the machine to speak of."""
@@ -211,6 +214,7 @@ def compare(
             while turns < repetitions or (not result.enough(repetitions) and time.perf_counter() < end):
                 turns += 1
                 for framework, contender in contenders.items():
+                    time.sleep(PAUSE if count > 1 else 0)
                     result.turns[framework].append(contender.turn(CALLS[name]))
         finally:
             for contender in contenders.values():
@@ -261,8 +265,8 @@ def notes(bench: Bench) -> list[str]:
     if THEIRS not in bench.versions:
         lines.append(f"PyTorch is not installed here, so this measures TinyTorch alone: {INSTALL}")
     for result in bench.results:
-        if not all(result.quiet(who) for who in result.turns) and result.threads > 1:
-            lines.append(f"On {result.threads} threads there is no result: the machine was never quiet.")
+        if result.threads > 1 and not result.enough(FEWEST):
+            lines.append(f"On {result.threads} threads there is no result: the machine was hardly ever quiet.")
     if not bench.kept:
         lines.append("Freed memory went back to the system: this C library does not let it be kept.")
     return lines

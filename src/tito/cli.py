@@ -391,6 +391,8 @@ def bench(
     names = [name for name in benches.CALLS if (only or "") in name]
     if not names:
         fail(f"no benchmark is named {only!r}; there are: {', '.join(benches.CALLS)}")
+    if record and only:
+        fail("the book shows every benchmark: --record goes without -k")
     console = Console()
     with console.status("starting") as status:
         done = benches.compare(course, names, repetitions, status.update)
