@@ -143,8 +143,9 @@ def read_cifar10(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if data.size != size:
         raise ValueError(f"{path} is damaged: it needs {size} bytes and has {data.size}; delete it to fetch it anew")
     records = data.reshape(-1, 3073)
-    if records[:, 0].max() > 9:
-        raise ValueError(f"{path} is damaged: it has a label {records[:, 0].max()}; delete it to fetch it anew")
+    largest = int(np.max(records[:, 0]))
+    if largest > 9:
+        raise ValueError(f"{path} is damaged: it has a label {largest}; delete it to fetch it anew")
     return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0].astype(np.int64)
 
 
