@@ -11,6 +11,7 @@ import pytest
 from oracles import pytorch
 
 import tinytorch as tt
+import tinytorch.data
 import tinytorch.nn
 import tinytorch.nn.functional
 import tinytorch.nn.init
@@ -18,13 +19,16 @@ import tinytorch.optim
 import tinytorch.optim.lr_scheduler
 
 FACADES = [
+    tinytorch.data,
     tinytorch.nn,
     tinytorch.nn.functional,
     tinytorch.nn.init,
     tinytorch.optim,
     tinytorch.optim.lr_scheduler,
 ]
-HOMES = [f"tinytorch.{home}" for home in ("activations", "layers", "losses", "optimizers")]
+HOMES = [
+    f"tinytorch.{home}" for home in ("activations", "layers", "losses", "optimizers", "dataloader", "convolutions")
+]
 every_facade = pytest.mark.parametrize("facade", FACADES, ids=lambda facade: facade.__name__)
 
 
@@ -38,7 +42,8 @@ def test_every_name_resolves_to_its_home(module):
 
 @every_facade
 def test_facades_name_only_what_pytorch_names(facade):
-    theirs = importlib.import_module(facade.__name__.replace("tinytorch", pytorch().__name__))
+    name = facade.__name__.replace("tinytorch.data", "tinytorch.utils.data")
+    theirs = importlib.import_module(name.replace("tinytorch", pytorch().__name__))
     assert [name for name in dir(facade) if not hasattr(theirs, name)] == []
 
 

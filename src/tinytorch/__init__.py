@@ -24,12 +24,15 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 _MODULES = (
     "nn",
     "optim",
+    "data",
     "activations",
     "layers",
     "losses",
     "autograd",
     "optimizers",
     "training",
+    "dataloader",
+    "convolutions",
     "datasets",
     "serialization",
 )

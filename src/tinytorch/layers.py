@@ -30,6 +30,12 @@ class Parameter(Tensor):
         super().__init__(data, requires_grad)
 
 
+class Buffer(Tensor):
+    """A tensor that a module keeps, and saves with its weights, but does not learn: a running mean, say."""
+
+    __slots__ = ()
+
+
 class Module:
     """A part of a network: its attributes may be parameters, other modules, or lists of modules.
 
@@ -85,11 +91,26 @@ class Module:
         """Every parameter, as an optimizer wants them."""
         return (parameter for _, parameter in self.named_parameters())
 
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, "Module"]]:
+        """This module and every module inside it, with its dotted name; this one's own is empty."""
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+
     def modules(self) -> Iterator["Module"]:
         """This module and every module inside it."""
-        yield self
-        for _, child in self.named_children():
-            yield from child.modules()
+        return (module for _, module in self.named_modules())
+
+    def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
+        """Every buffer of this module and of those inside it, with its dotted name."""
+        for prefix, module in self.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, Buffer):
+                    yield f"{prefix}.{name}" if prefix else name, value
+
+    def buffers(self) -> Iterator[Buffer]:
+        """Every buffer."""
+        return (buffer for _, buffer in self.named_buffers())
 
     def train(self, mode: bool = True) -> "Module":
         """Set training mode (or, with False, evaluation mode) here and inside: Dropout asks for it."""
@@ -107,21 +128,21 @@ class Module:
             parameter.grad = None
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Every parameter's array under its dotted name: views, not copies."""
-        return {name: parameter.data for name, parameter in self.named_parameters()}
+        """The array of every parameter and buffer under its dotted name: views, not copies."""
+        return {name: kept.data for name, kept in [*self.named_parameters(), *self.named_buffers()]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Copy arrays into the parameters. Raises ValueError, before anything changes, if names or shapes differ."""
-        own = dict(self.named_parameters())
+        """Copy arrays into parameters and buffers. Raises ValueError, changing nothing, if names or shapes differ."""
+        own: dict[str, Tensor] = {**dict(self.named_parameters()), **dict(self.named_buffers())}
         missing, unknown = own.keys() - state.keys(), state.keys() - own.keys()
         if missing or unknown:
             raise ValueError(f"state does not fit: missing {sorted(missing)}, unknown {sorted(unknown)}")
-        for name, parameter in own.items():
-            if np.shape(state[name]) != parameter.shape:
-                raise ValueError(f"{name} needs shape {parameter.shape}, got {np.shape(state[name])}")
-        arrays = {name: Tensor(state[name], dtype=parameter.dtype).data for name, parameter in own.items()}
-        for name, parameter in own.items():
-            parameter.data[...] = arrays[name]
+        for name, kept in own.items():
+            if np.shape(state[name]) != kept.shape:
+                raise ValueError(f"{name} needs shape {kept.shape}, got {np.shape(state[name])}")
+        arrays = {name: Tensor(state[name], dtype=kept.dtype).data for name, kept in own.items()}
+        for name, kept in own.items():
+            kept.data[...] = arrays[name]
 
     def extra_repr(self) -> str:
         """What stands between the brackets when the module is printed."""

@@ -177,22 +177,26 @@ class Trainer:
         Each micro-batch counts by its size, n of N: g = sum (n / N) g_n is the gradient of
         one batch of N. If `clip` is set, |g| before clipping is kept in `step_norm`.
         """
-        # Forget the old gradients. backward() adds to .grad, so gradients accumulate by
-        # themselves: weigh each loss before you walk back from it, len(x) counts a batch.
-        # Only then clip (if self.clip is not None), and step the optimizer and, if there is
-        # one, the schedule.
+        # Forget the old gradients. self.add_gradient(x, y, share) walks back from one
+        # micro-batch's loss, whose share is n / N: len(x) counts a batch. backward() adds to
+        # .grad, so gradients accumulate by themselves. Only then clip (if self.clip is not
+        # None), and step the optimizer and, if there is one, the schedule.
         self.optimizer.zero_grad()
         examples, total = sum(len(x) for x, _ in micro_batches), 0.0
         for x, y in micro_batches:
-            loss = self.loss(self.model(x), y) * (len(x) / examples)
-            loss.backward()
-            total += loss.item()
+            total += self.add_gradient(x, y, len(x) / examples)
         if self.clip is not None:
             self.step_norm = clip_grad_norm_(self.model.parameters(), self.clip)
         self.optimizer.step()
         if self.schedule is not None:
             self.schedule.step()
         return total
+
+    def add_gradient(self, x: Tensor, y: Tensor, share: float) -> float:
+        """Add share times the gradient of the loss to every .grad; return share times the loss."""
+        loss = self.loss(self.model(x), y) * share
+        loss.backward()
+        return loss.item()
 
     def train_epoch(self, data: Epochs, after: Callable[[list[Any], float], None]) -> bool:
         """Take every step of this epoch that is not taken yet; False if stopped before.

@@ -1,12 +1,13 @@
-"""PyTorch's map of the layers and losses: names, no logic. `tinytorch.layers` and `tinytorch.losses` hold the code."""
+"""PyTorch's map of the layers and losses: names, no logic. The chapters' modules hold the code."""
 
 from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "layers": """Module Parameter Sequential Linear Dropout Flatten ReLU LeakyReLU Sigmoid Tanh Softplus SiLU GELU
+    "layers": """Module Parameter Buffer Sequential Linear Dropout Flatten ReLU LeakyReLU Sigmoid Tanh Softplus SiLU GELU
         Softmax LogSoftmax""",
     "losses": "MSELoss L1Loss BCEWithLogitsLoss CrossEntropyLoss",
+    "convolutions": "Conv2d MaxPool2d AvgPool2d AdaptiveAvgPool2d BatchNorm1d BatchNorm2d Dropout2d",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -7,6 +7,7 @@ _HOMES = {
     "activations": "relu leaky_relu sigmoid tanh softplus silu gelu softmax log_softmax",
     "layers": "linear dropout",
     "losses": "mse_loss l1_loss binary_cross_entropy_with_logits cross_entropy",
+    "convolutions": "conv2d max_pool2d avg_pool2d adaptive_avg_pool2d batch_norm",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 

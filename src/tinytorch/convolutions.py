@@ -1,0 +1,1003 @@
+"""Convolutions: small filters that look everywhere.
+
+Notation: x (B, C, H, W) images, weight (K, C, kh, kw) K filters, z (B, K, H', W') what they find; g = dL/dz. Inside the
+kernels the channels of a pixel lie side by side: images are (B, H, W, C) and weights (kh, kw, C, K) there, so that what
+leaves a kernel as (B, K, H', W') is a view, and the next kernel gets its layout back for nothing.
+"""
+
+import copy
+import functools
+import itertools
+import math
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from tinytorch.autograd import accumulate
+from tinytorch.environment import generator
+from tinytorch.layers import Buffer, FunctionModule, Module, Parameter, Sequential, dropout
+from tinytorch.tensor import Primitive, Tensor, primitive
+from tinytorch.training import Trainer
+
+# -- windows -------------------------------------------------------------------------------------------------------
+
+
+def output_size(size: int, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
+    """How many windows fit along an axis of `size` pixels with `padding` more at either end.
+
+    A window spans dilation * (kernel - 1) + 1 pixels, and each starts `stride` after the last.
+    0 or less if not even one fits.
+
+    >>> output_size(5, kernel=3), output_size(5, kernel=3, stride=2, padding=1)
+    (3, 3)
+    """
+    # The first window takes its span. How many whole strides are left for others?
+    span = dilation * (kernel - 1) + 1
+    return (size + 2 * padding - span) // stride + 1
+
+
+class Window(NamedTuple):
+    """What moves over an image: a kernel, its stride, the padding, the dilation; each (rows, columns)."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+
+    def outputs(self, height: int, width: int) -> tuple[int, int]:
+        """How many windows fit: (H', W'). Raises ValueError, naming the sizes, if none does."""
+        down, across = (output_size(size, *along) for size, along in zip((height, width), zip(*self)))
+        if down < 1 or across < 1:
+            raise ValueError(
+                f"a kernel {self.kernel} with padding {self.padding} and dilation {self.dilation}"
+                f" does not fit into {height} x {width} pixels"
+            )
+        return down, across
+
+    def taps(self, height: int, width: int) -> Iterator[tuple[int, int, slice, slice]]:
+        """Each place (i, j) of the kernel, and the rows and columns that it meets in the H' x W' windows."""
+        (sh, sw), (dh, dw) = self.stride, self.dilation
+        for i, j in np.ndindex(*self.kernel):
+            rows = slice(i * dh, i * dh + sh * (height - 1) + 1, sh)
+            columns = slice(j * dw, j * dw + sw * (width - 1) + 1, sw)
+            yield i, j, rows, columns
+
+
+def window(kernel: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1) -> Window:
+    """A Window from numbers or pairs; padding may be "same", for stride 1 and spans that are odd, or "valid", none.
+
+    >>> window(3, padding="same").padding
+    (1, 1)
+    """
+    kernel, stride, dilation = pair(kernel), pair(stride), pair(dilation)
+    if padding == "same":
+        spans = [d * (k - 1) for d, k in zip(dilation, kernel)]
+        if stride != (1, 1) or any(span % 2 for span in spans):
+            raise ValueError(f"padding 'same' needs stride 1 and odd spans, got kernel {kernel}, stride {stride}")
+        padding = tuple(span // 2 for span in spans)
+    padding = pair(0 if padding == "valid" else padding)
+    if min(*kernel, *stride, *dilation) < 1 or min(padding) < 0:
+        raise ValueError(
+            "kernel, stride and dilation are 1 or more and padding 0 or more,"
+            f" got {kernel}, {stride}, {dilation} and {padding}"
+        )
+    return Window(kernel, stride, padding, dilation)
+
+
+def pair(value: Any) -> tuple[int, int]:
+    """(rows, columns) from one number for both, or from two."""
+    rows, columns = value if isinstance(value, tuple | list) else (value, value)
+    return int(rows), int(columns)
+
+
+def check_images(name: str, x: np.ndarray) -> None:
+    """Raise ValueError, naming the shape, for what is not a batch of images."""
+    if x.ndim != 4:
+        raise ValueError(f"{name} needs images (B, C, H, W), got shape {x.shape}")
+
+
+# -- the textbook's convolution ------------------------------------------------------------------------------------
+
+
+def conv2d_naive(
+    x: np.ndarray, weight: np.ndarray, bias: Any = None, *, stride=1, padding=0, dilation=1, groups=1
+) -> np.ndarray:
+    """z[b, k, i, j] = bias[k] + the sum of weight[k] * the window of image b at (i, j): by loops.
+
+    Filter k sees only the channels of its group, C / groups of them. LeCun et al., 1989.
+
+    >>> x, weight = np.arange(9.0).reshape(1, 1, 3, 3), np.ones((1, 1, 2, 2))
+    >>> conv2d_naive(x, weight)
+    array([[[[ 8., 12.],
+             [20., 24.]]]])
+    """
+    # Window (i, j) starts at row i * sh and column j * sw of the padded image, and takes every
+    # dh-th row and dw-th column, kh and kw of them. np.ndindex(z.shape) counts through all four
+    # indices. The first K / groups filters see the first C / groups channels, and so on.
+    over = window(weight.shape[2:], stride, padding, dilation)
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = over
+    filters, channels = weight.shape[:2]
+    z = np.empty((len(x), filters, *over.outputs(*x.shape[2:])), x.dtype)
+    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+    for b, k, i, j in np.ndindex(z.shape):
+        first = k // (filters // groups) * channels
+        rows = slice(i * sh, i * sh + dh * (kh - 1) + 1, dh)
+        columns = slice(j * sw, j * sw + dw * (kw - 1) + 1, dw)
+        patch = x[b, first : first + channels, rows, columns]
+        z[b, k, i, j] = (patch * weight[k]).sum() + (0 if bias is None else bias[k])
+    return z
+
+
+def im2col(x: np.ndarray, over: Window) -> np.ndarray:
+    """The windows of x (B, H, W, C), padded already, as rows: (B H' W', kh kw C).
+
+    A row has the pixels of its window, line by line, and all channels of a pixel together.
+
+    >>> im2col(np.arange(9).reshape(1, 3, 3, 1), window(2))
+    array([[0, 1, 3, 4],
+           [1, 2, 4, 5],
+           [3, 4, 6, 7],
+           [4, 5, 7, 8]])
+    """
+    # Make room for (B, H', W', kh, kw, C), and fill it one place of the kernel at a time: what
+    # over.taps(H', W') calls rows and columns is what place (i, j) sees in all windows at once.
+    # Then reshape.
+    b, h, w, c = x.shape
+    down, across = over._replace(padding=(0, 0)).outputs(h, w)
+    seen = np.empty((b, down, across, *over.kernel, c), x.dtype)
+    for i, j, rows, columns in over.taps(down, across):
+        seen[:, :, :, i, j] = x[:, rows, columns]
+    return seen.reshape(b * down * across, -1)
+
+
+def col2im(rows_of_windows: np.ndarray, shape: tuple[int, ...], over: Window) -> np.ndarray:
+    """Each window's row added back to the pixels it came from: the transpose of im2col.
+
+    `shape` is (B, H, W, C), padded. A pixel that lies in several windows gets the sum.
+
+    >>> col2im(np.ones((4, 4), int), (1, 3, 3, 1), window(2)).reshape(3, 3)
+    array([[1, 2, 1],
+           [2, 4, 2],
+           [1, 2, 1]])
+    """
+    # The same loop as im2col's, with the assignment turned around: into x, and added.
+    b, h, w, c = shape
+    down, across = over._replace(padding=(0, 0)).outputs(h, w)
+    seen = rows_of_windows.reshape(b, down, across, *over.kernel, c)
+    x = np.zeros(shape, seen.dtype)
+    for i, j, rows, columns in over.taps(down, across):
+        x[:, rows, columns] += seen[:, :, :, i, j]
+    return x
+
+
+# -- the blocked kernel --------------------------------------------------------------------------------------------
+
+BLOCK = 2**21  # bytes of columns at a time: they should still be in a cache when the product reads them
+
+
+def channels_last(x: np.ndarray) -> np.ndarray:
+    """(B, C, H, W) -> (B, H, W, C), with the channels of a pixel side by side; no copy if they are already."""
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+
+
+def channels_first(x: np.ndarray) -> np.ndarray:
+    """(B, H, W, C) -> (B, C, H, W): a view."""
+    return x.transpose(0, 3, 1, 2)
+
+
+def blocks(
+    x: np.ndarray, count: int, corner: tuple[int, int], size: tuple[int, int]
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """x (B, H, W, C), `count` images at a time: which they are, and a copy inside zeros of height and width `size`.
+
+    The copy starts at `corner`. All blocks use the same memory: take what you need before the next.
+    """
+    b, h, w, c = x.shape
+    (top, left), space = corner, np.zeros((min(count, b), *size, c), x.dtype)
+    for start in range(0, b, count):
+        part = slice(start, min(start + count, b))
+        block = space[: part.stop - start]
+        block[:, top : top + h, left : left + w] = x[part]
+        yield part, block
+
+
+def windows(x: np.ndarray, over: Window) -> np.ndarray:
+    """What im2col copies, as a view: (B, H', W', kh, kw, C) of x (B, H, W, C), padded already."""
+    b, h, w, c = x.shape
+    (sh, sw), (dh, dw) = over.stride, over.dilation
+    image, row, column, channel = x.strides
+    shape = (b, *over._replace(padding=(0, 0)).outputs(h, w), *over.kernel, c)
+    return as_strided(x, shape, (image, row * sh, column * sw, row * dh, column * dw, channel))
+
+
+def unfolded(x: np.ndarray, over: Window) -> Iterator[tuple[slice, np.ndarray]]:
+    """im2col of blocks of images that fit into a cache: which they are, and their rows.
+
+    All blocks use the same memory: take what you need before the next.
+    """
+    b, h, w, c = x.shape
+    outputs, (ph, pw), (kh, kw) = over.outputs(h, w), over.padding, over.kernel
+    count = min(b, max(1, BLOCK // (math.prod(outputs) * kh * kw * c * x.itemsize)))
+    space = np.empty((count, *outputs, kh, kw, c), x.dtype)
+    if kw * c < 16:  # what is copied in one go is short: let the windows of a line lie side by side
+        space = np.moveaxis(np.empty((kh, kw, c, count, *outputs), x.dtype), (0, 1, 2), (3, 4, 5))
+    for part, block in blocks(x, count, over.padding, (h + 2 * ph, w + 2 * pw)):
+        seen = space[: len(block)]
+        np.copyto(seen, windows(block, over))
+        yield part, seen.reshape(-1, kh * kw * c)
+
+
+def blocked(x: np.ndarray, weight: np.ndarray, over: Window, bias: np.ndarray | None = None) -> np.ndarray:
+    """z = im2col(x) @ weight + bias, block by block: x (B, H, W, C), weight (kh, kw, C, K) -> (B, H', W', K)."""
+    filters = weight.shape[-1]
+    matrix = weight.reshape(-1, filters)
+    z = np.empty((len(x), *over.outputs(*x.shape[1:3]), filters), x.dtype)
+    for part, columns in unfolded(x, over):
+        np.matmul(columns, matrix, out=z[part].reshape(-1, filters))
+        add_bias(z[part], bias)
+    return z
+
+
+def add_bias(z: np.ndarray, bias: np.ndarray | None) -> None:
+    """z (B, H, W, K) += bias (K,), a whole line of pixels at a time: short inner loops are slow."""
+    if bias is not None:
+        line = np.tile(bias, z.shape[2])
+        z.reshape(-1, line.size)[...] += line
+
+
+# -- Winograd's kernel ---------------------------------------------------------------------------------------------
+
+# F(2x2, 3x3): 2 x 2 outputs from a tile d of 4 x 4 pixels with 16 products, not 36. With weights w, the outputs are
+# A^T [(G w G^T) * (B^T d B)] A, and the products, one for each channel and filter, are 16 products of matrices.
+# Winograd, 1980; Lavin and Gray, 2016.
+G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+
+
+def data_transform(d: Any, out: np.ndarray) -> None:
+    """out = B^T d: four rows of a tile from four."""
+    np.subtract(d[0], d[2], out=out[0])
+    np.add(d[1], d[2], out=out[1])
+    np.subtract(d[2], d[1], out=out[2])
+    np.subtract(d[1], d[3], out=out[3])
+
+
+def inverse_transform(m: Any, out: Any) -> None:
+    """out = A^T m: two rows of outputs from four of products."""
+    np.add(m[1] + m[2], m[0], out=out[0])
+    np.subtract(m[1] - m[2], m[3], out=out[1])
+
+
+def inverse_transposed(g: Any, out: np.ndarray) -> None:
+    """out = A g: four rows of gradients from two."""
+    np.copyto(out[0], g[0])
+    np.add(g[0], g[1], out=out[1])
+    np.subtract(g[0], g[1], out=out[2])
+    np.negative(g[1], out=out[3])
+
+
+def on_both_axes(matrix: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """matrix w matrix^T for each pair of channel and filter: (n, n, C, K) -> (m, m, C, K)."""
+    m, n = matrix.shape
+    half = matrix.astype(w.dtype) @ w.reshape(n, -1)
+    return (matrix.astype(w.dtype) @ half.reshape(m, n, -1)).reshape(m, m, *w.shape[2:])
+
+
+def winograd_fits(over: Window, channels: int, filters: int) -> bool:
+    """Whether the trick works for this window, and pays: products grow with C times K, its additions do not."""
+    return over.kernel == (3, 3) and over.stride == over.dilation == (1, 1) and min(channels, filters) >= 64
+
+
+def tiling(x: np.ndarray, over: Window, filters: int) -> tuple[int, int, int]:
+    """How many rows and columns of tiles cover the outputs, and of how many images at a time."""
+    high, wide = (math.ceil(size / 2) for size in over.outputs(*x.shape[1:3]))
+    nbytes = 16 * high * wide * (x.shape[-1] + filters) * x.itemsize
+    return high, wide, min(len(x), max(1, BLOCK // nbytes))
+
+
+def tiles(x: np.ndarray, over: Window, filters: int) -> Iterator[tuple[slice, np.ndarray]]:
+    """B^T d B of every tile d: for each block of n images, which they are and (16, n tiles, C).
+
+    All blocks use the same memory: take what you need before the next.
+    """
+    c, (high, wide, count) = x.shape[-1], tiling(x, over, filters)
+    planes = np.empty((2, 2, count, high + 1, wide + 1, c), x.dtype)
+    half = np.empty((4, 2, count, high + 1, wide, c), x.dtype)
+    v = np.empty((4, 4, count, high, wide, c), x.dtype)
+    for part, block in blocks(x, count, over.padding, (2 * high + 2, 2 * wide + 2)):
+        n = len(block)
+        for i, j in np.ndindex(2, 2):  # even and odd columns and rows apart: what follows reads long runs
+            planes[j, i, :n] = block[:, i::2, j::2]
+        even, odd = planes[:, :, :n]
+        across = even[..., :-1, :], odd[..., :-1, :], even[..., 1:, :], odd[..., 1:, :]
+        data_transform(across, half[:, :, :n])
+        for (even, odd), out in zip(half[:, :, :n], v[:, :, :n]):
+            data_transform((even[:, :-1], odd[:, :-1], even[:, 1:], odd[:, 1:]), out)
+        yield part, v[:, :, :n].reshape(16, -1, c)
+
+
+def winograd(x: np.ndarray, weight: np.ndarray, over: Window, bias: np.ndarray | None = None) -> np.ndarray:
+    """What `blocked` computes, for 3 x 3 kernels: a block of tiles becomes 16 products of matrices, and outputs."""
+    c, filters = weight.shape[2:]
+    high, wide, _ = tiling(x, over, filters)
+    u = on_both_axes(G, weight.swapaxes(0, 1)).reshape(16, c, filters)
+    z = np.empty((len(x), 2 * high, 2 * wide, filters), x.dtype)
+    for part, v in tiles(x, over, filters):
+        m = (v @ u).reshape(4, 4, -1, high, wide, filters)
+        add_bias(m[1, 1], bias)  # A^T m A hands this one on to all four outputs
+        half = np.empty((2, *m.shape[1:]), x.dtype)
+        inverse_transform(m, half)
+        for j, rows in enumerate(half):
+            inverse_transform(rows, [z[part, i::2, j::2] for i in range(2)])
+    down, across = over.outputs(*x.shape[1:3])
+    return z if z.shape[1:3] == (down, across) else np.ascontiguousarray(z[:, :down, :across])
+
+
+def winograd_weight_gradient(x: np.ndarray, g: np.ndarray, over: Window) -> np.ndarray:
+    """The same steps, transposed: (B, H, W, C) and g (B, H', W', K) -> (3, 3, C, K)."""
+    c, filters = x.shape[-1], g.shape[-1]
+    high, wide, count = tiling(x, over, filters)
+    corners = np.zeros((2, 2, count, high, wide, filters), x.dtype)  # zero where a tile sticks out
+    half = np.empty((4, 2, count, high, wide, filters), x.dtype)
+    m = np.empty((4, 4, count, high, wide, filters), x.dtype)
+    du: Any = 0
+    for part, v in tiles(x, over, filters):
+        n = part.stop - part.start
+        for i, j in np.ndindex(2, 2):
+            given = g[part, i::2, j::2]
+            corners[j, i, :n, : given.shape[1], : given.shape[2]] = given
+        inverse_transposed(corners[:, :, :n], half[:, :, :n])
+        for rows, out in zip(half[:, :, :n], m[:, :, :n]):
+            inverse_transposed(rows, out)
+        du += v.mT @ m[:, :, :n].reshape(16, -1, filters)
+    return on_both_axes(G.T, du.reshape(4, 4, c, filters)).swapaxes(0, 1)
+
+
+# -- conv2d --------------------------------------------------------------------------------------------------------
+
+
+def convolve(x: np.ndarray, weight: np.ndarray, over: Window, bias: np.ndarray | None = None) -> np.ndarray:
+    """x (B, H, W, C), weight (kh, kw, C, K) -> (B, H', W', K), by the kernel that is fastest here."""
+    kernel = winograd if winograd_fits(over, *weight.shape[2:]) else blocked
+    return kernel(x, weight, over, bias)
+
+
+def weight_gradient(x: np.ndarray, g: np.ndarray, over: Window) -> np.ndarray:
+    """z = im2col(x) W   =>   dW = im2col(x)^T g, as (kh, kw, C, K); x (B, H, W, C), g (B, H', W', K).
+
+    >>> x, g = np.arange(9.0).reshape(1, 3, 3, 1), np.ones((1, 2, 2, 1))
+    >>> weight_gradient(x, g, window(2)).reshape(2, 2)
+    array([[ 8., 12.],
+           [20., 24.]])
+    """
+    # im2col wants x padded. Or let unfolded(x, over) pad and unfold it block by block: it yields
+    # (part, columns), where g[part] belongs to the columns. A weight is used in every window of
+    # every image, so its gradients add up.
+    filters = g.shape[-1]
+    if winograd_fits(over, x.shape[-1], filters):
+        return winograd_weight_gradient(x, g, over)
+    dw: Any = 0
+    for part, columns in unfolded(x, over):
+        dw += columns.T @ g[part].reshape(-1, filters)
+    return dw.reshape(*over.kernel, -1, filters)
+
+
+def input_gradient(g: np.ndarray, weight: np.ndarray, shape: tuple[int, ...], over: Window) -> np.ndarray:
+    """z = im2col(x) W   =>   dx = col2im(g W^T), without its padding, as `shape` (B, H, W, C); g (B, H', W', K).
+
+    >>> g, weight = np.ones((1, 2, 2, 1)), np.arange(4.0).reshape(2, 2, 1, 1)
+    >>> input_gradient(g, weight, (1, 3, 3, 1), window(2)).reshape(3, 3)
+    array([[0., 1., 1.],
+           [2., 6., 4.],
+           [2., 5., 3.]])
+    """
+    # W is weight.reshape(-1, K). col2im(rows, padded_shape, over) gives back what the padded x
+    # should get; cut the padding off. With stride 1 there is a faster way: turn the kernel round,
+    # and convolve g with it.
+    b, h, w, c = shape
+    (ph, pw), filters = over.padding, weight.shape[-1]
+    if (turned := turned_round(over)) is not None:
+        return convolve(g, weight[::-1, ::-1].swapaxes(2, 3), turned)
+    matrix, dx = weight.reshape(-1, filters).T, np.empty(shape, g.dtype)
+    count = max(1, BLOCK // (math.prod(g.shape[1:3]) * len(matrix.T) * g.itemsize))
+    for part in (slice(start, min(start + count, b)) for start in range(0, b, count)):
+        rows, padded = g[part].reshape(-1, filters) @ matrix, (len(g[part]), h + 2 * ph, w + 2 * pw, c)
+        dx[part] = col2im(rows, padded, over)[:, ph : ph + h, pw : pw + w]
+    return dx
+
+
+def turned_round(over: Window) -> Window | None:
+    """The window that leads from the outputs back to the inputs, if the stride is 1 and the padding not too wide."""
+    spans = [d * (k - 1) for k, d in zip(over.kernel, over.dilation)]
+    (ph, pw), (down, across) = over.padding, spans
+    if over.stride != (1, 1) or ph > down or pw > across:
+        return None
+    return over._replace(padding=(down - ph, across - pw))
+
+
+@primitive
+def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
+    """z = x * weight + bias: x (B, C, H, W), weight (K, C / groups, kh, kw), bias (K,) -> (B, K, H', W').
+
+    Raises ValueError, naming the shapes, if the channels do not fit or no window does. LeCun et al., 1989.
+
+    >>> conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 3, 3)), padding=1)
+    tensor([[[[4., 6., 4.],
+              [6., 9., 6.],
+              [4., 6., 4.]]]], dtype=float64)
+    """
+    check_images("conv2d", x)
+    if weight.ndim != 4 or x.shape[1] != weight.shape[1] * groups or len(weight) % groups:
+        raise ValueError(
+            f"conv2d needs a weight (K, C / groups, kh, kw) with K a multiple of groups:"
+            f" x {x.shape}, weight {weight.shape}, groups {groups}"
+        )
+    over, dtype = window(weight.shape[2:], stride, padding, dilation), np.result_type(x, weight)
+    xs = np.split(channels_last(x.astype(dtype, copy=False)), groups, axis=-1)
+    biases = [None] * groups if bias is None else np.split(bias, groups)
+    parts = zip(xs, filters_of(weight, groups), biases)
+    return channels_first(joined([convolve(x, w, over, b) for x, w, b in parts]))
+
+
+@conv2d.vjp
+def conv2d_vjp(g, z, x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, needs):
+    """z = im2col(x) W + b   =>   dx = col2im(g W^T),  dW = im2col(x)^T g,  db = the sum of g over images and places"""
+    over, dx, dw, db = window(weight.shape[2:], stride, padding, dilation), None, None, None
+    x, g = channels_last(x), channels_last(g)
+    gs = np.split(g, groups, axis=-1)
+    if needs[0]:
+        shape = (*x.shape[:-1], x.shape[-1] // groups)
+        dx = joined([input_gradient(part, w, shape, over) for part, w in zip(gs, filters_of(weight, groups))])
+        dx = channels_first(dx)
+    if needs[1]:
+        parts = [weight_gradient(*pair, over) for pair in zip(np.split(x, groups, axis=-1), gs)]
+        dw = joined(parts).transpose(3, 2, 0, 1)
+    if bias is not None and needs[2]:
+        db = column_sums(g.reshape(-1, g.shape[-1]))
+    return dx, dw, db
+
+
+def filters_of(weight: np.ndarray, groups: int) -> list[np.ndarray]:
+    """(K, C, kh, kw) -> for each group its filters, as (kh, kw, C, K / groups)."""
+    return [np.ascontiguousarray(part.transpose(2, 3, 1, 0)) for part in np.split(weight, groups)]
+
+
+def joined(parts: list[np.ndarray]) -> np.ndarray:
+    """Parts side by side along the last axis; one alone is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+
+
+def column_sums(rows: np.ndarray) -> np.ndarray:
+    """The sum of each column, as a product with ones: much faster than .sum(0) where rows are short."""
+    return np.ones(len(rows), rows.dtype) @ rows
+
+
+class Conv2d(Module):
+    """conv2d with a weight and a bias of its own: uniform in +-1 / sqrt(fan_in), the bias zero.
+
+    >>> Conv2d(3, 8, 3, padding=1)
+    Conv2d(3, 8, kernel_size=(3, 3), padding=(1, 1))
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+        bias: bool = True,
+        rng: np.random.Generator = generator,
+    ):
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(f"groups must divide the channels: {in_channels}, {out_channels} in {groups} groups")
+        over = window(kernel_size, stride, padding, dilation)
+        shape = (out_channels, in_channels // groups, *over.kernel)
+        bound = 1 / math.sqrt(math.prod(shape[1:]))
+        self.weight = Parameter(rng.uniform(-bound, bound, shape).astype(np.float32))
+        self.bias = Parameter(np.zeros(out_channels, np.float32)) if bias else None
+        self.over, self.groups = over, groups
+
+    def forward(self, x: Any) -> Tensor:
+        _, stride, padding, dilation = self.over
+        options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": self.groups}
+        return conv2d(x, self.weight, self.bias, **options)
+
+    def extra_repr(self) -> str:
+        filters, channels = self.weight.shape[:2]
+        groups = f", groups={self.groups}" if self.groups > 1 else ""
+        bias = "" if self.bias is not None else ", bias=False"
+        return f"{channels * self.groups}, {filters}, {described(self.over)}{groups}{bias}"
+
+
+def described(over: Window) -> str:
+    """A window as it is given to a module: its kernel, and what else differs from the defaults."""
+    rest = zip(over._fields[1:], over[1:], Window(over.kernel)[1:])
+    options = [f", {name}={value}" for name, value, usual in rest if value != usual]
+    return f"kernel_size={over.kernel}{''.join(options)}"
+
+
+# -- pooling -------------------------------------------------------------------------------------------------------
+
+
+def pooling(kernel_size: Any, stride: Any, padding: Any) -> Window:
+    """The window of a pooling, whose stride is its size if none is given.
+
+    Raises ValueError if the padding is more than half of it: a window could see nothing else.
+    """
+    over = window(kernel_size, kernel_size if stride is None else stride, padding)
+    if any(2 * p > k for p, k in zip(over.padding, over.kernel)):
+        raise ValueError(f"padding {over.padding} is more than half of the kernel {over.kernel}")
+    return over
+
+
+def padded(x: np.ndarray, padding: tuple[int, int], value: float = 0.0) -> np.ndarray:
+    """x (B, C, H, W) with a border of one value, laid out channels last; x itself if the border has no width."""
+    (ph, pw), (b, c, h, w) = padding, x.shape
+    if (ph, pw) == (0, 0):
+        return x
+    space = channels_first(np.full((b, h + 2 * ph, w + 2 * pw, c), value, x.dtype))
+    unpadded(space, padding)[...] = x
+    return space
+
+
+def unpadded(x: np.ndarray, padding: tuple[int, int]) -> np.ndarray:
+    """x (B, C, H, W) without its border: a view."""
+    (ph, pw), (h, w) = padding, x.shape[2:]
+    return x[:, :, ph : h - ph, pw : w - pw]
+
+
+@primitive
+def max_pool2d(x, *, kernel_size, stride=None, padding=0):
+    """z = the largest of each window: x (B, C, H, W) -> (B, C, H', W'). The stride is the kernel's size if not given.
+
+    >>> max_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), kernel_size=2)
+    tensor([[[[ 5.,  7.],
+              [13., 15.]]]], dtype=float64)
+    """
+    # pooling(kernel_size, stride, padding) is the Window, over. What place (i, j) of the kernel
+    # meets in all windows is a view x[:, :, rows, columns], by over.taps(H', W'): the maximum of
+    # kh x kw views, with no loop over pixels. padded(x, over.padding, -np.inf) adds a border that
+    # never wins.
+    check_images("max_pool2d", x)
+    over = pooling(kernel_size, stride, padding)
+    down, across = over.outputs(*x.shape[2:])
+    x, z = padded(x, over.padding, -np.inf), None
+    for _, _, rows, columns in over.taps(down, across):
+        view = x[:, :, rows, columns]
+        z = view.copy(order="K") if z is None else np.maximum(z, view, out=z)
+    return z
+
+
+@max_pool2d.vjp
+def max_pool2d_vjp(g, z, x, *, kernel_size, stride=None, padding=0):
+    """z = the largest of each window   =>   g goes to it; among equals to the first, line by line
+
+    >>> x, g = np.array([[3.0, 5.0], [5.0, 1.0]]).reshape(1, 1, 2, 2), np.ones((1, 1, 1, 1))
+    >>> max_pool2d_vjp(g, np.full_like(g, 5), x, kernel_size=2)
+    array([[[[0., 1.],
+             [0., 0.]]]])
+    """
+    # The loop of max_pool2d once more. A view wins where it equals z, if no earlier one did:
+    # remember in a bool array what is taken. A pixel may win in several windows, so add. At the
+    # end cut the border off: unpadded(dx, over.padding).
+    over = pooling(kernel_size, stride, padding)
+    x, g = padded(x, over.padding, -np.inf), laid_out_as(z, g)
+    dx, apart = np.zeros_like(x), all(s >= k for s, k in zip(over.stride, over.kernel))
+    for part in chunks(x):
+        taken = np.zeros_like(z[part], dtype=bool)
+        for _, _, rows, columns in over.taps(*z.shape[2:]):
+            wins = (x[part, :, rows, columns] == z[part]) & ~taken
+            taken |= wins
+            if apart:
+                np.multiply(g[part], wins, out=dx[part, :, rows, columns])
+            else:
+                dx[part, :, rows, columns] += g[part] * wins
+    return unpadded(dx, over.padding)
+
+
+def laid_out_as(z: np.ndarray, g: np.ndarray) -> np.ndarray:
+    """g in the memory order of z, so that a step over both walks straight through either."""
+    if g.strides == z.strides:
+        return g
+    ordered = np.empty_like(z, dtype=g.dtype)
+    ordered[...] = g
+    return ordered
+
+
+@primitive
+def avg_pool2d(x, *, kernel_size, stride=None, padding=0):
+    """z = the mean of each window, padding zeros included: x (B, C, H, W) -> (B, C, H', W').
+
+    >>> avg_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), kernel_size=2)
+    tensor([[[[ 2.5,  4.5],
+              [10.5, 12.5]]]], dtype=float64)
+    """
+    check_images("avg_pool2d", x)
+    over = pooling(kernel_size, stride, padding)
+    taps = over.taps(*over.outputs(*x.shape[2:]))
+    x = padded(x, over.padding)
+    return functools.reduce(np.add, (x[:, :, rows, columns] for _, _, rows, columns in taps)) / math.prod(over.kernel)
+
+
+@avg_pool2d.vjp
+def avg_pool2d_vjp(g, z, x, *, kernel_size, stride=None, padding=0):
+    """z = the mean of each window   =>   every pixel of it gets g / (kh kw)"""
+    over = pooling(kernel_size, stride, padding)
+    dx, share = np.zeros_like(padded(x, over.padding)), laid_out_as(z, g) / math.prod(over.kernel)
+    for _, _, rows, columns in over.taps(*z.shape[2:]):
+        dx[:, :, rows, columns] += share
+    return unpadded(dx, over.padding)
+
+
+@primitive
+def adaptive_avg_pool2d(x, *, output_size):
+    """z = the means of output_size regions that cover the image evenly: x (B, C, H, W) -> (B, C, *output_size).
+
+    Region i of n along H pixels goes from floor(i H / n) to ceil((i + 1) H / n): neighbours may overlap.
+
+    >>> adaptive_avg_pool2d(np.arange(9.0).reshape(1, 1, 3, 3), output_size=1)
+    tensor([[[[4.]]]], dtype=float64)
+    """
+    check_images("adaptive_avg_pool2d", x)
+    z = np.empty((*x.shape[:2], *pair(output_size)), x.dtype)
+    for i, j, rows, columns in regions(x.shape, z.shape):
+        z[:, :, i, j] = x[:, :, rows, columns].mean(axis=(2, 3))
+    return z
+
+
+@adaptive_avg_pool2d.vjp
+def adaptive_avg_pool2d_vjp(g, z, x, *, output_size):
+    """z = the mean of each region   =>   every pixel of it gets g / (its number of pixels)"""
+    dx = np.zeros_like(x)
+    for i, j, rows, columns in regions(x.shape, z.shape):
+        area = (rows.stop - rows.start) * (columns.stop - columns.start)
+        dx[:, :, rows, columns] += g[:, :, i, j, None, None] / area
+    return dx
+
+
+def regions(shape: tuple[int, ...], pooled: tuple[int, ...]) -> Iterator[tuple[int, int, slice, slice]]:
+    """The rows and columns of each of the regions that cover the last two axes of `shape` evenly."""
+    for at in np.ndindex(pooled[2:]):
+        rows, columns = (slice(i * size // n, -(-(i + 1) * size // n)) for i, size, n in zip(at, shape[2:], pooled[2:]))
+        yield *at, rows, columns
+
+
+class Pool2d(Module):
+    """What the pooling modules share: a kernel, a stride (the kernel, if not given), padding."""
+
+    function: Primitive
+
+    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0):
+        self.over = pooling(kernel_size, stride, padding)
+
+    def forward(self, x: Any) -> Tensor:
+        kernel_size, stride, padding, _ = self.over
+        return self.function(x, kernel_size=kernel_size, stride=stride, padding=padding)
+
+    def extra_repr(self) -> str:
+        return described(self.over)
+
+
+class MaxPool2d(Pool2d):
+    """max_pool2d as a module: MaxPool2d(2) halves height and width."""
+
+    function = max_pool2d
+
+
+class AvgPool2d(Pool2d):
+    """avg_pool2d as a module."""
+
+    function = avg_pool2d
+
+
+class AdaptiveAvgPool2d(FunctionModule):
+    """adaptive_avg_pool2d as a module: AdaptiveAvgPool2d(1) averages each channel."""
+
+    function = adaptive_avg_pool2d
+
+
+# -- batch normalisation -------------------------------------------------------------------------------------------
+
+Sum = Callable[[np.ndarray], np.ndarray]
+
+
+def alone(part: np.ndarray) -> np.ndarray:
+    """The sum over all who share a batch, where nobody shares it: the part itself."""
+    return part
+
+
+def lines(x: np.ndarray) -> tuple[np.ndarray, int]:
+    """x (B, C, ...) as rows of whole pixels, channels side by side, and how many pixels a row has."""
+    pixels = np.ascontiguousarray(np.moveaxis(x, 1, -1)).reshape(-1, x.shape[1])
+    several = math.gcd(len(pixels), 64)  # so that each step of NumPy runs over thousands of numbers
+    return pixels.reshape(-1, several * x.shape[1]), several
+
+
+def from_lines(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """What `lines` made rows of, in its shape (B, C, ...): a view."""
+    return np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
+
+
+def chunks(rows: np.ndarray) -> Iterator[slice]:
+    """Slices of rows, each of which stays in the cache while several steps pass over it."""
+    count = max(1, BLOCK // 4 // max(1, rows[:1].nbytes))
+    return (slice(start, start + count) for start in range(0, len(rows), count))
+
+
+def per_channel(row: np.ndarray, several: int) -> np.ndarray:
+    """The sums of a row of several pixels, channel by channel."""
+    return row.reshape(several, -1).sum(axis=0)
+
+
+def statistics(x: np.ndarray, all_sum: Sum = alone) -> tuple[np.ndarray, np.ndarray, int]:
+    """Mean and variance (biased) of each channel of x (B, C, ...), and how many numbers each is over."""
+    rows, several = lines(x)
+    sums = per_channel(column_sums(rows), several)
+    sums = all_sum(np.append(sums, sums.dtype.type(rows.size // len(sums))))
+    mean, n = sums[:-1] / sums[-1], int(sums[-1])
+    wide, squares = np.tile(mean, several), np.zeros_like(rows[0])
+    for part in chunks(rows):
+        deviation = rows[part] - wide
+        deviation *= deviation
+        squares += column_sums(deviation)
+    return mean, all_sum(per_channel(squares, several)) / sums[-1], n
+
+
+@primitive
+def standardize(x, weight, bias, *, mean, std, learned=False, all_sum=alone):
+    """z = weight (x - mean) / std + bias for each channel of x (B, C, ...).
+
+    `learned` says that mean and std are x's own, so that their gradients reach x too.
+    """
+    rows, several = lines(x)
+    scale = weight / std
+    scale, shift = np.tile(scale, several), np.tile(bias - mean * scale, several)
+    z = np.empty_like(rows)
+    for part in chunks(rows):
+        np.multiply(rows[part], scale, out=z[part])
+        z[part] += shift
+    return from_lines(z, x.shape)
+
+
+@standardize.vjp
+def standardize_vjp(g, z, x, weight, bias, *, mean, std, learned=False, all_sum=alone):
+    """With n = (x - mean) / std: z = w n + b   =>   dw = sum(g n),  db = sum(g),  dx = w / std g
+
+    =>   dx = w / std (g - mean(g) - n mean(g n)), if mean and std are those of x. Ioffe and Szegedy, 2015.
+    """
+    (rows, several), (g, _), shape = lines(x), lines(g), x.shape
+    wide, dot = np.tile(mean, several), np.zeros_like(rows[0])
+    for part in chunks(rows):
+        deviation = rows[part] - wide
+        deviation *= g[part]
+        dot += column_sums(deviation)
+    db, dw = per_channel(column_sums(g), several), per_channel(dot, several) / std
+    scale = weight / std
+    if not learned:
+        return from_lines(g * np.tile(scale, several), shape), dw, db
+    sums = all_sum(np.concatenate([db, dw, [rows.size // len(db)]])).astype(x.dtype)
+    g_mean, gn_mean = sums[:-1].reshape(2, -1) / sums[-1]
+    slope, shift = np.tile(scale / std * gn_mean, several), np.tile(scale * g_mean, several)
+    dx, scale = np.empty_like(rows), np.tile(scale, several)
+    for part in chunks(rows):
+        deviation = rows[part] - wide
+        deviation *= slope
+        np.multiply(g[part], scale, out=dx[part])
+        dx[part] -= deviation
+        dx[part] -= shift
+    return from_lines(dx, shape), dw, db
+
+
+def batch_norm(
+    x: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    all_sum: Sum = alone,
+) -> Tensor:
+    """z = weight (x - mean) / sqrt(var + eps) + bias for each channel of x (B, C, ...). Ioffe and Szegedy, 2015.
+
+    In training, mean and variance are the batch's own, and the running ones move towards them, in
+    place: r += momentum * (batch's - r), where the batch's variance is the unbiased one. Else the
+    running ones are used. Raises ValueError, in training, for a batch with one number a channel.
+
+    >>> x, mean, var = Tensor([[0.0], [2.0]]), Tensor([0.0]), Tensor([1.0])
+    >>> batch_norm(x, mean, var, Tensor([1.0]), Tensor([0.0]), training=True, eps=0.0)
+    tensor([[-1.],
+            [ 1.]])
+    >>> mean, var
+    (tensor([0.1]), tensor([1.1]))
+    """
+    # statistics(x.data, all_sum) gives the batch's mean, its biased variance, and n; the unbiased
+    # variance is n / (n - 1) times as large. Change running_mean.data and running_var.data in
+    # place. standardize(x, weight, bias, mean=..., std=..., learned=..., all_sum=all_sum) does the
+    # rest: statistics that are the batch's own are learned.
+    mean, var = running_mean.data, running_var.data
+    if training:
+        mean, var, n = statistics(x.data, all_sum)
+        if n < 2:
+            raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
+        running_mean.data += momentum * (mean - running_mean.data)
+        running_var.data += momentum * (var * n / (n - 1) - running_var.data)
+    std = np.sqrt(var + var.dtype.type(eps))
+    return standardize(x, weight, bias, mean=mean, std=std, learned=training, all_sum=all_sum)
+
+
+class BatchNorm(Module):
+    """What BatchNorm1d and BatchNorm2d share: batch_norm with a weight and a bias, and running statistics."""
+
+    axes: tuple[int, ...] = ()
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1):
+        self.weight = Parameter(np.ones(num_features, np.float32))
+        self.bias = Parameter(np.zeros(num_features, np.float32))
+        self.running_mean = Buffer(np.zeros(num_features, np.float32))
+        self.running_var = Buffer(np.ones(num_features, np.float32))
+        self.eps, self.momentum, self.all_sum = eps, momentum, alone
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.ndim not in self.axes or x.shape[1] != self.weight.size:
+            axes = " or ".join(f"{n} axes" for n in self.axes)
+            kind = type(self).__name__
+            raise ValueError(
+                f"{kind}({self.weight.size}) needs {axes}, the second of {self.weight.size}: got {x.shape}"
+            )
+        tensors = (self.running_mean, self.running_var, self.weight, self.bias)
+        return batch_norm(x, *tensors, self.training, self.momentum, self.eps, self.all_sum)
+
+    def extra_repr(self) -> str:
+        return f"{self.weight.size}, eps={self.eps}, momentum={self.momentum}"
+
+
+class BatchNorm1d(BatchNorm):
+    """batch_norm of (B, C) or (B, C, T).
+
+    >>> BatchNorm1d(8)
+    BatchNorm1d(8, eps=1e-05, momentum=0.1)
+    """
+
+    axes = (2, 3)
+
+
+class BatchNorm2d(BatchNorm):
+    """batch_norm of images (B, C, H, W).
+
+    >>> BatchNorm2d(8)(Tensor(np.zeros((2, 8, 4, 4)))).shape
+    (2, 8, 4, 4)
+    """
+
+    axes = (4,)
+
+
+# -- whole channels, and shortcuts ---------------------------------------------------------------------------------
+
+
+class Dropout2d(Module):
+    """Dropout of whole channels of x (B, C, H, W): a lone pixel could be told from its neighbours.
+
+    Tompson et al., 2015.
+
+    >>> Dropout2d(0.5).eval()(Tensor(np.ones((1, 2, 1, 1)))).shape
+    (1, 2, 1, 1)
+    """
+
+    def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None):
+        self.p, self.rng = p, rng
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not self.p:
+            return x
+        return x * dropout(np.ones((*x.shape[:2], 1, 1), x.dtype), p=self.p, rng=self.rng or generator)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+class Residual(Module):
+    """z = body(x) + x, or body(x) + shortcut(x) where the body changes the shape. He, Zhang, Ren and Sun, 2016.
+
+    >>> Residual(Conv2d(4, 4, 3, padding=1), ReLU())(Tensor(np.ones((1, 4, 8, 8)))).shape
+    (1, 4, 8, 8)
+    """
+
+    def __init__(self, *body: Module, shortcut: Module | None = None):
+        self.body, self.shortcut = Sequential(*body), shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x) + (x if self.shortcut is None else self.shortcut(x))
+
+
+# -- two threads ---------------------------------------------------------------------------------------------------
+
+
+class AllReduce:
+    """Sums arrays over n threads: each brings its part, waits for the others, and leaves with the sum of all.
+
+    Parts are added in the order of the threads' numbers, so that every thread gets the same sum, in every run.
+    """
+
+    def __init__(self, n: int):
+        self.parts: list[Any] = [None] * n
+        self.barrier = threading.Barrier(n)
+
+    def __call__(self, number: int, part: np.ndarray) -> np.ndarray:
+        self.parts[number] = part
+        self.barrier.wait()
+        total = functools.reduce(np.add, self.parts)
+        self.barrier.wait()  # nobody brings the next part before all have read this one
+        return total
+
+
+class ParallelTrainer(Trainer):
+    """A Trainer that shares every batch among threads: each has a part of the examples, and a graph of its own.
+
+    NumPy lets other threads run while it computes. The gradient is that of the whole batch, and so
+    are BatchNorm's statistics: threads exchange their sums. A seed gives the same result in each
+    run, another one than without threads. Pays where operations take more than about 50
+    microseconds, with BLAS on one thread: set OPENBLAS_NUM_THREADS=1 before Python starts.
+    """
+
+    def __init__(self, *args: Any, threads: int = 2, **options: Any):
+        super().__init__(*args, **options)
+        self.all_reduce = AllReduce(threads)
+        self.replicas = [copy.deepcopy(self.model) for _ in range(threads)]
+        for number, replica in enumerate(self.replicas):
+            for module in replica.modules():
+                if isinstance(module, BatchNorm):
+                    module.all_sum = functools.partial(self.all_reduce, number)
+
+    def add_gradient(self, x: Tensor, y: Tensor, share: float) -> float:
+        n = len(self.replicas)
+        if len(x) < n:  # too few to share
+            return super().add_gradient(x, y, share)
+        for number, replica in enumerate(self.replicas):
+            self.prepare(replica, first=number == 0)
+        ends = [len(x) * number // n for number in range(n + 1)]
+        parts = [(x[a:b], y[a:b], share * (b - a) / len(x)) for a, b in itertools.pairwise(ends)]
+        with ThreadPoolExecutor(n) as pool:
+            losses = list(pool.map(self.part, self.replicas, parts))
+        self.raise_first([error for error in losses if isinstance(error, BaseException)])
+        for parameter, *twins in zip(self.model.parameters(), *(r.parameters() for r in self.replicas)):
+            for gradient in (twin.grad for twin in twins if twin.grad is not None):
+                accumulate(parameter, gradient.data)
+        return sum(losses)
+
+    def prepare(self, replica: Module, first: bool) -> None:
+        """Let a replica have the model's weights, as they are now, and chances of its own.
+
+        The first one has the model's running statistics too: all compute the same ones.
+        """
+        replica.train(self.model.training)
+        theirs: list[Tensor] = [*replica.parameters(), *(replica.buffers() if first else ())]
+        for twin, tensor in zip(theirs, [*self.model.parameters(), *self.model.buffers()]):
+            twin.data, twin.grad = tensor.data, None
+        for double, module in zip(replica.modules(), self.model.modules()):
+            if hasattr(module, "rng"):
+                double.rng = np.random.default_rng((module.rng or generator).integers(2**63))  # type: ignore[attr-defined]
+
+    def part(self, replica: Module, part: tuple[Tensor, Tensor, float]) -> Any:
+        """One thread's work: its part of the loss, or the error that ended it."""
+        x, y, share = part
+        try:
+            loss = self.loss(replica(x), y) * share
+            loss.backward()
+            return loss.item()
+        except BaseException as error:
+            self.all_reduce.barrier.abort()  # or others would wait for this one's sums for ever
+            return error
+
+    def raise_first(self, errors: list[BaseException]) -> None:
+        """Raise what went wrong, if anything did: not that a thread waited in vain for one that failed."""
+        if errors:
+            self.all_reduce.barrier.reset()
+            raise min(errors, key=lambda error: isinstance(error, threading.BrokenBarrierError))
