@@ -4,8 +4,8 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "layers": """Module Parameter Buffer Sequential Linear Dropout Flatten ReLU LeakyReLU Sigmoid Tanh Softplus SiLU GELU
-        Softmax LogSoftmax""",
+    "layers": """Module Parameter Buffer Sequential Linear Dropout Flatten ReLU LeakyReLU Sigmoid Tanh Softplus SiLU
+        GELU Softmax LogSoftmax""",
     "losses": "MSELoss L1Loss BCEWithLogitsLoss CrossEntropyLoss",
     "convolutions": "Conv2d MaxPool2d AvgPool2d AdaptiveAvgPool2d BatchNorm1d BatchNorm2d Dropout2d",
 }
