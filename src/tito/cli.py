@@ -375,14 +375,14 @@ def bench(
     repetitions: Annotated[int, typer.Option(min=1, help="How many turns each framework has.")] = 7,
     record: Annotated[bool, typer.Option("--record", help="Keep the result for the book.")] = False,
 ) -> None:
-    """Compare with PyTorch: a training step, one addition, a long chain.
+    """Compare with PyTorch: training steps, one addition, a long chain.
 
     Each framework runs in a process of its own, in turns, on one thread and on two. Where PyTorch is not installed,
     TinyTorch is measured alone.
 
     \b
       tito bench            the same as: nox -s bench
-      tito bench -k mlp     the training step only
+      tito bench -k cnn     the steps of convolutional networks only
       tito bench --record   writes chapters/bench/results.json, which the book shows
     """
     from tito import bench as benches
