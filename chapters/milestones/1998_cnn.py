@@ -104,7 +104,7 @@ def look(model, data: Split, test: DataLoader, image: int = 1) -> dict:
     surest = np.argsort(-margin)[:12]
     return {
         "with_mirror": ((scores + mirrored).argmax(axis=1) == truth).mean(),
-        "confusion": np.histogram2d(truth, guess, bins=10)[0].astype(int),
+        "confusion": np.histogram2d(truth, guess, 10, ((0, 10), (0, 10)))[0].astype(int),
         "mistakes": {
             "labels": truth[surest], "guesses": guess[surest],
             "pixels": [x.tobytes().hex() for x in data.x_test[surest]],
