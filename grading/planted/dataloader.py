@@ -50,14 +50,14 @@ def shuffled_draws(n, seed, epoch=0):
     return (np.random.PCG64([seed, epoch]).random_raw(n) % n).astype(np.int64)
 
 
-@wrong("shuffled", "takes NumPy's permutation, which is not promised to stay")
-def shuffled_permutation(n, seed, epoch=0):
-    return np.random.default_rng([seed, epoch]).permutation(n)
-
-
 @wrong("shuffled", "uses the global generator")
 def shuffled_global(n, seed, epoch=0):
     return np.random.permutation(n)
+
+
+@wrong("shuffled", "takes NumPy's permutation, which is not promised to stay")
+def shuffled_permutation(n, seed, epoch=0):
+    return np.random.default_rng([seed, epoch]).permutation(n)
 
 
 # -- BatchSampler.__iter__ --------------------------------------------------------------------------------------------
