@@ -444,14 +444,15 @@ class DataLoader:
         return len(self.batch_sampler)
 
     def __iter__(self) -> Iterator[Any]:
-        self.position, self.start = self.start, 0
-        self.batch_sampler.sampler.set_epoch(self.epoch)
+        epoch, self.position, self.start = self.epoch, self.start, 0
+        self.batch_sampler.sampler.set_epoch(epoch)
         numbered = islice(enumerate(self.batch_sampler), self.position, None)
-        made: Iterable[Any] = (self.load(k, at, self.epoch) for k, at in numbered)
+        made: Iterable[Any] = (self.load(k, at, epoch) for k, at in numbered)
         for batch in prefetch(made, self.ahead) if self.ahead else made:
             self.position += 1
             yield batch
-        self.set_epoch(self.epoch + 1)
+        if self.epoch == epoch:  # else somebody has chosen the next one meanwhile
+            self.set_epoch(epoch + 1)
 
     def load(self, k: int, at: list[int], epoch: int) -> Any:
         """Batch k of an epoch: the examples numbered `at`, collated and transformed."""
