@@ -96,6 +96,8 @@ class Subset(Dataset):
         return self.dataset[self.indices[i]]
 
     def batch(self, at: Sequence[int]) -> Any:
+        if not hasattr(self.dataset, "batch"):  # a list is a dataset, too
+            return super().batch(at)
         return self.dataset.batch(self.indices[np.asarray(at)])
 
 
