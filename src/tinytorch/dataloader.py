@@ -432,7 +432,8 @@ class DataLoader:
         if sampler is not None and shuffle:
             raise ValueError("a sampler is an order already: leave shuffle out")
         n = len(dataset)
-        sampler = sampler or (RandomSampler(n, seed) if shuffle else SequentialSampler(n))
+        if sampler is None:
+            sampler = RandomSampler(n, seed) if shuffle else SequentialSampler(n)
         self.dataset, self.collate_fn, self.transform = dataset, collate_fn, transform
         self.batch_sampler = BatchSampler(sampler, batch_size, drop_last)
         self.seed, self.ahead = seed, prefetch
