@@ -110,7 +110,7 @@ def random_split(dataset: Dataset, lengths: Sequence[float], seed: int = 0) -> l
     [8, 2]
     """
     n = len(dataset)
-    shares = math.isclose(sum(lengths), 1) and any(0 < share < 1 for share in lengths)
+    shares = math.isclose(sum(lengths), 1)
     ends = [round(n * end) if shares else int(end) for end in accumulate(lengths)]
     if not ends or ends[-1] != n or min(lengths) < 0:
         raise ValueError(f"cannot split {n} examples into {list(lengths)}: the sum must be {n}, or 1")
