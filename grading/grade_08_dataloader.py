@@ -421,7 +421,8 @@ def taken_from(tt, items, depth, failure):
 def watch(answer):
     """What a probe saw; told as timed out if the caller still waits."""
     if answer["hangs"]:
-        done = f", after {len(answer['taken'])} items" if "taken" in answer else ""
+        count = len(answer.get("taken", []))
+        done = f", after {count} item{'s' * (count > 1)}" if count else ""
         raise TimedOut(
             f"the caller waits for ever{done}: does the thread run, is room released and the line abandoned?"
         )
