@@ -868,3 +868,19 @@ def test_the_end_of_a_pass_can_race_with_nobody():
         for j in prefetch(source, 1 + i % 3):
             if j == i % 3:
                 break
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
+def test_normalize_gives_float32_whatever_it_is_given(dtype):
+    assert normalize(np.ones((1, 1, 2, 2), dtype), mean=[0.5], std=[0.5]).dtype == np.float32
+
+
+def test_a_transform_changes_a_batch_that_is_one_tensor():
+    images = [np.full((1, 2, 2), i, np.uint8) for i in range(3)]
+    [batch] = DataLoader(images, 3, transform=flip)
+    assert isinstance(batch, Tensor) and batch.shape == (3, 1, 2, 2)
+
+
+def test_a_transform_of_what_is_no_tensor_says_what_helps():
+    with pytest.raises(TypeError, match="a transform changes a tensor, got dict: let collate_fn do it"):
+        list(DataLoader([{"x": 1.0}], transform=flip))

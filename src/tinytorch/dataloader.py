@@ -259,13 +259,14 @@ def normalize(images: np.ndarray, rng: Any = None, *, mean: Any, std: Any) -> np
     array([[[[-2.,  2.]]]], dtype=float32)
     """
     # One multiplication and one addition per pixel are enough: x * scale + shift. Reshape scale
-    # and shift to (C, 1, 1), and keep them float32, so that no float64 spreads over the batch.
+    # and shift to (C, 1, 1), and keep them float32, so that no float64 spreads over the batch;
+    # np.multiply(images, scale, dtype=np.float32) sees to it whatever the images are.
     image_axes(images)
     unit = 255 if images.dtype == np.uint8 else 1
     center, spread = (np.reshape(value, (-1, 1, 1)) for value in (mean, std))
     scale = (1 / (unit * spread)).astype(np.float32)
     shift = (-center / spread).astype(np.float32)
-    return images * scale + shift
+    return np.multiply(images, scale, dtype=np.float32) + shift
 
 
 def crop(images: np.ndarray, rng: np.random.Generator, padding: int = 4) -> np.ndarray:
@@ -465,9 +466,11 @@ class DataLoader:
             batch = (self.collate_fn or collate)([self.dataset[i] for i in at])
         if self.transform is None:
             return batch
-        x, *rest = batch
-        rng = np.random.default_rng([self.seed, epoch, k])
-        return bundle([Tensor(self.transform(x.data, rng)), *rest])
+        x, *rest = batch if isinstance(batch, tuple) else (batch,)
+        if not isinstance(x, Tensor):
+            raise TypeError(f"a transform changes a tensor, got {type(x).__name__}: let collate_fn do it")
+        x = Tensor(self.transform(x.data, np.random.default_rng([self.seed, epoch, k])))
+        return bundle([x, *rest]) if isinstance(batch, tuple) else x
 
     def state_dict(self) -> dict[str, int]:
         """Where this pass stands: its epoch, and how many of its batches were given out."""
