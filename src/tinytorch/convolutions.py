@@ -180,8 +180,8 @@ BLOCK = 2**21  # bytes of columns at a time: they should still be in a cache whe
 
 
 def channels_last(x: np.ndarray) -> np.ndarray:
-    """(B, C, H, W) -> (B, H, W, C), with the channels of a pixel side by side; no copy if they are already."""
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+    """(B, C, H, W) -> (B, H, W, C): a view."""
+    return x.transpose(0, 2, 3, 1)
 
 
 def channels_first(x: np.ndarray) -> np.ndarray:
