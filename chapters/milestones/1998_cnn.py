@@ -35,7 +35,7 @@ def mlp(*widths: int) -> nn.Sequential:
 
 
 def lenet(maps: tuple, kernel: int, padding: tuple, widths: tuple) -> nn.Sequential:
-    """Two convolutions, each with tanh and a mean of 2 x 2, then linear layers: as they were."""
+    """Two convolutions, each with tanh and a mean of 2 x 2, then linear layers."""
     layers: list[nn.Module] = []
     for (a, b), p in zip(pairwise(maps), padding):
         layers += [nn.Conv2d(a, b, kernel, padding=p), nn.Tanh(), nn.AvgPool2d(2)]
