@@ -397,13 +397,12 @@ def input_gradient(g: np.ndarray, weight: np.ndarray, shape: tuple[int, ...], ov
     # W is weight.reshape(-1, K). col2im(rows, padded_shape, over) gives back what the padded x
     # should get; cut the padding off. With stride 1 there is a faster way: turn the kernel round,
     # and convolve g with it.
-    b, h, w, c = shape
+    _, h, w, c = shape
     (ph, pw), filters = over.padding, weight.shape[-1]
     if (turned := turned_round(over)) is not None:
         return convolve(g, weight[::-1, ::-1].swapaxes(2, 3), turned)
     matrix, dx = weight.reshape(-1, filters).T, np.empty(shape, g.dtype)
-    count = max(1, BLOCK // (math.prod(g.shape[1:3]) * len(matrix.T) * g.itemsize))
-    for part in (slice(start, min(start + count, b)) for start in range(0, b, count)):
+    for part in chunks(g, math.prod(over.kernel)):
         rows, padded = g[part].reshape(-1, filters) @ matrix, (len(g[part]), h + 2 * ph, w + 2 * pw, c)
         dx[part] = col2im(rows, padded, over)[:, ph : ph + h, pw : pw + w]
     return dx
@@ -724,9 +723,9 @@ def from_lines(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
 
 
-def chunks(rows: np.ndarray) -> Iterator[slice]:
-    """Slices of rows, each of which stays in the cache while several steps pass over it."""
-    count = max(1, BLOCK // 4 // max(1, rows[:1].nbytes))
+def chunks(rows: np.ndarray, times: int = 4) -> Iterator[slice]:
+    """Slices of rows, each of which stays in the cache, with the `times` as much that several steps make of it."""
+    count = max(1, BLOCK // max(1, times * rows[:1].nbytes))
     return (slice(start, start + count) for start in range(0, len(rows), count))
 
 
