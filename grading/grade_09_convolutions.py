@@ -1,7 +1,7 @@
 """Chapter 09, convolutions: windows that move, what is added back to the pixels, and batches that are normalised.
 
-The oracles are loops over windows: slow, and easy to believe. x (B, C, H, W) images and weight (K, C / groups, kh, kw)
-for conv2d_naive and pooling; everything else has channels last: x (B, H, W, C), weight (kh, kw, C, K), g (B, H', W', K).
+The oracles are loops over windows: slow, and easy to believe. Images are x (B, C, H, W) for conv2d_naive and pooling,
+with weight (K, C / groups, kh, kw). Else channels come last: x (B, H, W, C), weight (kh, kw, C, K), g (B, H', W', K).
 """
 
 from itertools import product
@@ -265,8 +265,12 @@ def convolved(tt, x, weight, stride, padding, dilation, groups):
 @rubric.probe
 def walked_back(tt, x, weight, g, stride, padding, dilation, groups):
     x, weight = tt.Tensor(x, requires_grad=True), tt.Tensor(weight, requires_grad=True)
-    z = tt.convolutions.conv2d(x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    z.backward(tt.Tensor(g))
+    usual, tt.convolutions.BLOCK = tt.convolutions.BLOCK, 1  # one image at a time, where the work is done in blocks
+    try:
+        z = tt.convolutions.conv2d(x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups)
+        z.backward(tt.Tensor(g))
+    finally:
+        tt.convolutions.BLOCK = usual
     return x.grad, weight.grad
 
 
@@ -622,7 +626,7 @@ def statistics_of_x_move_with_x(student, x, running_mean, running_var, weight, b
     yours = student.normalised_slopes(x, g, running_mean, running_var, weight, training)
     whole = [a.astype(np.int64) for a in (running_mean, running_var, weight)]  # integers are not nudged
     [slope] = nudged(student.normalised_alone, x, *whole, training, g=g, step=1e-4)
-    mean, var = moments(x) if training else (running_mean, running_var)
+    _, var = moments(x) if training else (running_mean, running_var)
     mistakes = {"mean and variance are taken as fixed": g * along(weight, x) / np.sqrt(along(var, x) + 1)}
     close(yours, slope, "x.grad", rtol=1e-5, atol=1e-5, mistakes=mistakes)
 
