@@ -445,7 +445,7 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
 def conv2d_vjp(g, z, x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, needs):
     """z = im2col(x) W + b   =>   dx = col2im(g W^T),  dW = im2col(x)^T g,  db = the sum of g over images and places"""
     over, dx, dw, db = window(weight.shape[2:], stride, padding, dilation), None, None, None
-    x, g = channels_last(x), channels_last(g)
+    x, g = channels_last(x.astype(g.dtype, copy=False)), channels_last(g)
     gs = np.split(g, groups, axis=-1)
     if needs[0]:
         shape = (*x.shape[:-1], x.shape[-1] // groups)
