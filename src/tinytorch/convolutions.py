@@ -194,11 +194,11 @@ def blocks(
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """x (B, H, W, C), `count` images at a time: which they are, and a copy inside zeros of height and width `size`.
 
-    The copy starts at `corner`. All blocks use the same memory: take what you need before the next.
+    The copy starts at `corner`. Of no images there is one block, of none. All blocks use the same memory: take what you need before the next.
     """
     b, h, w, c = x.shape
     (top, left), space = corner, np.zeros((min(count, b), *size, c), x.dtype)
-    for start in range(0, b, count):
+    for start in range(0, max(b, 1), count):
         part = slice(start, min(start + count, b))
         block = space[: part.stop - start]
         block[:, top : top + h, left : left + w] = x[part]
@@ -221,7 +221,7 @@ def unfolded(x: np.ndarray, over: Window) -> Iterator[tuple[slice, np.ndarray]]:
     """
     b, h, w, c = x.shape
     outputs, (ph, pw), (kh, kw) = over.outputs(h, w), over.padding, over.kernel
-    count = min(b, max(1, BLOCK // (math.prod(outputs) * kh * kw * c * x.itemsize)))
+    count = max(1, min(b, BLOCK // (math.prod(outputs) * kh * kw * c * x.itemsize)))
     space = np.empty((count, *outputs, kh, kw, c), x.dtype)
     if kw * c < 16:  # what is copied in one go is short: let the windows of a line lie side by side
         space = np.moveaxis(np.empty((kh, kw, c, count, *outputs), x.dtype), (0, 1, 2), (3, 4, 5))
@@ -295,7 +295,7 @@ def tiling(x: np.ndarray, over: Window, filters: int) -> tuple[int, int, int]:
     """How many rows and columns of tiles cover the outputs, and of how many images at a time."""
     high, wide = (math.ceil(size / 2) for size in over.outputs(*x.shape[1:3]))
     nbytes = 16 * high * wide * (x.shape[-1] + filters) * x.itemsize
-    return high, wide, min(len(x), max(1, BLOCK // nbytes))
+    return high, wide, max(1, min(len(x), BLOCK // nbytes))
 
 
 def tiles(x: np.ndarray, over: Window, filters: int) -> Iterator[tuple[slice, np.ndarray]]:
