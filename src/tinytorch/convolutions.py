@@ -434,6 +434,8 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
             f"conv2d needs a weight (K, C / groups, kh, kw) with K a multiple of groups:"
             f" x {x.shape}, weight {weight.shape}, groups {groups}"
         )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"conv2d needs a bias {weight.shape[:1]} for a weight {weight.shape}, got bias {bias.shape}")
     over, dtype = window(weight.shape[2:], stride, padding, dilation), np.result_type(x, weight)
     xs = np.split(channels_last(x.astype(dtype, copy=False)), groups, axis=-1)
     biases = [None] * groups if bias is None else np.split(bias, groups)
