@@ -976,13 +976,14 @@ class ParallelTrainer(Trainer):
     def prepare(self, replica: Module, first: bool) -> None:
         """Let a replica have the model's weights, as they are now, and chances of its own.
 
-        The first one has the model's running statistics too: all compute the same ones.
+        The first one has the model's running statistics too, the others copies: all compute the same ones.
         """
-        replica.train(self.model.training)
-        theirs: list[Tensor] = [*replica.parameters(), *(replica.buffers() if first else ())]
-        for twin, tensor in zip(theirs, [*self.model.parameters(), *self.model.buffers()]):
-            twin.data, twin.grad = tensor.data, None
+        for twin, tensor in zip(replica.parameters(), self.model.parameters()):
+            twin.data, twin.grad, twin.requires_grad = tensor.data, None, tensor.requires_grad
+        for kept, buffer in zip(replica.buffers(), self.model.buffers()):
+            kept.data = buffer.data if first else buffer.data.copy()
         for double, module in zip(replica.modules(), self.model.modules()):
+            double.training = module.training
             if hasattr(module, "rng"):
                 double.rng = np.random.default_rng((module.rng or generator).integers(2**63))  # type: ignore[attr-defined]
 
