@@ -194,7 +194,8 @@ def blocks(
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """x (B, H, W, C), `count` images at a time: which they are, and a copy inside zeros of height and width `size`.
 
-    The copy starts at `corner`. Of no images there is one block, of none. All blocks use the same memory: take what you need before the next.
+    The copy starts at `corner`. Of no images there is one block, of none.
+    All blocks use the same memory: take what you need before the next.
     """
     b, h, w, c = x.shape
     (top, left), space = corner, np.zeros((min(count, b), *size, c), x.dtype)
