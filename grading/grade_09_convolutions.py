@@ -124,6 +124,9 @@ def each_group_sees_its_own_channels(student, x, weight, bias, groups):
     plain = correlated(x, weight, None, ONE, NONE, ONE, groups)
     channels = weight.shape[1]
     mistakes = {
+        "the filter is turned round: the first weight meets the first pixel": correlated(
+            x, weight[:, :, ::-1, ::-1], bias, ONE, NONE, ONE, groups
+        ),
         "every filter sees the first group's channels": correlated(x[:, :channels], weight, bias, ONE, NONE, ONE),
         "the groups take turns: neighbouring filters belong together": correlated(
             x, turns(weight, groups), bias, ONE, NONE, ONE, groups
@@ -184,18 +187,22 @@ def a_row_for_every_window(student, x, kernel, stride, padding, dilation):
         "the windows go down the columns: go along the rows": rows(0, 2, 1, 3, 4, 5),
         "the pixels of a window go down its columns: go along its lines": rows(0, 1, 2, 4, 3, 5),
         "this is transposed: windows are rows": rows(0, 1, 2, 3, 4, 5).T,
+        "the stride is forgotten": window_rows(x, kernel, ONE, dilation).reshape(-1, windows[0, 0, 0].size),
+        "the dilation is forgotten": window_rows(x, kernel, stride, ONE).reshape(-1, windows[0, 0, 0].size),
     }
     yours = student.unfold(x, kernel, stride, padding, dilation)
-    close(yours, rows(0, 1, 2, 3, 4, 5), "the rows", mistakes=mistakes)
+    close(yours, rows(0, 1, 2, 3, 4, 5), "the matrix", mistakes=mistakes)
 
 
 @rubric.check("im2col", points=1)
 @given(padded_images())
 def x_is_padded_already(student, x, kernel, stride, padding, dilation):
     """x comes with its border. What the window says of padding is done, and must not count twice."""
-    windows = window_rows(x, kernel, stride, dilation)
+    windows, (ph, pw) = window_rows(x, kernel, stride, dilation), padding
+    twice = window_rows(np.pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0))), kernel, stride, dilation)
+    mistakes = {"another border was put around it": twice.reshape(-1, windows[0, 0, 0].size)}
     yours = student.unfold(x, kernel, stride, padding, dilation)
-    close(yours, windows.reshape(-1, windows[0, 0, 0].size), "the rows")
+    close(yours, windows.reshape(-1, windows[0, 0, 0].size), "the matrix", mistakes=mistakes)
 
 
 @rubric.probe
@@ -204,13 +211,13 @@ def fold(tt, rows, shape, kernel, stride, padding, dilation):
     return tt.convolutions.col2im(rows, tuple(shape), window)
 
 
-def added_back(rows, shape, kernel, stride, dilation, add=True):
-    """Every number of every window added to its pixel; or, the mistake, written over what is there."""
+def added_back(rows, shape, kernel, stride, dilation, winner=None):
+    """Every number of every window added to its pixel; or, the mistake, only that of the first or the last window."""
     x = np.zeros(shape)
     windows = rows.reshape(len(x), *outputs(shape[1:3], kernel, stride, dilation), *kernel, -1)
-    for i, j in np.ndindex(windows.shape[1:3]):
+    for i, j in list(np.ndindex(windows.shape[1:3]))[:: -1 if winner == "first" else 1]:
         for a, n, row, column in seen(kernel, stride, dilation, i, j):
-            x[:, row, column] = windows[:, i, j, a, n] + (x[:, row, column] if add else 0)
+            x[:, row, column] = windows[:, i, j, a, n] + (0 if winner else x[:, row, column])
     return x
 
 
@@ -235,10 +242,11 @@ def pixels_get_the_sum_of_their_windows(student, rows, shape, kernel, stride, pa
     counts = added_back(np.ones_like(rows), shape, kernel, stride, dilation)
     expected = added_back(rows, shape, kernel, stride, dilation)
     mistakes = {
-        "a later window overwrites an earlier one: add": added_back(rows, shape, kernel, stride, dilation, add=False),
+        "windows overwrite each other: add": added_back(rows, shape, kernel, stride, dilation, "first"),
+        "the last window overwrites the others: add": added_back(rows, shape, kernel, stride, dilation, "last"),
         "this is the mean of what the windows send back, not the sum": expected / np.maximum(counts, 1),
     }
-    close(student.fold(rows, shape, kernel, stride, padding, dilation), expected, "the pixels", mistakes=mistakes)
+    close(student.fold(rows, shape, kernel, stride, padding, dilation), expected, "x", mistakes=mistakes)
 
 
 # -- weight_gradient and input_gradient -------------------------------------------------------------------------------
@@ -367,7 +375,7 @@ def pixels_get_g_from_every_window(student, x, weight, g, stride, padding, dilat
     expected = input_slopes(g, weight, x.shape, stride, padding, dilation)
     whole = input_slopes(g, weight, x.shape, stride, padding, dilation, cut=False)
     rows = (g @ weight.reshape(-1, g.shape[-1]).T).reshape(-1, kernel[0] * kernel[1] * x.shape[-1])
-    overwritten = added_back(rows, whole.shape, kernel, stride, dilation, add=False)
+    overwritten = added_back(rows, whole.shape, kernel, stride, dilation, "last")
     (ph, pw), (h, w) = padding, x.shape[1:3]
     mistakes = {
         "the border is still there: cut the padding off": whole,
@@ -425,6 +433,8 @@ def largest_of_each_window(student, x, kernel, stride, padding, given_stride):
     mistakes = {
         "these are the smallest": pooled(x, kernel, step, padding, np.inf, np.min),
         "these are the means": pooled(x, kernel, step, padding, 0, np.mean),
+        "0 wins where all pixels are below it": np.maximum(pooled(x, kernel, step, padding), 0),
+        "the border is 0, which is more than some pixels": pooled(x, kernel, step, padding, 0),
         "the windows move by one pixel": pooled(x, kernel, ONE, padding),
         "the windows move by their own size, whatever the stride": pooled(x, kernel, kernel, padding),
         "the padding is forgotten": or_nothing(pooled, x, kernel, step, NONE),
@@ -438,23 +448,26 @@ def a_border_never_wins(student, x, kernel, stride, padding):
     """Where all pixels are below 0, a border of zeros would be the largest. What is outside does not count."""
     x = -np.abs(x)
     yours = student.max_pool2d(x, kernel_size=kernel, stride=stride, padding=padding)
-    mistakes = {"the border is 0, which is more than any pixel": pooled(x, kernel, stride, padding, 0)}
+    mistakes = {
+        "0 wins where all pixels are below it": np.zeros_like(pooled(x, kernel, stride, padding)),
+        "the border is 0, which is more than any pixel": pooled(x, kernel, stride, padding, 0),
+    }
     close(yours, pooled(x, kernel, stride, padding), "z", mistakes=mistakes)
 
 
-def winners(x, g, kernel, stride, padding, how="first"):
+def winners(x, g, kernel, stride, padding, how="first", border=-np.inf):
     """dx by a search in each window: g goes to the first of the largest; or, the mistakes, elsewhere."""
     (ph, pw), (h, w) = padding, x.shape[2:]
-    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=-np.inf)
+    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=border)
     dx = np.zeros(x.shape)
-    for b, c, i, j in np.ndindex(g.shape):
+    for b, c, i, j in list(np.ndindex(g.shape))[:: -1 if how == "kept" else 1]:
         places = [(row, column) for _, _, row, column in seen(kernel, stride, ONE, i, j)]
         values = np.array([x[b, c, row, column] for row, column in places])
         largest = [place for place, value in zip(places, values) if value == values.max()]
-        ours = {"first": largest[:1], "last": largest[-1:]}.get(how, largest)
+        ours = {"last": largest[-1:], "each": largest, "shared": largest}.get(how, largest[:1])
         for row, column in ours:
             share = g[b, c, i, j] / (len(largest) if how == "shared" else 1)
-            dx[b, c, row, column] = share + (0 if how == "overwritten" else dx[b, c, row, column])
+            dx[b, c, row, column] = share + (0 if how in ("overwritten", "kept") else dx[b, c, row, column])
     return dx[:, :, ph : ph + h, pw : pw + w]
 
 
@@ -486,22 +499,27 @@ def the_first_of_equals_gets_it_all(student, x, g, kernel, stride, padding):
     z = pooled(x, kernel, stride, padding)
     wrong = lambda how: winners(x, g, kernel, stride, padding, how)
     mistakes = {
+        "a border of 0 wins as well: it gets what a pixel should": winners(x, g, kernel, stride, padding, border=0),
         "equal pixels share g: the first gets it all": wrong("shared"),
         "the last of equal pixels gets g: give it to the first": wrong("last"),
         "every one of the equal pixels gets all of g": wrong("each"),
         "a window overwrites what another has sent: add": wrong("overwritten"),
+        "windows overwrite what others have sent: add": wrong("kept"),
     }
     yours = student.max_pool2d_vjp(g, z, x, kernel_size=kernel, stride=stride, padding=padding)
     close(yours, wrong("first"), "dx", mistakes=mistakes)
 
 
-@rubric.check("max_pool2d_vjp", points=1)
+@rubric.check("max_pool2d_vjp", points=1, examples=15)
 @given(overlapping())
 def a_pixel_may_win_several_windows(student, x, g, kernel, stride, padding):
     """Windows overlap: a pixel that wins two gets both their g. Nudge a pixel: max_pool2d answers as dx says."""
     z, options = pooled(x, kernel, stride, padding), {"kernel_size": kernel, "stride": stride, "padding": padding}
     yours = student.max_pool2d_vjp(g, z, x, **options)
-    mistakes = {"a window overwrites what another has sent": winners(x, g, kernel, stride, padding, "overwritten")}
+    mistakes = {
+        "a window overwrites what another has sent: add": winners(x, g, kernel, stride, padding, "overwritten"),
+        "windows overwrite what others have sent: add": winners(x, g, kernel, stride, padding, "kept"),
+    }
     close(yours, winners(x, g, kernel, stride, padding), "dx", mistakes=mistakes)
     [slope] = nudged(student.pool, x, kernel, stride, padding, g=g, step=1e-3)
     close(yours, slope, "dx", rtol=1e-6, atol=1e-6)
