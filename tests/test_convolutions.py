@@ -208,6 +208,9 @@ def test_gradients_are_for_those_who_need_them(needs):
     for channels in (2, 64):
         ours, theirs = both((2, channels, 4, 5), (64, channels, 3, 3), True, "float64", needs, padding=1)
         agree(ours, theirs, "float64")
+    x, weight, bias, g = noise(1, 2, 3, 3), noise(4, 2, 3, 3), noise(4), noise(1, 4, 1, 1)
+    found = convolutions.conv2d_vjp(g, g, x, weight, bias, needs=needs)
+    assert tuple(part is not None for part in found) == needs  # the others cost nothing
 
 
 @pytest.mark.parametrize(
