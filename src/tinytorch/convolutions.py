@@ -908,7 +908,7 @@ class Dropout2d(Module):
 class Residual(Module):
     """z = body(x) + x, or body(x) + shortcut(x) where the body changes the shape. He, Zhang, Ren and Sun, 2016.
 
-    >>> Residual(Conv2d(4, 4, 3, padding=1), ReLU())(Tensor(np.ones((1, 4, 8, 8)))).shape
+    >>> Residual(Conv2d(4, 4, 3, padding=1))(Tensor(np.ones((1, 4, 8, 8)))).shape
     (1, 4, 8, 8)
     """
 
