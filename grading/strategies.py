@@ -50,6 +50,32 @@ def distinct(shape: tuple[int, ...]) -> Strategy:
     )
 
 
+def mixed(shape: tuple[int, ...], most: int = 4) -> Strategy:
+    """Float arrays of -most..most but 0, drawn as one number, so that larger arrays are quick to draw.
+
+    Shrinks to 1, 2, 3...
+    """
+    size = int(np.prod(shape))
+
+    def numbers(seed: int) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        signed = rng.integers(1, most + 1, size) * rng.choice([-1, 1], size)
+        return (signed if seed else np.arange(1, size + 1)).astype(np.float64).reshape(shape)
+
+    return st.integers(0, 10**6).map(numbers)
+
+
+def shuffled(shape: tuple[int, ...]) -> Strategy:
+    """What `distinct` gives, drawn as one number. Shrinks to 1, 2, 3..."""
+    size = int(np.prod(shape))
+
+    def numbers(seed: int) -> np.ndarray:
+        order = np.random.default_rng(seed).permutation(size) if seed else np.arange(size)
+        return (order + 1.0).reshape(shape)
+
+    return st.integers(0, 10**6).map(numbers)
+
+
 @st.composite
 def same_shape(draw: Any, count: int = 2, dims: int = 2, least: int = 0, most: int = 5) -> tuple[Any, ...]:
     """`count` arrays of one shape."""

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from oracles import numbers
 
-from tinytorch import activations, layers, losses
-from tinytorch.tensor import Primitive
+from tinytorch import activations, convolutions, layers, losses
+from tinytorch.tensor import Primitive, Tensor
 
 tensor_module = sys.modules["tinytorch.tensor"]  # tinytorch.tensor is the function
 PRIMITIVES = {
     name: thing
-    for module in (tensor_module, activations, layers, losses)
+    for module in (tensor_module, activations, layers, losses, convolutions)
     for name, thing in vars(module).items()
     if isinstance(thing, Primitive)
 }
@@ -199,4 +199,39 @@ def lost() -> list[Row]:
     return result
 
 
-ROWS = [*elementwise(), *reductions(), *chosen(), *moved(), *joined(), *layered(), *lost()]
+def convolved() -> list[Row]:
+    def normalised(x: Any, weight: Any, bias: Any, learned: bool) -> Any:
+        mean, var, _ = convolutions.statistics(x.data if isinstance(x, Tensor) else x)
+        if not learned:
+            mean, var = np.full_like(mean, 0.25), np.full_like(var, 1.5)
+        std = np.sqrt(var + var.dtype.type(0.125))
+        return PRIMITIVES["standardize"](x, weight, bias, mean=mean, std=std, learned=learned)
+
+    def theirs(torch: Any, x: Any, weight: Any, bias: Any, learned: bool) -> Any:
+        mean, var = (torch.full((x.shape[1],), value, dtype=x.dtype) for value in (0.25, 1.5))
+        return torch.nn.functional.batch_norm(x, mean, var, weight, bias, training=learned, eps=0.125)
+
+    def standardized(shape: tuple, learned: bool) -> Row:
+        per_channel = shape[1:2]
+        return Row(
+            "standardize",
+            (shape, per_channel, per_channel),
+            lambda *xs: normalised(*xs, learned),
+            lambda torch, *xs: theirs(torch, *xs, learned),
+            f"-{learned}",
+        )
+
+    filters = [((2, 2, 5, 4), (3, 2, 3, 2)), ((2, 2, 5, 4), (3, 2, 3, 2), (3,))]
+    return [
+        *rows("conv2d", filters),
+        *rows("conv2d", filters, stride=(2, 1), padding=(1, 2)),
+        *rows("conv2d", [((1, 2, 7, 6), (4, 1, 2, 3), (4,))], padding=2, dilation=(1, 2), groups=2),
+        *rows("max_pool2d avg_pool2d", [(2, 2, 4, 5)], kernel_size=2),
+        *rows("max_pool2d avg_pool2d", [(2, 2, 5, 6)], kernel_size=(3, 2), stride=(1, 2), padding=(1, 0)),
+        *rows("adaptive_avg_pool2d", [(2, 2, 5, 4), (1, 3, 2, 2)], output_size=(3, 2)),
+        *rows("adaptive_avg_pool2d", [(2, 2, 5, 4)], output_size=1),
+        *[standardized(shape, learned) for shape in ((5, 3), (2, 3, 4), (2, 3, 2, 3)) for learned in (True, False)],
+    ]
+
+
+ROWS = [*elementwise(), *reductions(), *chosen(), *moved(), *joined(), *layered(), *lost(), *convolved()]

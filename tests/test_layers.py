@@ -10,6 +10,7 @@ import tinytorch as tt
 from tinytorch import layers, losses
 from tinytorch.layers import (
     GELU,
+    Buffer,
     Dropout,
     Flatten,
     LeakyReLU,
@@ -96,6 +97,47 @@ def test_a_state_makes_the_round_trip():
         assert theirs.data is before and not np.shares_memory(mine.data, theirs.data)
     other.load_state_dict(dict(block.named_parameters()))  # parameters serve as well as arrays
     other.load_state_dict({name: array.tolist() for name, array in state.items()})
+
+
+class Counter(Module):
+    """Counts what it has seen: in a buffer, which is kept but not learned."""
+
+    def __init__(self):
+        self.seen, self.weight, self.plain = Buffer([0.0]), Parameter([2.0]), Tensor([5.0])
+
+    def forward(self, x):
+        self.seen.data += len(x)
+        return x * self.weight
+
+
+def test_buffers_have_names_and_are_no_parameters():
+    net = Sequential(Linear(2, 2), Counter(), Sequential(Counter()))
+    net.own, net.branches = Buffer([1, 2]), [ReLU()]
+    assert [name for name, _ in net.named_buffers()] == ["own", "1.seen", "2.0.seen"]
+    assert [id(b) for b in net.buffers()] == [id(net.own), id(net[1].seen), id(net[2][0].seen)]
+    assert [name for name, _ in net.named_parameters()] == ["0.weight", "0.bias", "1.weight", "2.0.weight"]
+    assert [name for name, _ in net.named_modules()] == ["", "0", "1", "2", "2.0"]
+    assert [name for name, _ in net.named_modules("net")] == ["net", "net.0", "net.1", "net.2", "net.2.0"]
+    assert [id(module) for _, module in net.named_modules()] == [id(module) for module in net.modules()]
+    assert not any(buffer.requires_grad for buffer in net.buffers())
+
+
+def test_buffers_are_saved_and_loaded_in_place_and_copied():
+    net, other = Sequential(Counter()), Sequential(Counter())
+    z = net(Tensor(np.ones((3, 1), np.float32)))
+    z.sum().backward()
+    assert net[0].seen.tolist() == [3] and net[0].seen.grad is None
+    assert list(net.state_dict()) == ["0.weight", "0.seen"]
+    memory = other[0].seen.data
+    other.load_state_dict(net.state_dict())
+    assert other[0].seen.data is memory and memory.tolist() == [3]
+    twin = copy.deepcopy(net)
+    twin(Tensor(np.ones((1, 1), np.float32)))
+    assert isinstance(twin[0].seen, Buffer) and (twin[0].seen.item(), net[0].seen.item()) == (4, 3)
+    with pytest.raises(ValueError, match=r"missing \['0.seen'\], unknown \[\]"):
+        net.load_state_dict({"0.weight": np.ones(1)})
+    with pytest.raises(ValueError, match=r"0.seen needs shape \(1,\), got \(2,\)"):
+        net.load_state_dict({"0.weight": np.ones(1), "0.seen": np.ones(2)})
 
 
 @pytest.mark.parametrize(

@@ -194,11 +194,12 @@ def blocks(
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """x (B, H, W, C), `count` images at a time: which they are, and a copy inside zeros of height and width `size`.
 
-    The copy starts at `corner`. All blocks use the same memory: take what you need before the next.
+    The copy starts at `corner`. Of no images there is one block, of none.
+    All blocks use the same memory: take what you need before the next.
     """
     b, h, w, c = x.shape
     (top, left), space = corner, np.zeros((min(count, b), *size, c), x.dtype)
-    for start in range(0, b, count):
+    for start in range(0, max(b, 1), count):
         part = slice(start, min(start + count, b))
         block = space[: part.stop - start]
         block[:, top : top + h, left : left + w] = x[part]
@@ -221,7 +222,7 @@ def unfolded(x: np.ndarray, over: Window) -> Iterator[tuple[slice, np.ndarray]]:
     """
     b, h, w, c = x.shape
     outputs, (ph, pw), (kh, kw) = over.outputs(h, w), over.padding, over.kernel
-    count = min(b, max(1, BLOCK // (math.prod(outputs) * kh * kw * c * x.itemsize)))
+    count = max(1, min(b, BLOCK // (math.prod(outputs) * kh * kw * c * x.itemsize)))
     space = np.empty((count, *outputs, kh, kw, c), x.dtype)
     if kw * c < 16:  # what is copied in one go is short: let the windows of a line lie side by side
         space = np.moveaxis(np.empty((kh, kw, c, count, *outputs), x.dtype), (0, 1, 2), (3, 4, 5))
@@ -287,7 +288,7 @@ def tiling(x: np.ndarray, over: Window, filters: int) -> tuple[int, int, int]:
     """How many rows and columns of tiles cover the outputs, and of how many images at a time."""
     high, wide = (math.ceil(size / 2) for size in over.outputs(*x.shape[1:3]))
     nbytes = 16 * high * wide * (x.shape[-1] + filters) * x.itemsize
-    return high, wide, min(len(x), max(1, BLOCK // nbytes))
+    return high, wide, max(1, min(len(x), BLOCK // nbytes))
 
 
 def tiles(x: np.ndarray, over: Window, filters: int) -> Iterator[tuple[slice, np.ndarray]]:
@@ -367,13 +368,12 @@ def input_gradient(g: np.ndarray, weight: np.ndarray, shape: tuple[int, ...], ov
     # W is weight.reshape(-1, K). col2im(rows, padded_shape, over) gives back what the padded x
     # should get; cut the padding off. With stride 1 there is a faster way: turn the kernel round,
     # and convolve g with it.
-    b, h, w, c = shape
+    _, h, w, c = shape
     (ph, pw), filters = over.padding, weight.shape[-1]
     if (turned := turned_round(over)) is not None:
         return convolve(g, weight[::-1, ::-1].swapaxes(2, 3), turned)
     matrix, dx = weight.reshape(-1, filters).T, np.empty(shape, g.dtype)
-    count = max(1, BLOCK // (math.prod(g.shape[1:3]) * len(matrix.T) * g.itemsize))
-    for part in (slice(start, min(start + count, b)) for start in range(0, b, count)):
+    for part in chunks(g, math.prod(over.kernel)):
         rows, padded = g[part].reshape(-1, filters) @ matrix, (len(g[part]), h + 2 * ph, w + 2 * pw, c)
         dx[part] = col2im(rows, padded, over)[:, ph : ph + h, pw : pw + w]
     return dx
@@ -405,6 +405,8 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
             f"conv2d needs a weight (K, C / groups, kh, kw) with K a multiple of groups:"
             f" x {x.shape}, weight {weight.shape}, groups {groups}"
         )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"conv2d needs a bias {weight.shape[:1]} for a weight {weight.shape}, got bias {bias.shape}")
     over, dtype = window(weight.shape[2:], stride, padding, dilation), np.result_type(x, weight)
     xs = np.split(channels_last(x.astype(dtype, copy=False)), groups, axis=-1)
     biases = [None] * groups if bias is None else np.split(bias, groups)
@@ -416,7 +418,7 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
 def conv2d_vjp(g, z, x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, needs):
     """z = im2col(x) W + b   =>   dx = col2im(g W^T),  dW = im2col(x)^T g,  db = the sum of g over images and places"""
     over, dx, dw, db = window(weight.shape[2:], stride, padding, dilation), None, None, None
-    x, g = channels_last(x), channels_last(g)
+    x, g = channels_last(x.astype(g.dtype, copy=False)), channels_last(g)
     gs = np.split(g, groups, axis=-1)
     if needs[0]:
         shape = (*x.shape[:-1], x.shape[-1] // groups)
@@ -694,9 +696,9 @@ def from_lines(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
 
 
-def chunks(rows: np.ndarray) -> Iterator[slice]:
-    """Slices of rows, each of which stays in the cache while several steps pass over it."""
-    count = max(1, BLOCK // 4 // max(1, rows[:1].nbytes))
+def chunks(rows: np.ndarray, times: int = 4) -> Iterator[slice]:
+    """Slices of rows, each of which stays in the cache, with the `times` as much that several steps make of it."""
+    count = max(1, BLOCK // max(1, times * rows[:1].nbytes))
     return (slice(start, start + count) for start in range(0, len(rows), count))
 
 
@@ -876,7 +878,7 @@ class Dropout2d(Module):
 class Residual(Module):
     """z = body(x) + x, or body(x) + shortcut(x) where the body changes the shape. He, Zhang, Ren and Sun, 2016.
 
-    >>> Residual(Conv2d(4, 4, 3, padding=1), ReLU())(Tensor(np.ones((1, 4, 8, 8)))).shape
+    >>> Residual(Conv2d(4, 4, 3, padding=1))(Tensor(np.ones((1, 4, 8, 8)))).shape
     (1, 4, 8, 8)
     """
 
@@ -945,13 +947,14 @@ class ParallelTrainer(Trainer):
     def prepare(self, replica: Module, first: bool) -> None:
         """Let a replica have the model's weights, as they are now, and chances of its own.
 
-        The first one has the model's running statistics too: all compute the same ones.
+        The first one has the model's running statistics too, the others copies: all compute the same ones.
         """
-        replica.train(self.model.training)
-        theirs: list[Tensor] = [*replica.parameters(), *(replica.buffers() if first else ())]
-        for twin, tensor in zip(theirs, [*self.model.parameters(), *self.model.buffers()]):
-            twin.data, twin.grad = tensor.data, None
+        for twin, tensor in zip(replica.parameters(), self.model.parameters()):
+            twin.data, twin.grad, twin.requires_grad = tensor.data, None, tensor.requires_grad
+        for kept, buffer in zip(replica.buffers(), self.model.buffers()):
+            kept.data = buffer.data if first else buffer.data.copy()
         for double, module in zip(replica.modules(), self.model.modules()):
+            double.training = module.training
             if hasattr(module, "rng"):
                 double.rng = np.random.default_rng((module.rng or generator).integers(2**63))  # type: ignore[attr-defined]
 

@@ -1,0 +1,711 @@
+"""Chapter 09, convolutions: windows that move, what is added back to the pixels, and batches that are normalised.
+
+The oracles are loops over windows: slow, and easy to believe. Images are x (B, C, H, W) for conv2d_naive and pooling,
+with weight (K, C / groups, kh, kw). Else channels come last: x (B, H, W, C), weight (kh, kw, C, K), g (B, H', W', K).
+"""
+
+from itertools import product
+
+import numpy as np
+from hypothesis import strategies as st
+from strategies import mixed, shapes, shuffled
+
+from tito.rubric import Rubric, close, given, holds, nudged, refuses
+
+rubric = Rubric("09", module="convolutions")
+
+ONE, NONE = (1, 1), (0, 0)
+
+
+# -- windows ----------------------------------------------------------------------------------------------------------
+
+
+def starts(size, kernel, stride, dilation):
+    """Where windows begin along an axis that is padded already."""
+    return range(0, size - dilation * (kernel - 1), stride)
+
+
+def outputs(shape, kernel, stride, dilation):
+    """(H', W') for (H, W), padded already."""
+    return tuple(len(starts(*along)) for along in zip(shape, kernel, stride, dilation))
+
+
+def seen(kernel, stride, dilation, i, j):
+    """For each place of the kernel: (a, b), and the pixel that window (i, j) meets there."""
+    for a, b in product(range(kernel[0]), range(kernel[1])):
+        yield a, b, i * stride[0] + a * dilation[0], j * stride[1] + b * dilation[1]
+
+
+@st.composite
+def moving(draw, padded=True, dilated=True, overlapping=False):
+    """A kernel, its stride, its padding, its dilation, and height and width in which it fits; shrinks to 1 x 1."""
+    small = st.integers(1, 3)
+    kernel = draw(st.tuples(small, small))
+    stride = draw(st.tuples(*[st.integers(1, k) if overlapping else small for k in kernel]))
+    padding = draw(st.tuples(*[st.integers(0, 2)] * 2)) if padded else NONE
+    dilation = draw(st.tuples(*[st.integers(1, 2)] * 2)) if dilated else ONE
+    sides = []
+    for k, s, p, d in zip(kernel, stride, padding, dilation):
+        fits = d * (k - 1) + 1 + (draw(st.integers(1, 3)) - 1) * s - 2 * p
+        sides.append(max(1, fits + draw(st.integers(0, s - 1))))  # what is left over at the end is never seen
+    return kernel, stride, padding, dilation, tuple(sides)
+
+
+few = st.integers(1, 2)
+
+
+def or_nothing(oracle, *arguments):
+    """What a mistake would give; nan where even that has no place."""
+    try:
+        return oracle(*arguments)
+    except (ValueError, IndexError):
+        return np.nan
+
+
+# -- conv2d_naive -----------------------------------------------------------------------------------------------------
+
+
+def correlated(x, weight, bias, stride, padding, dilation, groups=1):
+    """The convolution, one product at a time."""
+    (filters, channels, *kernel), (ph, pw) = weight.shape, padding
+    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+    z = np.zeros((len(x), filters, *outputs(x.shape[2:], kernel, stride, dilation)))
+    for k, i, j in np.ndindex(z.shape[1:]):
+        first = k // (filters // groups) * channels
+        for a, b, row, column in seen(kernel, stride, dilation, i, j):
+            z[:, k, i, j] += x[:, first : first + channels, row, column] @ weight[k, :, a, b]
+    return z if bias is None else z + bias[:, None, None]
+
+
+@st.composite
+def images_and_filters(draw):
+    """Images, filters, and how they move over them."""
+    kernel, stride, padding, dilation, sides = draw(moving())
+    b, c, k = draw(few), draw(few), draw(few)
+    return draw(mixed((b, c, *sides))), draw(mixed((k, c, *kernel))), stride, padding, dilation
+
+
+@st.composite
+def grouped(draw):
+    """Images, filters, one bias for each of them (or None), in two or three groups; nothing else is unusual."""
+    groups, c, k, kernel = draw(st.integers(2, 3)), draw(few), draw(few), draw(st.tuples(few, few))
+    sides = tuple(size + draw(few) - 1 for size in kernel)
+    x, weight = draw(mixed((1, groups * c, *sides))), draw(mixed((groups * k, c, *kernel)))
+    return x, weight, draw(st.one_of(mixed((groups * k,)), st.none())), groups
+
+
+rubric.doctests("conv2d_naive", points=1)
+
+
+@rubric.check("conv2d_naive", points=1)
+@given(images_and_filters())
+def every_window_times_the_filter(student, x, weight, stride, padding, dilation):
+    """z[b, k, i, j] is the sum of filter k times the window at (i, j), whatever the stride, padding and dilation."""
+    yours = student.conv2d_naive(x, weight, stride=stride, padding=padding, dilation=dilation)
+    wrong = lambda *arguments: or_nothing(correlated, x, *arguments)
+    mistakes = {
+        "the filter is turned round: the first weight meets the first pixel": wrong(
+            weight[:, :, ::-1, ::-1], None, stride, padding, dilation
+        ),
+        "stride and dilation are exchanged": wrong(weight, None, dilation, padding, stride),
+        "the padding is forgotten": wrong(weight, None, stride, NONE, dilation),
+        "the dilation is forgotten": wrong(weight, None, stride, padding, ONE),
+        "the stride is forgotten": wrong(weight, None, ONE, padding, dilation),
+        "rows and columns have each other's stride": wrong(weight, None, stride[::-1], padding, dilation),
+        "rows and columns have each other's padding": wrong(weight, None, stride, padding[::-1], dilation),
+    }
+    close(yours, correlated(x, weight, None, stride, padding, dilation), "z", mistakes=mistakes)
+
+
+@rubric.check("conv2d_naive", points=1)
+@given(grouped())
+def each_group_sees_its_own_channels(student, x, weight, bias, groups):
+    """The first K / groups filters see the first C / groups channels, and so on. A window gets its bias once."""
+    plain = correlated(x, weight, None, ONE, NONE, ONE, groups)
+    channels = weight.shape[1]
+    mistakes = {
+        "the filter is turned round: the first weight meets the first pixel": correlated(
+            x, weight[:, :, ::-1, ::-1], bias, ONE, NONE, ONE, groups
+        ),
+        "every filter sees the first group's channels": correlated(x[:, :channels], weight, bias, ONE, NONE, ONE),
+        "the groups take turns: neighbouring filters belong together": correlated(
+            x, turns(weight, groups), bias, ONE, NONE, ONE, groups
+        )[:, np.argsort(turns(np.arange(len(weight)), groups))],
+    }
+    if bias is not None:
+        mistakes["the bias is forgotten"] = plain
+        mistakes["the bias is added once for every product"] = plain + weight[0].size * bias[:, None, None]
+    expected = correlated(x, weight, bias, ONE, NONE, ONE, groups)
+    close(student.conv2d_naive(x, weight, bias, groups=groups), expected, "z", mistakes=mistakes)
+
+
+def turns(filters, groups):
+    """Filters 0, groups, 2 groups... first, then 1, groups + 1...: as if k % groups were the group of k."""
+    return np.concatenate([filters[group::groups] for group in range(groups)])
+
+
+# -- im2col and col2im ------------------------------------------------------------------------------------------------
+
+
+def window_rows(x, kernel, stride, dilation):
+    """The windows of x (B, H, W, C) as (B, H', W', kh, kw, C)."""
+    b, *sides, c = x.shape
+    down, across = outputs(sides, kernel, stride, dilation)
+    z = np.zeros((b, down, across, *kernel, c))
+    for i, j in np.ndindex(down, across):
+        for a, n, row, column in seen(kernel, stride, dilation, i, j):
+            z[:, i, j, a, n] = x[:, row, column]
+    return z
+
+
+@rubric.probe
+def unfold(tt, x, kernel, stride, padding, dilation):
+    return tt.convolutions.im2col(x, tt.convolutions.window(kernel, stride, padding, dilation))
+
+
+@st.composite
+def padded_images(draw):
+    """Images (B, H, W, C) that are padded already, and the window that moves over them."""
+    kernel, stride, padding, dilation, (h, w) = draw(moving())
+    b, c, (ph, pw) = draw(few), draw(few), padding
+    x = np.pad(draw(mixed((b, h, w, c))), ((0, 0), (ph, ph), (pw, pw), (0, 0)))
+    return x, kernel, stride, padding, dilation
+
+
+rubric.doctests("im2col", points=1)
+
+
+@rubric.check("im2col", points=1)
+@given(moving(padded=False).flatmap(lambda over: st.tuples(mixed((2, *over[-1], 2)), *map(st.just, over[:-1]))))
+def a_row_for_every_window(student, x, kernel, stride, padding, dilation):
+    """Row (b, i, j) is the window at (i, j) of image b: its pixels line by line, all channels of a pixel together."""
+    windows = window_rows(x, kernel, stride, dilation)
+    rows = lambda *order: windows.transpose(order).reshape(-1, windows[0, 0, 0].size)
+    mistakes = {
+        "each channel is by itself: all channels of a pixel stand together": rows(0, 1, 2, 5, 3, 4),
+        "the images take turns: all windows of the first image come first": rows(1, 2, 0, 3, 4, 5),
+        "the windows go down the columns: go along the rows": rows(0, 2, 1, 3, 4, 5),
+        "the pixels of a window go down its columns: go along its lines": rows(0, 1, 2, 4, 3, 5),
+        "this is transposed: windows are rows": rows(0, 1, 2, 3, 4, 5).T,
+        "the stride is forgotten": window_rows(x, kernel, ONE, dilation).reshape(-1, windows[0, 0, 0].size),
+        "the dilation is forgotten": window_rows(x, kernel, stride, ONE).reshape(-1, windows[0, 0, 0].size),
+    }
+    yours = student.unfold(x, kernel, stride, padding, dilation)
+    close(yours, rows(0, 1, 2, 3, 4, 5), "the matrix", mistakes=mistakes)
+
+
+@rubric.check("im2col", points=1)
+@given(padded_images())
+def x_is_padded_already(student, x, kernel, stride, padding, dilation):
+    """x comes with its border. What the window says of padding is done, and must not count twice."""
+    windows, (ph, pw) = window_rows(x, kernel, stride, dilation), padding
+    twice = window_rows(np.pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0))), kernel, stride, dilation)
+    mistakes = {"another border was put around it": twice.reshape(-1, windows[0, 0, 0].size)}
+    yours = student.unfold(x, kernel, stride, padding, dilation)
+    close(yours, windows.reshape(-1, windows[0, 0, 0].size), "the matrix", mistakes=mistakes)
+
+
+@rubric.probe
+def fold(tt, rows, shape, kernel, stride, padding, dilation):
+    window = tt.convolutions.window(kernel, stride, padding, dilation)
+    return tt.convolutions.col2im(rows, tuple(shape), window)
+
+
+def added_back(rows, shape, kernel, stride, dilation, winner=None):
+    """Every number of every window added to its pixel; or, the mistake, only that of the first or the last window."""
+    x = np.zeros(shape)
+    windows = rows.reshape(len(x), *outputs(shape[1:3], kernel, stride, dilation), *kernel, -1)
+    for i, j in list(np.ndindex(windows.shape[1:3]))[:: -1 if winner == "first" else 1]:
+        for a, n, row, column in seen(kernel, stride, dilation, i, j):
+            x[:, row, column] = windows[:, i, j, a, n] + (0 if winner else x[:, row, column])
+    return x
+
+
+@st.composite
+def rows_to_add(draw):
+    """The rows of windows that overlap, and the shape (padded) of the images that they came from."""
+    kernel, stride, padding, dilation, sides = draw(moving(overlapping=True))
+    b, c = draw(few), draw(few)
+    shape = (b, *[size + 2 * p for size, p in zip(sides, padding)], c)
+    down, across = outputs(shape[1:3], kernel, stride, dilation)
+    rows = draw(mixed((b * down * across, kernel[0] * kernel[1] * c)))
+    return rows, shape, kernel, stride, padding, dilation
+
+
+rubric.doctests("col2im", points=1)
+
+
+@rubric.check("col2im", points=1)
+@given(rows_to_add())
+def pixels_get_the_sum_of_their_windows(student, rows, shape, kernel, stride, padding, dilation):
+    """im2col copies a pixel into several windows; its transpose adds up what they send back. `shape` is padded."""
+    counts = added_back(np.ones_like(rows), shape, kernel, stride, dilation)
+    expected = added_back(rows, shape, kernel, stride, dilation)
+    mistakes = {
+        "windows overwrite each other: add": added_back(rows, shape, kernel, stride, dilation, "first"),
+        "the last window overwrites the others: add": added_back(rows, shape, kernel, stride, dilation, "last"),
+        "this is the mean of what the windows send back, not the sum": expected / np.maximum(counts, 1),
+    }
+    close(student.fold(rows, shape, kernel, stride, padding, dilation), expected, "x", mistakes=mistakes)
+
+
+# -- weight_gradient and input_gradient -------------------------------------------------------------------------------
+
+
+@rubric.probe
+def for_the_weight(tt, x, g, kernel, stride, padding, dilation):
+    window = tt.convolutions.window(kernel, stride, padding, dilation)
+    return tt.convolutions.weight_gradient(x, g, window)
+
+
+@rubric.probe
+def for_the_input(tt, g, weight, shape, kernel, stride, padding, dilation):
+    window = tt.convolutions.window(kernel, stride, padding, dilation)
+    return tt.convolutions.input_gradient(g, weight, tuple(shape), window)
+
+
+@rubric.probe
+def convolved(tt, x, weight, stride, padding, dilation, groups):
+    x, weight = np.asarray(x, np.float64), np.asarray(weight, np.float64)
+    return tt.convolutions.conv2d(x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups)
+
+
+@rubric.probe
+def walked_back(tt, x, weight, g, stride, padding, dilation, groups):
+    x, weight = tt.Tensor(x, requires_grad=True), tt.Tensor(weight, requires_grad=True)
+    usual, tt.convolutions.BLOCK = tt.convolutions.BLOCK, 1  # one image at a time, where the work is done in blocks
+    try:
+        z = tt.convolutions.conv2d(x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups)
+        z.backward(tt.Tensor(g))
+    finally:
+        tt.convolutions.BLOCK = usual
+    return x.grad, weight.grad
+
+
+def border(x, padding):
+    (ph, pw) = padding
+    return np.pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0)))
+
+
+def weight_slopes(x, g, kernel, stride, padding, dilation):
+    """dW, one pixel of one window at a time."""
+    x, dw = border(x, padding), np.zeros((*kernel, x.shape[-1], g.shape[-1]))
+    for i, j in np.ndindex(g.shape[1:3]):
+        for a, b, row, column in seen(kernel, stride, dilation, i, j):
+            dw[a, b] += x[:, row, column].T @ g[:, i, j]
+    return dw
+
+
+def input_slopes(g, weight, shape, stride, padding, dilation, cut=True):
+    """dx, one pixel of one window at a time."""
+    (b, h, w, c), (ph, pw), kernel = shape, padding, weight.shape[:2]
+    dx = np.zeros((b, h + 2 * ph, w + 2 * pw, c))
+    for i, j in np.ndindex(g.shape[1:3]):
+        for a, n, row, column in seen(kernel, stride, dilation, i, j):
+            dx[:, row, column] += g[:, i, j] @ weight[a, n].T
+    return dx[:, ph : ph + h, pw : pw + w] if cut else dx
+
+
+@st.composite
+def images_and_gradients(draw):
+    """x (B, H, W, C), weight (kh, kw, C, K), g (B, H', W', K), and how the window moves."""
+    kernel, stride, padding, dilation, (h, w) = draw(moving())
+    b, c, k = draw(st.integers(1, 3)), draw(few), draw(few)
+    sides = [size + 2 * p for size, p in zip((h, w), padding)]
+    g = draw(mixed((b, *outputs(sides, kernel, stride, dilation), k)))
+    return draw(mixed((b, h, w, c))), draw(mixed((*kernel, c, k))), g, stride, padding, dilation
+
+
+@st.composite
+def layers(draw):
+    """Small images, filters and gradients for all of conv2d: channels first, in one group or two."""
+    kernel, stride, padding, dilation, sides = draw(moving())
+    groups = draw(few)
+    x, weight = draw(mixed((2, groups, *sides))), draw(mixed((2, 1, *kernel)))
+    padded = [size + 2 * p for size, p in zip(sides, padding)]
+    g = draw(mixed((2, 2, *outputs(padded, kernel, stride, dilation))))
+    return x, weight, g, stride, padding, dilation, groups
+
+
+rubric.doctests("weight_gradient", points=1)
+
+
+@rubric.check("weight_gradient", points=1)
+@given(images_and_gradients())
+def a_weight_is_used_in_every_window(student, x, weight, g, stride, padding, dilation):
+    """dW is the sum over all windows of all images of what a place saw, times g there; as (kh, kw, C, K)."""
+    kernel = weight.shape[:2]
+    expected = weight_slopes(x, g, kernel, stride, padding, dilation)
+    mistakes = {
+        "this is the mean over the images, not the sum": expected / len(x),
+        "this is the mean over the windows, not the sum": expected / g[..., 0].size,
+        "this is the first image's gradient: all images count": weight_slopes(
+            x[:1], g[:1], kernel, stride, padding, dilation
+        ),
+        "this is the last image's gradient: all images count": weight_slopes(
+            x[-1:], g[-1:], kernel, stride, padding, dilation
+        ),
+        "the kernel is turned round": expected[::-1, ::-1],
+        "this is (kh, kw, K, C)": expected.swapaxes(2, 3),
+        "this is (K, C, kh, kw)": expected.transpose(3, 2, 0, 1),
+        "this is dW as a matrix: give it its four axes": expected.reshape(-1, g.shape[-1]),
+    }
+    yours = student.for_the_weight(x, g, kernel, stride, padding, dilation)
+    close(yours, expected, "dW", mistakes=mistakes)
+
+
+@rubric.check("weight_gradient", points=1, examples=15)
+@given(layers())
+def filters_agree_with_nudges(student, x, weight, g, stride, padding, dilation, groups):
+    """Nudge one weight of conv2d: the output answers as the gradient that a walk back finds says."""
+    _, yours = student.walked_back(x, weight, g, stride, padding, dilation, groups)
+    whole = x.astype(np.int64)  # integers are not nudged
+    [slope] = nudged(student.convolved, whole, weight, stride, padding, dilation, groups, g=g, step=1e-3)
+    close(yours, slope, "weight.grad", rtol=1e-6, atol=1e-6)
+
+
+rubric.doctests("input_gradient", points=1)
+
+
+@rubric.check("input_gradient", points=1)
+@given(images_and_gradients())
+def pixels_get_g_from_every_window(student, x, weight, g, stride, padding, dilation):
+    """A pixel gets g W^T from every place of every window that saw it. x was padded: its border is cut off again."""
+    kernel = weight.shape[:2]
+    expected = input_slopes(g, weight, x.shape, stride, padding, dilation)
+    whole = input_slopes(g, weight, x.shape, stride, padding, dilation, cut=False)
+    rows = (g @ weight.reshape(-1, g.shape[-1]).T).reshape(-1, kernel[0] * kernel[1] * x.shape[-1])
+    overwritten = added_back(rows, whole.shape, kernel, stride, dilation, "last")
+    (ph, pw), (h, w) = padding, x.shape[1:3]
+    mistakes = {
+        "the border is still there: cut the padding off": whole,
+        "the padding is cut off at the end only, not at the start": whole[:, :h, :w],
+        "the kernel is turned round": input_slopes(g, weight[::-1, ::-1], x.shape, stride, padding, dilation),
+        "a later window overwrites an earlier one": overwritten[:, ph : ph + h, pw : pw + w],
+    }
+    yours = student.for_the_input(g, weight, x.shape, kernel, stride, padding, dilation)
+    close(yours, expected, "dx", mistakes=mistakes)
+
+
+@rubric.check("input_gradient", points=1, examples=15)
+@given(layers())
+def images_agree_with_nudges(student, x, weight, g, stride, padding, dilation, groups):
+    """Nudge one pixel under conv2d: the output answers as the gradient that a walk back finds says."""
+    yours, _ = student.walked_back(x, weight, g, stride, padding, dilation, groups)
+    whole = weight.astype(np.int64)
+    [slope] = nudged(student.convolved, x, whole, stride, padding, dilation, groups, g=g, step=1e-3)
+    close(yours, slope, "x.grad", rtol=1e-6, atol=1e-6)
+
+
+# -- max_pool2d and its rule ------------------------------------------------------------------------------------------
+
+
+def pooled(x, kernel, stride, padding, border=-np.inf, choose=np.max):
+    """One number of each window; `border` stands around the images."""
+    (ph, pw) = padding
+    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=border)
+    z = np.zeros((*x.shape[:2], *outputs(x.shape[2:], kernel, stride, ONE)))
+    for i, j in np.ndindex(z.shape[2:]):
+        top, left = i * stride[0], j * stride[1]
+        z[:, :, i, j] = choose(x[:, :, top : top + kernel[0], left : left + kernel[1]], axis=(2, 3))
+    return z
+
+
+@st.composite
+def poolings(draw, border=False):
+    """A kernel, its stride, a padding of at most half of it, and height and width; with `border`, not without."""
+    kernel = draw(st.tuples(st.integers(1 + border, 3), st.integers(1 + border, 3)))
+    stride = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    padding = tuple(draw(st.integers(int(border), k // 2)) for k in kernel)
+    sides = tuple(max(1, k - 2 * p) + draw(st.integers(0, 3)) for k, p in zip(kernel, padding))
+    return kernel, stride, padding, sides
+
+
+rubric.doctests("max_pool2d", points=1)
+
+
+@rubric.check("max_pool2d", points=1)
+@given(poolings().flatmap(lambda over: st.tuples(shuffled((1, 2, *over[-1])), *map(st.just, over[:-1]))), st.booleans())
+def largest_of_each_window(student, x, kernel, stride, padding, given_stride):
+    """Each output is the largest of its window, channel by channel. Without a stride, windows lie side by side."""
+    x, step = x - x.size // 2, stride if given_stride else kernel
+    yours = student.max_pool2d(x, kernel_size=kernel, stride=stride if given_stride else None, padding=padding)
+    mistakes = {
+        "these are the smallest": pooled(x, kernel, step, padding, np.inf, np.min),
+        "these are the means": pooled(x, kernel, step, padding, 0, np.mean),
+        "0 wins where all pixels are below it": np.maximum(pooled(x, kernel, step, padding), 0),
+        "the border is 0, which is more than some pixels": pooled(x, kernel, step, padding, 0),
+        "the windows move by one pixel": pooled(x, kernel, ONE, padding),
+        "the windows move by their own size, whatever the stride": pooled(x, kernel, kernel, padding),
+        "the padding is forgotten": or_nothing(pooled, x, kernel, step, NONE),
+    }
+    close(yours, pooled(x, kernel, step, padding), "z", mistakes=mistakes)
+
+
+@rubric.check("max_pool2d", points=1)
+@given(poolings(border=True).flatmap(lambda over: st.tuples(mixed((1, 1, *over[-1])), *map(st.just, over[:-1]))))
+def a_border_never_wins(student, x, kernel, stride, padding):
+    """Where all pixels are below 0, a border of zeros would be the largest. What is outside does not count."""
+    x = -np.abs(x)
+    yours = student.max_pool2d(x, kernel_size=kernel, stride=stride, padding=padding)
+    mistakes = {
+        "0 wins where all pixels are below it": np.zeros_like(pooled(x, kernel, stride, padding)),
+        "the border is 0, which is more than any pixel": pooled(x, kernel, stride, padding, 0),
+    }
+    close(yours, pooled(x, kernel, stride, padding), "z", mistakes=mistakes)
+
+
+def winners(x, g, kernel, stride, padding, how="first", border=-np.inf):
+    """dx by a search in each window: g goes to the first of the largest; or, the mistakes, elsewhere."""
+    (ph, pw), (h, w) = padding, x.shape[2:]
+    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=border)
+    dx = np.zeros(x.shape)
+    for b, c, i, j in list(np.ndindex(g.shape))[:: -1 if how == "kept" else 1]:
+        places = [(row, column) for _, _, row, column in seen(kernel, stride, ONE, i, j)]
+        values = np.array([x[b, c, row, column] for row, column in places])
+        largest = [place for place, value in zip(places, values) if value == values.max()]
+        ours = {"last": largest[-1:], "each": largest, "shared": largest}.get(how, largest[:1])
+        for row, column in ours:
+            share = g[b, c, i, j] / (len(largest) if how == "shared" else 1)
+            dx[b, c, row, column] = share + (0 if how in ("overwritten", "kept") else dx[b, c, row, column])
+    return dx[:, :, ph : ph + h, pw : pw + w]
+
+
+@st.composite
+def ties(draw):
+    """Images of 0 and 1, side by side windows or not, and g."""
+    kernel, stride, padding, sides = draw(poolings())
+    x = (draw(mixed((1, 2, *sides))) > 0).astype(np.float64)
+    return x, draw(mixed(pooled(x, kernel, stride, padding).shape)), kernel, stride, padding
+
+
+@st.composite
+def overlapping(draw):
+    """Images without ties, windows that overlap, and g."""
+    kernel = draw(st.tuples(st.integers(2, 3), st.integers(2, 3)))
+    stride = tuple(draw(st.integers(1, k - 1)) for k in kernel)
+    padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
+    x = draw(shuffled((2, 1, *[k + draw(st.integers(0, 2)) for k in kernel])))
+    return x, draw(mixed(pooled(x, kernel, stride, padding).shape)), kernel, stride, padding
+
+
+rubric.doctests("max_pool2d_vjp", points=1)
+
+
+@rubric.check("max_pool2d_vjp", points=1)
+@given(ties())
+def the_first_of_equals_gets_it_all(student, x, g, kernel, stride, padding):
+    """g goes to the largest pixel of its window, and to no other; among equals to the first, line by line."""
+    z = pooled(x, kernel, stride, padding)
+    wrong = lambda how: winners(x, g, kernel, stride, padding, how)
+    mistakes = {
+        "a border of 0 wins as well: it gets what a pixel should": winners(x, g, kernel, stride, padding, border=0),
+        "equal pixels share g: the first gets it all": wrong("shared"),
+        "the last of equal pixels gets g: give it to the first": wrong("last"),
+        "every one of the equal pixels gets all of g": wrong("each"),
+        "a window overwrites what another has sent: add": wrong("overwritten"),
+        "windows overwrite what others have sent: add": wrong("kept"),
+    }
+    yours = student.max_pool2d_vjp(g, z, x, kernel_size=kernel, stride=stride, padding=padding)
+    close(yours, wrong("first"), "dx", mistakes=mistakes)
+
+
+@rubric.check("max_pool2d_vjp", points=1, examples=15)
+@given(overlapping())
+def a_pixel_may_win_several_windows(student, x, g, kernel, stride, padding):
+    """Windows overlap: a pixel that wins two gets both their g. Nudge a pixel: max_pool2d answers as dx says."""
+    z, options = pooled(x, kernel, stride, padding), {"kernel_size": kernel, "stride": stride, "padding": padding}
+    yours = student.max_pool2d_vjp(g, z, x, **options)
+    mistakes = {
+        "a window overwrites what another has sent: add": winners(x, g, kernel, stride, padding, "overwritten"),
+        "windows overwrite what others have sent: add": winners(x, g, kernel, stride, padding, "kept"),
+    }
+    close(yours, winners(x, g, kernel, stride, padding), "dx", mistakes=mistakes)
+    [slope] = nudged(student.pool, x, kernel, stride, padding, g=g, step=1e-3)
+    close(yours, slope, "dx", rtol=1e-6, atol=1e-6)
+
+
+@rubric.probe
+def pool(tt, x, kernel, stride, padding):
+    return tt.convolutions.max_pool2d(x, kernel_size=kernel, stride=stride, padding=padding)
+
+
+# -- batch_norm -------------------------------------------------------------------------------------------------------
+
+
+@rubric.probe
+def normalised(tt, x, mean, var, weight, bias, training, momentum, eps):
+    x, weight, bias = (tt.Tensor(a, requires_grad=True) for a in (x, weight, bias))
+    running = tt.layers.Buffer(np.array(mean)), tt.layers.Buffer(np.array(var))
+    held = [r.data for r in running]
+    z = tt.convolutions.batch_norm(x, *running, weight, bias, training=training, momentum=momentum, eps=eps)
+    return z, held, [r.data for r in running]
+
+
+@rubric.probe
+def normalised_slopes(tt, x, g, mean, var, weight, training):
+    x, weight, bias = (tt.Tensor(a, requires_grad=True) for a in (x, weight, weight))
+    z = tt.convolutions.batch_norm(x, tt.Tensor(mean), tt.Tensor(var), weight, bias, training=training, eps=1.0)
+    z.backward(tt.Tensor(g))
+    return x.grad
+
+
+@rubric.probe
+def normalised_alone(tt, x, mean, var, weight, training):
+    mean, var, weight = (tt.Tensor(np.array(a, np.float64)) for a in (mean, var, weight))
+    return tt.convolutions.batch_norm(tt.Tensor(x), mean, var, weight, weight, training=training, eps=1.0)
+
+
+@rubric.probe
+def normalised_in_parts(tt, x, g, weight, at, eps):
+    import threading
+
+    sums, parts = tt.convolutions.AllReduce(2), [slice(None, at), slice(at, None)]
+    found, errors = [None, None], []
+
+    def work(number):
+        try:
+            mine = tt.Tensor(np.array(x[parts[number]]), requires_grad=True)
+            running = tt.Tensor(np.zeros(len(weight))), tt.Tensor(np.ones(len(weight)))
+            scale = tt.Tensor(weight)
+            share = lambda part: sums(number, part)
+            z = tt.convolutions.batch_norm(mine, *running, scale, scale, training=True, eps=eps, all_sum=share)
+            z = z * 1.0
+            z.backward(tt.Tensor(np.array(g[parts[number]])))
+            found[number] = [z.data, mine.grad.data, running[1].data]
+        except BaseException as error:
+            errors.append(error)
+            sums.barrier.abort()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise min(errors, key=lambda error: isinstance(error, threading.BrokenBarrierError))
+    return [np.concatenate([found[0][i], found[1][i]]) for i in (0, 1)] + [found[0][2], found[1][2]]
+
+
+def along(channels, x):
+    """(C,) beside x (B, C, ...)."""
+    return channels.reshape(-1, *[1] * (x.ndim - 2))
+
+
+def moments(x, **options):
+    axes = tuple(axis for axis in range(x.ndim) if axis != 1)
+    return x.mean(axis=axes), x.var(axis=axes, **options)
+
+
+def standardized(x, mean, var, weight, bias, eps):
+    return along(weight, x) * (x - along(mean, x)) / np.sqrt(along(var, x) + eps) + along(bias, x)
+
+
+@st.composite
+def channels_of(draw):
+    """A batch (B, C), (B, C, T) or (B, C, H, W) of two or more numbers a channel, and four numbers of each channel."""
+    b, c, rest = draw(st.integers(2, 4)), draw(st.integers(1, 3)), draw(shapes(dims=2, sides=2))
+    x = draw(mixed((b, c, *rest)))
+    means, variances, weight, bias = (draw(mixed((c,))) for _ in range(4))
+    return x, means, np.abs(variances), weight, bias
+
+
+epsilons = st.sampled_from([1.0, 0.25])
+
+
+@rubric.check("batch_norm", points=1)
+@given(channels_of(), epsilons)
+def mean_0_and_variance_1_per_channel(student, x, running_mean, running_var, weight, bias, eps):
+    """In training each channel is shifted and scaled by its own mean and its biased variance, over all other axes."""
+    z, _, _ = student.normalised(x, running_mean, running_var, weight, bias, True, 0.1, eps)
+    mean, var = moments(x)
+    wrong = lambda *moments, eps=eps: standardized(x, *moments, weight, bias, eps)
+    over = lambda *axes: (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + eps)
+    outside = along(weight, x) * (x - along(mean, x)) / (np.sqrt(along(var, x)) + eps) + along(bias, x)
+    scaled = lambda n: along(weight, x) * n + along(bias, x)
+    mistakes = {
+        "this divides by the unbiased variance, over n - 1": wrong(mean, moments(x, ddof=1)[1]),
+        "these are the running statistics: a batch in training has its own": wrong(running_mean, running_var),
+        "this divides by the variance, not by its root": wrong(mean, (var + eps) ** 2, eps=0),
+        "eps stands outside the root": outside,
+        "eps is missing": wrong(mean, var, eps=0) if var.all() else np.nan,
+        "the statistics are over the examples only: go over all axes but the channels": scaled(over(0)),
+        "each example has statistics of its own": scaled(over(*range(1, x.ndim))),
+        "weight and bias are missing": standardized(x, mean, var, np.ones_like(weight), np.zeros_like(bias), eps),
+    }
+    close(z, wrong(mean, var), "z", mistakes=mistakes)
+
+
+@rubric.check("batch_norm", points=1)
+@given(channels_of(), st.booleans())
+def statistics_of_x_move_with_x(student, x, running_mean, running_var, weight, bias, training):
+    """Nudge a number: in training mean and variance move too, and dx knows; the running ones stay where they are."""
+    g = bias[0] + np.arange(x.size).reshape(x.shape) % 5
+    yours = student.normalised_slopes(x, g, running_mean, running_var, weight, training)
+    whole = [a.astype(np.int64) for a in (running_mean, running_var, weight)]  # integers are not nudged
+    [slope] = nudged(student.normalised_alone, x, *whole, training, g=g, step=1e-4)
+    _, var = moments(x) if training else (running_mean, running_var)
+    mistakes = {"mean and variance are taken as fixed": g * along(weight, x) / np.sqrt(along(var, x) + 1)}
+    close(yours, slope, "x.grad", rtol=1e-5, atol=1e-5, mistakes=mistakes)
+
+
+@rubric.check("batch_norm", points=1)
+@given(channels_of(), st.sampled_from([0.25, 0.1, 1.0]))
+def running_statistics_follow_in_place(student, x, running_mean, running_var, weight, bias, momentum):
+    """In training r += momentum * (the batch's - r), in place, with the unbiased variance; of one number, refuse."""
+    _, held, now = student.normalised(x, running_mean, running_var, weight, bias, True, momentum, 1.0)
+    (mean, var), (_, biased) = moments(x, ddof=1), moments(x)
+    for name, mine, kept, before, own in zip(
+        ("running_mean", "running_var"), now, held, (running_mean, running_var), (mean, var)
+    ):
+        expected = before + momentum * (own - before)
+        mistakes = {
+            "it has not moved": before,
+            "the momentum is the wrong way round": own + momentum * (before - own),
+            "this is the batch's own": own,
+            "it is added to, not moved towards": before + momentum * own,
+        }
+        if name == "running_var":
+            mistakes["this keeps the biased variance: n / (n - 1) of it is wanted"] = before + momentum * (
+                biased - before
+            )
+            mistakes["the deviation is kept, not the variance"] = before + momentum * (np.sqrt(var) - before)
+        close(mine, expected, name, mistakes=mistakes)
+        holds(
+            np.array_equal(kept, mine),
+            f"{name}.data is another array now: change the numbers of the one that is there",
+            the_array_that_was_there=kept,
+        )
+    one = x[:1].reshape(x.shape[1], -1)[:, 0][None]
+    refuses("ValueError", student.normalised, one, running_mean, running_var, weight, bias, True, momentum, 1.0)
+
+
+@rubric.check("batch_norm", points=1)
+@given(channels_of(), epsilons)
+def running_statistics_serve_afterwards(student, x, running_mean, running_var, weight, bias, eps):
+    """Out of training the running statistics are used, and stay as they are: one example is treated as in a batch."""
+    z, _, now = student.normalised(x, running_mean, running_var, weight, bias, False, 0.5, eps)
+    expected = standardized(x, running_mean, running_var, weight, bias, eps)
+    mistakes = {"these are the batch's own statistics": standardized(x, *moments(x), weight, bias, eps)}
+    close(z, expected, "z", mistakes=mistakes)
+    for name, mine, before in zip(("running_mean", "running_var"), now, (running_mean, running_var)):
+        close(mine, before, f"{name} after evaluation")
+    one, _, _ = student.normalised(x[:1], running_mean, running_var, weight, bias, False, 0.5, eps)
+    close(one, expected[:1], "z of the first example alone", mistakes=mistakes)
+
+
+@rubric.check("batch_norm", points=1, examples=10)
+@given(channels_of(), st.integers(1, 3))
+def parts_of_a_batch_share_their_sums(student, x, running_mean, running_var, weight, bias, at):
+    """Two threads with a part of the batch each, whose sums all_sum adds up, find what one finds with the whole."""
+    g, at = bias[0] + np.arange(x.size).reshape(x.shape) % 5, min(at, len(x) - 1)
+    z, dx, *variances = student.normalised_in_parts(x, g, weight, at, 1.0)
+    mean, var = moments(x)
+    both = lambda part: standardized(part, *moments(part), weight, weight, 1.0)
+    mistakes = {"each part has statistics of its own": np.concatenate([both(x[:at]), both(x[at:])])}
+    close(z, standardized(x, mean, var, weight, weight, 1.0), "z", mistakes=mistakes)
+    for mine in variances:
+        close(mine, 1 + 0.1 * (moments(x, ddof=1)[1] - 1), "running_var")
+    n = (x - along(mean, x)) / np.sqrt(along(var, x) + 1)
+    centred = g - along(moments(g)[0], x) - n * along(moments(g * n)[0], x)
+    close(dx, along(weight, x) / np.sqrt(along(var, x) + 1) * centred, "x.grad")
