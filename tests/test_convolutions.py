@@ -46,7 +46,6 @@ from tinytorch.convolutions import (
     window,
     winograd,
     winograd_fits,
-    winograd_weight_gradient,
 )
 from tinytorch.layers import Dropout, Flatten, Linear, Module, ReLU, Sequential
 from tinytorch.losses import cross_entropy
@@ -249,7 +248,6 @@ def test_every_kernel_computes_the_same(sides, padding, sizes, biased, block):
         equal(blocked(x, weight, over, bias), expected)
         equal(winograd(x, weight, over, bias), expected)
         equal(weight_gradient(x, g, over), dw)
-        equal(winograd_weight_gradient(x, g, over), dw)
         equal(input_gradient(g, weight, x.shape, over), dx)
         patch.setattr(convolutions, "winograd_fits", lambda *_: True)
         equal(input_gradient(g, weight, x.shape, over), dx)
