@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 Benchmark = tuple[Callable[[], Any], int]
+SHARES = int(os.environ.get("TINYTORCH_SHARES", "1"))  # among how many threads of its own TinyTorch shares a batch
 
 
 def mlp(tt: Any) -> Benchmark:
@@ -44,6 +45,53 @@ def mlp(tt: Any) -> Benchmark:
         optimizer.step()
 
     return step, 1
+
+
+def cnn(tt: Any, normalized: bool = False, channels_last: bool = False) -> Benchmark:
+    """A whole training step: four 3 x 3 convolutions on 3 x 32 x 32, two poolings, two linear layers, SGD.
+
+    On several threads TinyTorch gives each a part of the batch; PyTorch has its own way.
+    """
+    rng = np.random.default_rng(0)
+    tt.manual_seed(0)
+    nn, layers = tt.nn, list[Any]()
+    for inputs, outputs in ((3, 32), (32, 32), (32, 64), (64, 64)):
+        layers += [nn.Conv2d(inputs, outputs, 3, padding=1)]
+        layers += [nn.BatchNorm2d(outputs)] if normalized else []
+        layers += [nn.ReLU()]
+        layers += [nn.MaxPool2d(2)] if inputs == outputs else []
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * 8 * 8, 256), nn.ReLU(), nn.Linear(256, 10))
+    optimizer = tt.optim.SGD(model.parameters(), lr=1e-2, momentum=0.9)
+    images, labels = rng.random((4, 64, 3, 32, 32), np.float32), rng.integers(0, 10, (4, 64))
+    pairs = [(tt.tensor(x), tt.tensor(y)) for x, y in zip(images, labels)]
+    if channels_last and tt.__name__ == "torch":
+        model = model.to(memory_format=tt.channels_last)
+        pairs = [(x.to(memory_format=tt.channels_last), y) for x, y in pairs]
+    batches = itertools.cycle(pairs)
+    if tt.__name__ == "tinytorch" and SHARES > 1:
+        from tinytorch.convolutions import ParallelTrainer
+
+        trainer = ParallelTrainer(model, optimizer, threads=SHARES)
+        return lambda: trainer.step([next(batches)]), 1
+
+    def step():
+        x, y = next(batches)
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+
+    return step, 1
+
+
+def cnn_bn(tt: Any) -> Benchmark:
+    """The same with BatchNorm after every convolution."""
+    return cnn(tt, normalized=True)
+
+
+def cnn_last(tt: Any) -> Benchmark:
+    """The same as cnn, where PyTorch too is told to keep the channels of a pixel together: its fastest layout."""
+    return cnn(tt, channels_last=True)
 
 
 def add(tt: Any) -> Benchmark:
@@ -71,7 +119,7 @@ def chain(tt: Any) -> Benchmark:
     return there_and_back, 200
 
 
-benchmarks = {function.__name__: function for function in (mlp, add, chain)}
+benchmarks = {function.__name__: function for function in (mlp, cnn, cnn_bn, cnn_last, add, chain)}
 
 
 def peak() -> int:
@@ -105,7 +153,7 @@ def serve(framework: str, name: str) -> None:
     for line in sys.stdin:
         calls, begin = int(line), time.process_time()
         function, operations = benchmarks[name](tt)
-        for _ in range(calls // 10):
+        for _ in range(max(calls // 10, 1)):
             function()
         start, cpu = time.perf_counter(), time.process_time()
         for _ in range(calls):

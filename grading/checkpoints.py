@@ -301,13 +301,102 @@ def reads_95_percent_and_survives_a_stop(student, restarted):
         close(yours, wanted, f"parameter {i} after stop and resume", rtol=0, atol=0)
 
 
+GROUND = "environment tensor activations layers losses autograd optimizers training"
+
+# -- 09 data ----------------------------------------------------------------------------------------------------------
+
+
+@probe
+def feed(tt, images, seed, epoch, ahead, skipped):
+    """The numbers and images of an epoch's batches, behind those that are skipped; and how many threads remain."""
+    import threading
+    from functools import partial
+
+    from tinytorch.dataloader import Compose, DataLoader, TensorDataset, crop, normalize
+
+    before = threading.active_count()
+    change = Compose([partial(crop, padding=1), partial(normalize, mean=[0.5], std=[0.25])])
+    data = TensorDataset(images, np.arange(len(images)))
+    loader = DataLoader(data, 32, shuffle=True, seed=seed, transform=change, prefetch=ahead)
+    loader.load_state_dict({"epoch": epoch, "batch": skipped})
+    batches = [(y.data, x.data) for x, y in loader]
+    return [y for y, _ in batches], [x for _, x in batches], threading.active_count() - before
+
+
+@checkpoints.ask("09", "Can I feed a network as fast as it learns?", needs=f"{GROUND} dataloader")
+def every_example_once_in_an_order_that_can_be_resumed(student):
+    """An epoch has every image once, in the order that seed and epoch choose, moved by a pixel at most; made ahead in
+    a thread or not, and begun in its middle, it is the same epoch."""
+    images = np.round(16 * digits(seed=9).x_test).astype(np.uint8).reshape(-1, 1, 8, 8) * 15
+    numbers, shown, left = student.feed(images, 9, 3, 0, 0)
+    order = np.argsort(np.random.PCG64([9, 3]).random_raw(len(images)), kind="stable")
+    for k, at in enumerate(numbers):
+        close(at, order[32 * k : 32 * k + 32], f"the numbers of batch {k}")
+        holds(all(moved(x, images[i]) for x, i in zip(shown[k], at)), f"batch {k} shows its images, moved by a pixel")
+    ahead, made, left = student.feed(images, 9, 3, 2, 7)
+    holds(left == 0, "no thread is left behind", threads=left)
+    for k, (at, x) in enumerate(zip(ahead, made), start=7):
+        close(at, numbers[k], f"the numbers of batch {k}, begun in the middle")
+        close(x, shown[k], f"the images of batch {k}, begun in the middle", rtol=0, atol=0)
+    holds(len(ahead) == len(numbers) - 7, "the rest of the epoch comes, and no more", batches=len(ahead))
+
+
+def moved(x, image):
+    """Whether x is the image, normalised, moved by one pixel at most each way."""
+    padded = np.pad(image[0], 1) / 255.0
+    windows = [padded[i : i + 8, j : j + 8] for i in range(3) for j in range(3)]
+    return x.shape == (1, 8, 8) and any(np.allclose(x[0], (one - 0.5) / 0.25, atol=1e-5) for one in windows)
+
+
+# -- 10 images --------------------------------------------------------------------------------------------------------
+
+
+@probe
+def see(tt, x, y, seed):
+    """Train a small convolutional network; its weights and running statistics by name."""
+    from tinytorch.dataloader import DataLoader, TensorDataset
+    from tinytorch.training import Trainer
+
+    tt.manual_seed(seed)
+    nn, layers = tt.nn, []
+    for inputs, outputs in ((1, 8), (8, 16)):
+        layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(2)]
+    network = nn.Sequential(*layers, nn.Flatten(), nn.Linear(64, 10))
+    loader = DataLoader(TensorDataset(x, y), 32, shuffle=True, seed=seed)
+    Trainer(network, tt.optim.Adam(network.parameters(), lr=5e-3)).fit(loader, 8)
+    return network.state_dict()
+
+
+@checkpoints.ask("10", "Can I classify images?", needs=f"{GROUND} dataloader convolutions")
+def reads_96_percent_with_filters(student):
+    """A network of two convolutions, trained by your code and evaluated here, reads 96 % of new digits."""
+    data = digits(seed=10)
+    state = student.see(data.x_train.reshape(-1, 1, 8, 8), data.y_train, 10)
+    z = data.x_test.reshape(-1, 1, 8, 8)
+    for at in (0, 4):
+        z = convolved(z, state[f"{at}.weight"], state[f"{at}.bias"])
+        mean, var, scale, shift = (
+            state[f"{at + 1}.{name}"].reshape(-1, 1, 1) for name in ("running_mean", "running_var", "weight", "bias")
+        )
+        z = np.maximum((z - mean) / np.sqrt(var + 1e-5) * scale + shift, 0)
+        z = z.reshape(len(z), -1, z.shape[2] // 2, 2, z.shape[3] // 2, 2).max(axis=(3, 5))
+    scores = z.reshape(len(z), -1) @ state["9.weight"] + state["9.bias"]
+    right = (scores.argmax(axis=1) == data.y_test).mean()
+    holds(right >= 0.96, "96 % of new digits are read", right=right)
+
+
+def convolved(x, weight, bias):
+    """A 3 x 3 convolution by the sum over its nine places."""
+    padded, (h, w) = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1))), x.shape[2:]
+    places = [(i, j) for i in range(3) for j in range(3)]
+    terms = (np.tensordot(padded[:, :, i : i + h, j : j + w], weight[:, :, i, j], (1, 1)) for i, j in places)
+    return np.moveaxis(sum(terms) + bias, -1, 1)
+
+
 # -- later ------------------------------------------------------------------------------------------------------------
 
-GROUND = "environment tensor activations layers losses autograd optimizers training"
 WRITING = f"{GROUND} dataloader tokenization embeddings attention transformers"
 
-checkpoints.later("09", "Can I feed a network as fast as it learns?", f"{GROUND} dataloader")
-checkpoints.later("10", "Can I teach a network to see?", f"{GROUND} dataloader convolutions")
 checkpoints.later("11", "Can I turn text into vectors, and back?", "environment tensor tokenization embeddings")
 checkpoints.later("12", "Can I let words look at each other?", f"{GROUND} embeddings attention")
 checkpoints.later("13", "Can I train a network that writes?", WRITING)

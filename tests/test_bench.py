@@ -137,7 +137,7 @@ def test_every_benchmark_runs_on_pytorch_too(name):
 
 def test_an_unknown_benchmark_is_refused():
     result = CliRunner().invoke(cli.app, ["bench", "-k", "nothing"])
-    assert result.exit_code == 2 and "there are: mlp, add, chain" in result.output
+    assert result.exit_code == 2 and "there are: mlp, cnn, cnn_bn, cnn_last, add, chain" in result.output
 
 
 def test_a_part_is_not_recorded():

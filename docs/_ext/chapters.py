@@ -88,7 +88,8 @@ class Head(SphinxTransform):
             return
         if "milestones/" in docname:  # the page shows what was recorded
             page = Path(self.env.doc2path(docname))
-            self.env.note_dependency(str(page.parent / "results" / f"{page.stem}.json"))
+            for path in (page.parent / "results").glob(f"{page.stem}*.json"):
+                self.env.note_dependency(str(path))
         facts = front_matter(Path(self.env.doc2path(docname)))
         section = next(iter(self.document.findall(nodes.section)), None)
         if section is None or "title" not in facts:

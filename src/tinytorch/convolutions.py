@@ -180,8 +180,8 @@ BLOCK = 2**21  # bytes of columns at a time: they should still be in a cache whe
 
 
 def channels_last(x: np.ndarray) -> np.ndarray:
-    """(B, C, H, W) -> (B, H, W, C), with the channels of a pixel side by side; no copy if they are already."""
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+    """(B, C, H, W) -> (B, H, W, C): a view."""
+    return x.transpose(0, 2, 3, 1)
 
 
 def channels_first(x: np.ndarray) -> np.ndarray:
@@ -271,14 +271,6 @@ def inverse_transform(m: Any, out: Any) -> None:
     np.subtract(m[1] - m[2], m[3], out=out[1])
 
 
-def inverse_transposed(g: Any, out: np.ndarray) -> None:
-    """out = A g: four rows of gradients from two."""
-    np.copyto(out[0], g[0])
-    np.add(g[0], g[1], out=out[1])
-    np.subtract(g[0], g[1], out=out[2])
-    np.negative(g[1], out=out[3])
-
-
 def on_both_axes(matrix: np.ndarray, w: np.ndarray) -> np.ndarray:
     """matrix w matrix^T for each pair of channel and filter: (n, n, C, K) -> (m, m, C, K)."""
     m, n = matrix.shape
@@ -336,26 +328,6 @@ def winograd(x: np.ndarray, weight: np.ndarray, over: Window, bias: np.ndarray |
     return z if z.shape[1:3] == (down, across) else np.ascontiguousarray(z[:, :down, :across])
 
 
-def winograd_weight_gradient(x: np.ndarray, g: np.ndarray, over: Window) -> np.ndarray:
-    """The same steps, transposed: (B, H, W, C) and g (B, H', W', K) -> (3, 3, C, K)."""
-    c, filters = x.shape[-1], g.shape[-1]
-    high, wide, count = tiling(x, over, filters)
-    corners = np.zeros((2, 2, count, high, wide, filters), x.dtype)  # zero where a tile sticks out
-    half = np.empty((4, 2, count, high, wide, filters), x.dtype)
-    m = np.empty((4, 4, count, high, wide, filters), x.dtype)
-    du: Any = 0
-    for part, v in tiles(x, over, filters):
-        n = part.stop - part.start
-        for i, j in np.ndindex(2, 2):
-            given = g[part, i::2, j::2]
-            corners[j, i, :n, : given.shape[1], : given.shape[2]] = given
-        inverse_transposed(corners[:, :, :n], half[:, :, :n])
-        for rows, out in zip(half[:, :, :n], m[:, :, :n]):
-            inverse_transposed(rows, out)
-        du += v.mT @ m[:, :, :n].reshape(16, -1, filters)
-    return on_both_axes(G.T, du.reshape(4, 4, c, filters)).swapaxes(0, 1)
-
-
 # -- conv2d --------------------------------------------------------------------------------------------------------
 
 
@@ -377,8 +349,6 @@ def weight_gradient(x: np.ndarray, g: np.ndarray, over: Window) -> np.ndarray:
     # (part, columns), where g[part] belongs to the columns. A weight is used in every window of
     # every image, so its gradients add up.
     filters = g.shape[-1]
-    if winograd_fits(over, x.shape[-1], filters):
-        return winograd_weight_gradient(x, g, over)
     dw: Any = 0
     for part, columns in unfolded(x, over):
         dw += columns.T @ g[part].reshape(-1, filters)

@@ -96,6 +96,8 @@ class Subset(Dataset):
         return self.dataset[self.indices[i]]
 
     def batch(self, at: Sequence[int]) -> Any:
+        if not hasattr(self.dataset, "batch"):  # a list is a dataset, too
+            return super().batch(at)
         return self.dataset.batch(self.indices[np.asarray(at)])
 
 
@@ -108,7 +110,7 @@ def random_split(dataset: Dataset, lengths: Sequence[float], seed: int = 0) -> l
     [8, 2]
     """
     n = len(dataset)
-    shares = math.isclose(sum(lengths), 1) and any(0 < share < 1 for share in lengths)
+    shares = math.isclose(sum(lengths), 1)
     ends = [round(n * end) if shares else int(end) for end in accumulate(lengths)]
     if not ends or ends[-1] != n or min(lengths) < 0:
         raise ValueError(f"cannot split {n} examples into {list(lengths)}: the sum must be {n}, or 1")
@@ -257,13 +259,14 @@ def normalize(images: np.ndarray, rng: Any = None, *, mean: Any, std: Any) -> np
     array([[[[-2.,  2.]]]], dtype=float32)
     """
     # One multiplication and one addition per pixel are enough: x * scale + shift. Reshape scale
-    # and shift to (C, 1, 1), and keep them float32, so that no float64 spreads over the batch.
+    # and shift to (C, 1, 1), and keep them float32, so that no float64 spreads over the batch;
+    # np.multiply(images, scale, dtype=np.float32) sees to it whatever the images are.
     image_axes(images)
     unit = 255 if images.dtype == np.uint8 else 1
     center, spread = (np.reshape(value, (-1, 1, 1)) for value in (mean, std))
     scale = (1 / (unit * spread)).astype(np.float32)
     shift = (-center / spread).astype(np.float32)
-    return images * scale + shift
+    return np.multiply(images, scale, dtype=np.float32) + shift
 
 
 def crop(images: np.ndarray, rng: np.random.Generator, padding: int = 4) -> np.ndarray:
@@ -430,7 +433,8 @@ class DataLoader:
         if sampler is not None and shuffle:
             raise ValueError("a sampler is an order already: leave shuffle out")
         n = len(dataset)
-        sampler = sampler or (RandomSampler(n, seed) if shuffle else SequentialSampler(n))
+        if sampler is None:
+            sampler = RandomSampler(n, seed) if shuffle else SequentialSampler(n)
         self.dataset, self.collate_fn, self.transform = dataset, collate_fn, transform
         self.batch_sampler = BatchSampler(sampler, batch_size, drop_last)
         self.seed, self.ahead = seed, prefetch
@@ -444,14 +448,15 @@ class DataLoader:
         return len(self.batch_sampler)
 
     def __iter__(self) -> Iterator[Any]:
-        self.position, self.start = self.start, 0
-        self.batch_sampler.sampler.set_epoch(self.epoch)
+        epoch, self.position, self.start = self.epoch, self.start, 0
+        self.batch_sampler.sampler.set_epoch(epoch)
         numbered = islice(enumerate(self.batch_sampler), self.position, None)
-        made: Iterable[Any] = (self.load(k, at, self.epoch) for k, at in numbered)
+        made: Iterable[Any] = (self.load(k, at, epoch) for k, at in numbered)
         for batch in prefetch(made, self.ahead) if self.ahead else made:
             self.position += 1
             yield batch
-        self.set_epoch(self.epoch + 1)
+        if self.epoch == epoch:  # else somebody has chosen the next one meanwhile
+            self.set_epoch(epoch + 1)
 
     def load(self, k: int, at: list[int], epoch: int) -> Any:
         """Batch k of an epoch: the examples numbered `at`, collated and transformed."""
@@ -461,9 +466,11 @@ class DataLoader:
             batch = (self.collate_fn or collate)([self.dataset[i] for i in at])
         if self.transform is None:
             return batch
-        x, *rest = batch
-        rng = np.random.default_rng([self.seed, epoch, k])
-        return bundle([Tensor(self.transform(x.data, rng)), *rest])
+        x, *rest = batch if isinstance(batch, tuple) else (batch,)
+        if not isinstance(x, Tensor):
+            raise TypeError(f"a transform changes a tensor, got {type(x).__name__}: let collate_fn do it")
+        x = Tensor(self.transform(x.data, np.random.default_rng([self.seed, epoch, k])))
+        return bundle([x, *rest]) if isinstance(batch, tuple) else x
 
     def state_dict(self) -> dict[str, int]:
         """Where this pass stands: its epoch, and how many of its batches were given out."""

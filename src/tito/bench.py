@@ -26,9 +26,17 @@ from tito import course as courses
 from tito.course import Course, CourseError
 from tito.workspace import write
 
-CALLS = {"mlp": 300, "add": 2000, "chain": 300}  # in one turn, a quarter of a second or so
-WORDS = {"mlp": "training step", "add": "one addition", "chain": "one of 200 in a chain"}
-THREADS = {"mlp": (1, 2), "add": (1,), "chain": (1,)}  # the small ones have nothing to share between two
+CALLS = {"mlp": 300, "cnn": 4, "cnn_bn": 4, "cnn_last": 4, "add": 2000, "chain": 300}  # in one turn: less than a second
+WORDS = {
+    "mlp": "training step, MLP",
+    "cnn": "training step, CNN",
+    "cnn_bn": "with BatchNorm",
+    "cnn_last": "against channels_last",
+    "add": "one addition",
+    "chain": "one of 200 in a chain",
+}
+THREADS = {"mlp": (1, 2), "cnn": (1, 2), "cnn_bn": (1, 2), "cnn_last": (1,), "add": (1,), "chain": (1,)}
+SHARED = ("cnn", "cnn_bn")  # where TinyTorch has threads of its own, each with a matrix library on one
 PATIENCE = 120  # seconds to wait for a quiet machine, on two threads
 PAUSE = 0.5  # seconds between turns on two threads: a matrix library's idle thread spins for a while before it sleeps
 FEWEST = 5  # turns on two threads that make a result
@@ -153,7 +161,9 @@ class Contender:
 
     def __init__(self, course: Course, framework: str, name: str, threads: int):
         variables = ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"]
-        pinned = dict.fromkeys(variables, str(threads))
+        shared = framework == OURS and name in SHARED
+        pinned = dict.fromkeys(variables, "1" if shared else str(threads))
+        pinned["TINYTORCH_SHARES"] = str(threads) if shared else "1"
         path = os.pathsep.join(filter(None, [str(course.root / "src"), os.environ.get("PYTHONPATH")]))
         command = [sys.executable, str(course.root / "grading" / "benchmarks.py"), framework, name]
         environment = {**os.environ, **pinned, "PYTHONPATH": path}

@@ -375,14 +375,14 @@ def bench(
     repetitions: Annotated[int, typer.Option(min=1, help="How many turns each framework has.")] = 7,
     record: Annotated[bool, typer.Option("--record", help="Keep the result for the book.")] = False,
 ) -> None:
-    """Compare with PyTorch: a training step, one addition, a long chain.
+    """Compare with PyTorch: training steps, one addition, a long chain.
 
     Each framework runs in a process of its own, in turns, on one thread and on two. Where PyTorch is not installed,
     TinyTorch is measured alone.
 
     \b
       tito bench            the same as: nox -s bench
-      tito bench -k mlp     the training step only
+      tito bench -k cnn     the steps of convolutional networks only
       tito bench --record   writes chapters/bench/results.json, which the book shows
     """
     from tito import bench as benches
@@ -498,6 +498,8 @@ def run_milestone(
     seed: Annotated[
         int | None, typer.Option(help="Of the weights and the order of the data; the year, if not given.")
     ] = None,
+    preset: Annotated[str, typer.Option(help="Of a milestone that has several, such as long in 1998.")] = "",
+    note: Annotated[str, typer.Option(help="A remark that the result keeps: on the data, say, or the machine.")] = "",
 ) -> None:
     """Run a milestone on your own code.
 
@@ -508,18 +510,24 @@ def run_milestone(
       tito milestone run 1957               the perceptron
       tito milestone run all --reference    all of them, on the reference
       tito milestone run 1986 --fresh       from the start, whatever a stopped run kept
+      tito milestone run 1998 --preset long a longer training than usual
     """
     workspace = Workspace.of(courses.default())
     if record and not reference:
         fail("the book shows what the reference does: --record needs --reference")
-    codes = [
-        _run_milestone(one, workspace, reference, fresh, record, seed) for one in history.wanted(workspace.course, name)
-    ]
+    found = history.wanted(workspace.course, name, preset)
+    codes = [_run_milestone(one, workspace, reference, fresh, record, seed, note) for one in found]
     raise typer.Exit(max(codes))
 
 
 def _run_milestone(
-    one: history.Milestone, workspace: Workspace, reference: bool, fresh: bool, record: bool, seed: int | None
+    one: history.Milestone,
+    workspace: Workspace,
+    reference: bool,
+    fresh: bool,
+    record: bool,
+    seed: int | None,
+    note: str,
 ) -> int:
     lacks = history.lacking(workspace, one.needs)
     if lacks and not reference:
@@ -538,8 +546,9 @@ def _run_milestone(
     if fresh:
         history.forget(history.state_folder(one, workspace, reference, seed))
     sys.stdout.flush()
-    run = history.run(one, workspace, reference, seed)
+    run = history.run(one, workspace, reference, seed, note)
     again = f"tito milestone run {one.name}" + (" --reference" if reference else "")
+    again += f" --preset {one.preset}" if one.preset else ""
     if run.stopped:
         say(f"Stopped, and kept. Go on: {again}    start over: {again} --fresh")
         raise typer.Exit(history.STOPPED)

@@ -31,17 +31,27 @@ from tito.workspace import Workspace, write
 
 @dataclass(frozen=True)
 class Milestone:
-    """One milestone: "1957", what it shows, its script, the modules it needs."""
+    """One milestone: "1957", what it shows, its script, the modules it needs, and the presets it can be run with.
+
+    `preset` is the one to run, if not the first.
+    """
 
     name: str
     title: str
     path: Path
     needs: tuple[str, ...]
+    presets: tuple[str, ...] = ()
+    preset: str = ""
+
+    @property
+    def stem(self) -> str:
+        """What its results are called."""
+        return self.path.stem + (f".{self.preset}" if self.preset else "")
 
     @property
     def recorded(self) -> Path:
         """The result that the book shows."""
-        return self.path.parent / "results" / f"{self.path.stem}.json"
+        return self.path.parent / "results" / f"{self.stem}.json"
 
     @property
     def program(self) -> str:
@@ -50,7 +60,7 @@ class Milestone:
 
     def result(self, workspace: Workspace, reference: bool = False) -> Path:
         """Where the result of a run stands: next to the student's work."""
-        return workspace.folder / "milestones" / f"{self.path.stem}{'.reference' if reference else ''}.json"
+        return workspace.folder / "milestones" / f"{self.stem}{'.reference' if reference else ''}.json"
 
 
 def milestones(course: Course) -> list[Milestone]:
@@ -60,23 +70,28 @@ def milestones(course: Course) -> list[Milestone]:
 
 def _read(path: Path) -> Milestone:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    [needs] = [
-        ast.literal_eval(node.value)
+    said = {
+        ast.unparse(node.targets[0]): ast.literal_eval(node.value)
         for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "NEEDS"
-    ]
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("NEEDS", "PRESETS")
+    }
     title = (ast.get_docstring(tree) or "").split("\n")[0].partition(": ")[2].rstrip(".")
-    return Milestone(path.stem.partition("_")[0], title, path, tuple(needs))
+    return Milestone(path.stem.partition("_")[0], title, path, said["NEEDS"], said.get("PRESETS", ()))
 
 
-def wanted(course: Course, name: str) -> list[Milestone]:
+def wanted(course: Course, name: str, preset: str = "") -> list[Milestone]:
     """The milestone called "1957" or "perceptron", or all. Raises CourseError, listing what there is."""
     every = milestones(course)
     found = [one for one in every if name in ("all", one.name, one.path.stem, one.path.stem.partition("_")[2])]
     if not found:
         listing = ", ".join(one.name for one in every)
         raise CourseError(f"there is no milestone {name!r}; there are: {listing or 'none yet'}")
-    return found
+    if not preset:
+        return found
+    if strange := [one for one in found if preset not in one.presets]:
+        known = ", ".join(strange[0].presets) or "none"
+        raise CourseError(f"{strange[0].name} has no preset {preset!r}; it has: {known}")
+    return [replace(one, preset="" if preset == one.presets[0] else preset) for one in found]
 
 
 # -- what is built ----------------------------------------------------------------------------------------------------
@@ -144,7 +159,7 @@ def unbuilt(one: Milestone, course: Course) -> list[str]:
 
 def state_folder(one: Milestone, workspace: Workspace, reference: bool, seed: int) -> Path:
     """Where a run keeps what it needs to go on: a folder for this script and this seed."""
-    name = f"{one.path.stem}{'.reference' if reference else ''}-{one.program}.{seed}"
+    name = f"{one.stem}{'.reference' if reference else ''}-{one.program}.{seed}"
     return workspace.folder / "milestones" / ".state" / name
 
 
@@ -156,8 +171,8 @@ def forget(folder: Path, others: bool = False) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def run(one: Milestone, workspace: Workspace, reference: bool, seed: int) -> Run:
-    """Run a milestone in a process of its own, on the student's modules or the reference's."""
+def run(one: Milestone, workspace: Workspace, reference: bool, seed: int, note: str = "") -> Run:
+    """Run a milestone in a process of its own, on the student's modules or the reference's. The result keeps a note."""
     folder = state_folder(one, workspace, reference, seed)
     forget(folder, others=True)
     with tempfile.TemporaryDirectory(prefix="tito-", ignore_cleanup_errors=True) as temporary:
@@ -167,6 +182,7 @@ def run(one: Milestone, workspace: Workspace, reference: bool, seed: int) -> Run
         plan = {
             "script": str(one.path), "seed": seed, "folder": str(folder), "data": str(data.root()),
             "result": str(result), "tree": str(tree), "whose": whose,
+            "options": {"preset": one.preset} if one.preset else {},
         }  # fmt: skip
         (place / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
         env = environment(tree)
@@ -185,6 +201,8 @@ def run(one: Milestone, workspace: Workspace, reference: bool, seed: int) -> Run
         "program": one.program,
         "code": "reference" if reference else "work",
         "chapters": mine,
+        **({"preset": one.preset} if one.preset else {}),
+        **({"note": note} if note else {}),
         "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "machine": machine(int(env["OPENBLAS_NUM_THREADS"])),
     }

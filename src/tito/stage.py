@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 STOPPED = 130  # the exit code of a program that Ctrl-C ended
 
@@ -38,8 +38,9 @@ class Stage:
         self.stopping = False
         self.clock: dict[str, float] = {}  # seconds of each part, on the wall and of a core
         self.cpu: dict[str, float] = {}
+        self.marks: dict[str, list[float]] = {}  # when each epoch of a part was done, by its clock
         with contextlib.suppress(OSError, ValueError):
-            self.clock, self.cpu = json.loads((folder / "clock.json").read_text())
+            self.clock, self.cpu, self.marks = json.loads((folder / "clock.json").read_text())
 
     def say(self, text: str) -> None:
         """A line of what happens."""
@@ -58,7 +59,7 @@ class Stage:
         """A live line; call it with how much is done and a few words."""
         columns = (
             TextColumn("{task.description:8}"), BarColumn(bar_width=24), TaskProgressColumn(), TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("of"), TimeRemainingColumn(elapsed_when_finished=True), TextColumn("{task.fields[note]}"),
         )  # fmt: skip
         with Progress(*columns, console=self.console) as progress:
             task = progress.add_task(what, total=total, completed=done, note="")
@@ -87,18 +88,27 @@ class Stage:
             except ValueError as error:
                 self.say(f"{what}: starting over, because the checkpoint does not fit: {error}")
         path.parent.mkdir(parents=True, exist_ok=True)
+        marks, began = self.marks.setdefault(what, []), time.perf_counter() - self.clock.get(what, 0.0)
+        del marks[trainer.epoch :]
+
+        def mark() -> None:
+            if len(marks) < trainer.epoch:
+                marks.append(time.perf_counter() - began)
+
         with self.bar(what, epochs * len(data), trainer.steps) as show:
 
             def after_step(trainer: Any) -> None:
+                mark()
                 last = trainer.history[-1] if trainer.history else {}
                 right = f", {last['val_accuracy']:.2%} right" if "val_accuracy" in last else ""
-                show(trainer.steps, f"epoch {trainer.epoch + 1}/{epochs}{right}")
+                show(trainer.steps, f"epoch {trainer.epoch + 1}/{epochs}, loss {trainer.step_loss:.3f}{right}")
                 if self.stopping:
                     trainer.stop()
 
             trainer.callbacks.append(after_step)
             with self.timed(what):
                 trainer.fit(data, epochs, validation, checkpoint=path)
+                mark()
             if trainer.epoch < epochs:
                 raise Stopped
             show(trainer.steps, f"{trainer.history[-1]['val_accuracy']:.2%} right")
@@ -113,7 +123,7 @@ class Stage:
             self.clock[what] = self.clock.get(what, 0.0) + time.perf_counter() - began
             self.cpu[what] = self.cpu.get(what, 0.0) + time.process_time() - busy
             self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / "clock.json").write_text(json.dumps([self.clock, self.cpu]))
+            (self.folder / "clock.json").write_text(json.dumps([self.clock, self.cpu, self.marks]))
 
     def download(self, name: str, have: int, total: int) -> None:
         """The progress of a download, as a line at its beginning and its end; Ctrl-C ends it, and keeps what came."""
@@ -181,7 +191,7 @@ def main() -> int:
     stage = Stage(folder, plan["seed"], Path(data) if data else None)
     signal.signal(signal.SIGINT, stage.interrupt)
     try:
-        measured = script(Path(plan["script"])).run(stage)
+        measured = script(Path(plan["script"])).run(stage, **plan["options"])
     except (Stopped, KeyboardInterrupt):
         return STOPPED
     except Exception as error:

@@ -1,0 +1,153 @@
+"""1998: Filters that look everywhere learn to see.
+
+LeNet-5 on the digits of the package and on MNIST: LeCun, Bottou, Bengio and Haffner, 1998. Then CIFAR-10, small
+photographs: Krizhevsky, 2009; by a residual network: He et al., 2016; and by what was there before.
+"""
+
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+
+from tinytorch import nn
+from tinytorch.convolutions import ParallelTrainer, Residual
+from tinytorch.dataloader import Compose, DataLoader, TensorDataset, crop, flip, normalize
+from tinytorch.datasets import DataUnavailable, Split, cifar10, digits, mnist
+from tinytorch.environment import keep_freed_memory, manual_seed
+from tinytorch.losses import cross_entropy
+from tinytorch.optimizers import SGD, Adam, OneCycleLR
+from tinytorch.tensor import no_grad
+from tinytorch.training import accuracy
+
+NEEDS = (
+    "environment", "tensor", "activations", "layers", "losses",
+    "autograd", "optimizers", "training", "dataloader", "convolutions",
+)  # fmt: skip
+PRESETS = ("standard", "long")
+SHIFTED = [partial(crop, padding=2)]
+MIRRORED = [flip, partial(crop, padding=2)]
+MORE_OF_IT = [flip, partial(crop, padding=3)]
+
+
+def mlp(*widths: int) -> nn.Sequential:
+    layers = [layer for a, b in pairwise(widths) for layer in (nn.Linear(a, b), nn.ReLU())]
+    return nn.Sequential(nn.Flatten(), *layers[:-1])
+
+
+def lenet(maps: tuple, kernel: int, padding: tuple, widths: tuple) -> nn.Sequential:
+    """Two convolutions, each with tanh and a mean of 2 x 2, then linear layers."""
+    layers: list[nn.Module] = []
+    for (a, b), p in zip(pairwise(maps), padding):
+        layers += [nn.Conv2d(a, b, kernel, padding=p), nn.Tanh(), nn.AvgPool2d(2)]
+    layers.append(nn.Flatten())
+    for a, b in pairwise(widths):
+        layers += [nn.Linear(a, b), nn.Tanh()]
+    return nn.Sequential(layers[:-1])
+
+
+def block(inputs: int, outputs: int, *pool: nn.Module) -> list[nn.Module]:
+    conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    return [conv, nn.BatchNorm2d(outputs), *pool, nn.ReLU()]
+
+
+class GlobalMax(nn.Module):
+    """(B, C, H, W) -> (B, C)."""
+
+    def forward(self, x):
+        return x.max(dim=(2, 3))
+
+
+def residual(*more: nn.Module) -> nn.Sequential:
+    """Halve the image and double the channels, again and again; a shortcut on the way."""
+    half = nn.MaxPool2d(2)
+    return nn.Sequential(
+        *block(3, 32, half), *block(32, 64), *block(64, 64, half), *block(64, 128),
+        Residual(*block(128, 128)), half, *block(128, 256), *more, GlobalMax(), nn.Linear(256, 10),
+    )  # fmt: skip
+
+
+def learn(stage, name: str, data: Split, model, epochs: int, rate: float, augment=(), adam=True):
+    """Train on one part of the data, judge on the other: the curves."""
+    unit = 255 if data.x_train.dtype == np.uint8 else 1
+    mean, std = (f(data.x_train[::50], axis=(0, 2, 3)) / unit for f in (np.mean, np.std))
+    scaled = partial(normalize, mean=mean, std=std)
+    options = {"transform": Compose([*augment, scaled]), "seed": stage.seed, "prefetch": 2}
+    train = DataLoader(TensorDataset(data.x_train, data.y_train), 128, shuffle=True, drop_last=True, **options)
+    test = DataLoader(TensorDataset(data.x_test, data.y_test), 500, transform=scaled)
+    weights = list(model.parameters())
+    optimizer = Adam(weights, rate) if adam else SGD(weights, rate, 0.9, 5e-4, nesterov=True)
+    cycle = OneCycleLR(optimizer, rate, epochs * len(train) + 1, pct_start=0.25)
+    loss = cross_entropy if adam else partial(cross_entropy, label_smoothing=0.1)
+    trainer = ParallelTrainer(model, optimizer, loss, schedule=cycle, metrics={"accuracy": accuracy})
+    stage.fit(name, trainer, train, epochs, test)
+    right, seconds = trainer.history[-1]["val_accuracy"], stage.clock[name]
+    stage.say(f"{name}: {right:.2%} of {len(data.x_test):,} new images right, after {seconds:.0f} s.")
+    return {
+        "accuracy": right, "weights": sum(w.size for w in weights), "epochs": epochs, "rate": rate,
+        "images": {"train": len(data.x_train), "test": len(data.x_test)}, "seconds": stage.marks[name],
+        "curves": {
+            key: [epoch[key] for epoch in trainer.history]
+            for key in ("loss", "val_loss", "val_accuracy")
+        },
+    }, test  # fmt: skip
+
+
+def look(model, data: Split, test: DataLoader, image: int = 1) -> dict:
+    """What it takes for what, its surest mistakes, its first filters and what they find."""
+    model.eval()
+    with no_grad():
+        scores = np.concatenate([model(x).data for x, _ in test])
+        mirrored = np.concatenate([model(x.data[..., ::-1]).data for x, _ in test])
+        found = model[:4](test.load(0, [image], 0).x).data[0]
+    guess, truth = scores.argmax(axis=1), data.y_test
+    margin = scores.max(axis=1) - scores[np.arange(len(truth)), truth]
+    surest = np.argsort(-margin)[:12]
+    return {
+        "with_mirror": ((scores + mirrored).argmax(axis=1) == truth).mean(),
+        "confusion": np.histogram2d(truth, guess, 10, ((0, 10), (0, 10)))[0].astype(int),
+        "mistakes": {
+            "labels": truth[surest], "guesses": guess[surest],
+            "pixels": [x.tobytes().hex() for x in data.x_test[surest]],
+        },
+        "filters": as_bytes(model[0].weight.data),
+        "seen": {"pixels": data.x_test[image].tobytes().hex(), "maps": [as_bytes(z) for z in found[:16]]},
+    }  # fmt: skip
+
+
+def as_bytes(x: np.ndarray) -> str:
+    """x from its least to its largest as 0..255, in hexadecimal digits."""
+    return (255 * (x - x.min()) / (np.ptp(x) + 1e-9)).astype(np.uint8).tobytes().hex()
+
+
+def run(stage, preset: str = "standard", epochs: int | None = None):
+    keep_freed_memory()
+    manual_seed(stage.seed)
+    if preset == "long":
+        net, data = residual(Residual(*block(256, 256))), cifar10(stage.data, stage.download)
+        curves, test = learn(stage, "residual", data, net, epochs or 22, 0.2, MORE_OF_IT, adam=False)
+        return {"accuracy": curves["accuracy"], "residual": curves | look(net, data, test)}
+    d = digits(seed=stage.seed)
+    d = Split(d.x_train.reshape(-1, 1, 8, 8), d.y_train, d.x_test.reshape(-1, 1, 8, 8), d.y_test)
+    small = lenet((1, 6, 16), 3, (1, 1), (64, 32, 10))
+    measured: dict = {"digits": learn(stage, "digits", d, small, epochs or 60, 1e-2)[0]}
+    try:
+        data = cifar10(stage.data, stage.download)
+        net = residual()
+        curves, test = learn(stage, "residual", data, net, epochs or 8, 0.2, MIRRORED, adam=False)
+        measured["residual"] = curves | look(net, data, test)
+        before = {
+            "mlp": mlp(3072, 512, 256, 10),
+            "lenet1": lenet((3, 4, 12), 5, (0, 0), (300, 10)),
+            "lenet5": lenet((3, 6, 16), 5, (0, 0), (400, 120, 84, 10)),
+        }
+        for name, net in before.items():
+            rate = 1e-3 if name == "mlp" else 4e-3
+            measured[name], _ = learn(stage, name, data, net, epochs or 5, rate)
+        d = mnist(stage.data, stage.download)
+        d = Split(d.x_train[:, None], d.y_train, d.x_test[:, None], d.y_test)
+        net = lenet((1, 6, 16), 5, (2, 0), (400, 120, 84, 10))
+        measured["mnist"], _ = learn(stage, "mnist", d, net, epochs or 10, 4e-3, SHIFTED)
+    except DataUnavailable as error:
+        stage.say(f"The rest is left out. {error}")
+    best = measured.get("residual", measured["digits"])
+    return {**measured, "accuracy": best["accuracy"]}

@@ -1,0 +1,558 @@
+"""Chapter 08, data loaders: order, batches, transforms, and a thread that works ahead.
+
+Images are small arrays (B, C, H, W) in which no two pixels are equal, so that each says where it came from. Chance is a
+generator whose seed the judge knows, so that every transform has one right answer. What `prefetch` does is watched from
+a thread of the probe's own: a body that waits for ever is told so, and costs its own check only.
+"""
+
+import numpy as np
+from hypothesis import strategies as st
+from strategies import filled, shapes
+
+from tito.outcome import TimedOut
+from tito.rubric import Rubric, close, given, holds, refuses, same
+
+rubric = Rubric("08", module="dataloader")
+
+
+# -- shuffled ---------------------------------------------------------------------------------------------------------
+
+rubric.doctests("shuffled", points=1)
+
+
+def keys(n, *entropy):
+    return np.random.PCG64(list(entropy)).random_raw(n)
+
+
+def ordered(values):
+    return np.argsort(values, kind="stable")
+
+
+@rubric.check("shuffled", points=1)
+@given(st.integers(4, 8), st.integers(1, 4), st.integers(0, 3))
+def seed_and_epoch_choose_the_order(student, n, seed, epoch):
+    """Every number below n once, in the order of the keys that PCG64([seed, epoch]) draws: another epoch, another."""
+    drawn, right = keys(n, seed, epoch), ordered(keys(n, seed, epoch))
+    yours = student.shuffled(n, seed, epoch)
+    mistakes = {
+        "the epoch is not in it": ordered(keys(n, seed, 0)),
+        "the seed is not in it": ordered(keys(n, 0, epoch)),
+        "seed and epoch are exchanged": ordered(keys(n, epoch, seed)),
+        "seed and epoch are added: seed 1, epoch 0 is seed 0, epoch 1 then": ordered(keys(n, seed + epoch)),
+        "this is the rank of each key: argsort once, not twice": ordered(right),
+        "these are the keys: argsort tells which number stands where": np.sort(drawn),
+        "this is backwards: the smallest key comes first": right[::-1],
+        "NumPy's own permutation may change with its version": np.random.default_rng([seed, epoch]).permutation(n),
+    }
+    if isinstance(yours, np.ndarray) and yours.shape == (n,) and not any(np.array_equal(yours, m) for m in mistakes):
+        holds(len(set(yours.tolist())) == n, "a number comes twice: another one never comes", yours=yours)
+    close(yours, right, "the order", mistakes=mistakes)
+
+
+# -- BatchSampler.__iter__ --------------------------------------------------------------------------------------------
+
+
+@rubric.probe
+def batches_of(tt, order, batch_size, drop_last):
+    class Order(tt.dataloader.Sampler):
+        """An order that can be walked through, and no more: it has no index."""
+
+        def __len__(self):
+            return len(order)
+
+        def __iter__(self):
+            return iter(order)
+
+    sampler = tt.dataloader.BatchSampler(Order(), batch_size, drop_last)
+    return [list(sampler), list(sampler), len(sampler)]
+
+
+orders = st.integers(0, 7).flatmap(lambda n: st.permutations(range(n)))
+
+
+def cut(order, size, drop_last):
+    pieces = [order[i : i + size] for i in range(0, len(order), size)]
+    return [piece for piece in pieces if len(piece) == size or not drop_last]
+
+
+def told(yours, right, what):
+    """Why these are not the batches, where one can say it; then the plain comparison."""
+    holds([] not in yours, f"{what}: there is an empty one", yours=yours, expected=right)
+    same(yours, right, what)
+
+
+@rubric.check("BatchSampler.__iter__", points=1)
+@given(orders, st.integers(1, 4))
+def every_number_once_in_order(student, order, batch_size):
+    """Lists of batch_size numbers in the sampler's order; the last holds what is left, and none is empty."""
+    first, second, count = student.batches_of(order, batch_size, False)
+    right = cut(order, batch_size, False)
+    holds(first != cut(order, batch_size, True) or first == right, "the short batch at the end is missing", yours=first)
+    told(first, right, "the list of batches")
+    same(second, right, "the list of a second pass")
+    same(len(first), count, "the number of batches, beside len()")
+
+
+@rubric.check("BatchSampler.__iter__", points=1)
+@given(orders, st.integers(1, 4))
+def short_ones_may_be_dropped(student, order, batch_size):
+    """With drop_last a batch that is not full is left out: the last one, and only if it is short."""
+    first, _, count = student.batches_of(order, batch_size, True)
+    right = cut(order, batch_size, True)
+    holds(len(first) >= len(right), "a full batch is missing", yours=first, expected=right)
+    holds(all(len(batch) == batch_size for batch in first), "a short batch is left", yours=first, expected=right)
+    told(first, right, "the list of batches")
+    same(len(first), count, "the number of batches, beside len()")
+
+
+# -- collate ----------------------------------------------------------------------------------------------------------
+
+rubric.doctests("collate", points=1)
+
+
+@rubric.probe
+def collated(tt, examples, as_tensors):
+    """The batch as a tree: what kind each node is, and what stands below it."""
+
+    def wrapped(value):
+        if isinstance(value, np.ndarray):
+            return tt.Tensor(value) if as_tensors else value
+        if isinstance(value, dict):
+            return {key: wrapped(item) for key, item in value.items()}
+        return type(value)(map(wrapped, value)) if isinstance(value, (tuple, list)) else value
+
+    def tree(value):
+        if isinstance(value, dict):
+            return ["dict", {str(key): tree(item) for key, item in value.items()}]
+        if isinstance(value, (tuple, list)):
+            return [type(value).__name__, [tree(item) for item in value]]
+        return [type(value).__name__, value.data if isinstance(value, tt.Tensor) else str(value)]
+
+    return tree(tt.dataloader.collate([wrapped(example) for example in examples]))
+
+
+def leaf(count):
+    """`count` numbers, or arrays of one shape, that are to be stacked."""
+    whole, halves = st.integers(0, 9), st.integers(0, 9).map(lambda n: n / 2)
+    array = shapes(dims=2, least=1).flatmap(
+        lambda shape: st.sampled_from([np.float32, np.int64, np.uint8, np.float64]).flatmap(
+            lambda dtype: listed(filled(shape, st.integers(0, 9), dtype), count)
+        )
+    )
+    return st.one_of(listed(whole, count), listed(halves, count), array)
+
+
+def listed(strategy, count):
+    return st.lists(strategy, min_size=count, max_size=count)
+
+
+def forms(depth):
+    """("leaf",), ("tuple" or "list", forms) or ("dict", forms)."""
+    if not depth:
+        return st.just(("leaf",))
+    inner = st.lists(forms(depth - 1), min_size=1, max_size=3)
+    return st.tuples(st.sampled_from(["tuple", "list", "dict"]), inner)
+
+
+@st.composite
+def structured(draw, depth):
+    """One to three examples of one form."""
+    count = draw(st.integers(1, 3))
+
+    def build(form):
+        kind, *parts = form
+        if kind == "leaf":
+            return draw(leaf(count))
+        columns = [build(part) for part in parts[0]]
+        if kind == "dict":
+            return [dict(zip("abc", row)) for row in zip(*columns)]
+        return [tuple(row) if kind == "tuple" else list(row) for row in zip(*columns)]
+
+    return build(draw(forms(depth)))
+
+
+def stack(examples):
+    """The tree of a right answer."""
+    first = examples[0]
+    if isinstance(first, dict):
+        return ["dict", {key: stack([example[key] for example in examples]) for key in first}]
+    if isinstance(first, tuple | list):
+        return ["Batch" if len(first) == 2 else "tuple", [stack(column) for column in zip(*examples)]]
+    dtype = {int: np.int64, float: np.float32}.get(type(first))
+    return ["Tensor", np.array(examples, dtype) if dtype else np.stack(examples)]
+
+
+def compare(yours, expected, where="the batch"):
+    (kind, inside), (right, parts) = yours, expected
+    same(kind, right, f"the type of {where}")
+    if right == "Tensor":
+        return close(inside, parts, where)
+    if right == "dict":
+        same(sorted(inside), sorted(parts), f"the keys of {where}")
+        return [compare(inside[key], parts[key], f"{where}[{key!r}]") for key in parts]
+    same(len(inside), len(parts), f"the length of {where}")
+    return [compare(mine, part, f"{where}[{i}]") for i, (mine, part) in enumerate(zip(inside, parts))]
+
+
+@rubric.check("collate", points=1)
+@given(st.one_of(structured(0), structured(1), structured(2)), st.booleans())
+def the_form_stays_and_each_column_is_stacked(student, examples, as_tensors):
+    """Numbers and arrays are stacked, pairs are a Batch, other tuples a tuple, dicts a dict; inside of these, again."""
+    compare(student.collated(examples, as_tensors), stack(examples))
+
+
+@rubric.check("collate", points=1, examples=15)
+@given(shapes(dims=2, least=1).map(list), st.sampled_from(["bare", "pairs", "dicts"]))
+def what_does_not_fit_together_is_refused(student, shape, kind):
+    """Shapes that differ are named; and if one pair has two parts and another only one, nothing is lost in silence."""
+    small, large = np.zeros(shape), np.zeros([*shape[:-1], shape[-1] + 1])
+    make = {"bare": lambda x: x, "pairs": lambda x: (x, 1), "dicts": lambda x: {"x": x}}[kind]
+    examples = [make(small), make(large)]
+    refuses("ValueError", student.collated, examples, False, mentioning=[str(small.shape), str(large.shape)])
+    refuses("ValueError", student.collated, [(small, 1), (small,)], False)
+
+
+# -- normalize --------------------------------------------------------------------------------------------------------
+
+rubric.doctests("normalize", points=1)
+
+
+@st.composite
+def pictures(draw, dtypes=(np.float32, np.uint8, np.int64)):
+    """Images (B, C, H, W) in which no two pixels are equal, and none is zero."""
+    shape = tuple(draw(st.integers(*ends)) for ends in [(1, 3), (1, 3), (2, 3), (2, 3)])
+    dtype = draw(st.sampled_from(dtypes))
+    return (1 + np.arange(np.prod(shape))).reshape(shape).astype(dtype)
+
+
+@st.composite
+def to_normalize(draw):
+    """Bytes, or floats in 0..1; a mean and a standard deviation for each channel."""
+    images = draw(pictures([np.float32, np.uint8]))
+    if images.dtype == np.float32:
+        images = images / np.float32(64)
+    c = images.shape[1]
+    spreads = st.sampled_from([0.25, 0.5, 2.0])
+    return images, draw(listed(st.integers(0, 4).map(lambda n: n / 4), c)), draw(listed(spreads, c))
+
+
+@rubric.probe
+def normalized(tt, images, mean, std):
+    own = images.copy()
+    z = tt.dataloader.normalize(own, mean=mean, std=std)
+    return z, own
+
+
+@rubric.check("normalize", points=1)
+@given(to_normalize())
+def each_channel_by_its_own(student, images, mean, std):
+    """z = (x - mean) / std, channel by channel; bytes are x / 255 first; float32 comes out, and x stays as it is."""
+    center, spread = (np.reshape(value, (1, -1, 1, 1)) for value in (mean, std))
+    is_bytes = images.dtype == np.uint8
+    x = images / 255 if is_bytes else images.astype(np.float64)
+    right = ((x - center) / spread).astype(np.float32)
+    mistakes = {
+        "it is divided by the variance": (x - center) / spread**2,
+        "it is multiplied by std": (x - center) * spread,
+        "the mean is added": (x + center) / spread,
+        "only x is divided by std, not the mean": x / spread - center,
+        "these are all divided by the first channel's std": (x - center) / std[0],
+        "the first channel's mean is taken from all": (x - mean[0]) / spread,
+    }
+    if is_bytes:
+        mistakes["bytes are to count as x / 255"] = (images - center) / spread
+        mistakes["there are 255 steps from 0 to 1, not 256"] = (images / 256 - center) / spread
+    else:
+        mistakes["only bytes are divided by 255"] = (x / 255 - center) / spread
+    if images.shape[1] == images.shape[3]:
+        wrong = (x - np.reshape(mean, (1, 1, 1, -1))) / np.reshape(std, (1, 1, 1, -1))
+        mistakes["mean and std run along the columns (W): the channel is axis 1"] = wrong
+    yours, afterwards = student.normalized(images, mean, std)
+    close(yours, right, "z", rtol=1e-4, atol=1e-5, mistakes=mistakes)
+    close(afterwards, images, "the input, looked at afterwards,")
+
+
+# -- crop -------------------------------------------------------------------------------------------------------------
+
+rubric.doctests("crop", points=1)
+
+
+@rubric.probe
+def cropped(tt, images, seed, padding):
+    own, rng = images.copy(), np.random.default_rng(seed)
+    moved = tt.dataloader.crop(own, rng, padding)
+    before = np.array(moved)
+    own += 1
+    return before, np.array(moved), own - 1, rng.random()
+
+
+def window(image, dy, dx, padding, **how):
+    """One image's window, at (dy, dx) of its padded self."""
+    _, h, w = image.shape
+    edge = ((0, 0), (padding, padding), (padding, padding))
+    return np.pad(image, edge, **how)[:, dy : dy + h, dx : dx + w]
+
+
+def windows(images, dy, dx, padding, **how):
+    return np.stack([window(image, y, x, padding, **how) for image, y, x in zip(images, dy, dx)])
+
+
+@rubric.check("crop", points=1)
+@given(pictures(), st.integers(0, 5), st.integers(0, 3))
+def each_image_through_a_window_of_its_own(student, images, seed, padding):
+    """Image b is the H x W window at (dy[b], dx[b]) of its zero-padded self, and all its channels move together."""
+    rng = np.random.default_rng(seed)
+    dy, dx = rng.integers(0, 2 * padding + 1, (2, len(images)))
+    by, bx = 2 * padding - dy, 2 * padding - dx
+    first = np.zeros_like(dy)
+    one = np.random.default_rng(seed).integers(0, 2 * padding + 1, 2)
+    across = np.random.default_rng(seed).integers(0, 2 * padding + 1, (len(images), 2)).T
+    short = np.random.default_rng(seed).integers(0, max(2 * padding, 1), (2, len(images)))
+    mistakes = {
+        "no image is moved": images,
+        "dy and dx are exchanged: dy moves along H, dx along W": windows(images, dx, dy, padding),
+        "every image is moved like the first": windows(images, dy[0] + first, dx[0] + first, padding),
+        "the images are moved the other way": windows(images, by, bx, padding),
+        "what comes in at the edges is the edge, not zeros": windows(images, dy, dx, padding, mode="edge"),
+        "what leaves at one side comes in at the other": windows(images, dy, dx, padding, mode="wrap"),
+        "only H is moved": windows(images, dy, padding + first, padding),
+        "only W is moved": windows(images, padding + first, dx, padding),
+        "one dy and one dx are drawn for all images": windows(images, one[0] + first, one[1] + first, padding),
+        "(B, 2) numbers are drawn: dy and dx are the rows of (2, B)": windows(images, *across, padding),
+        "rng.integers leaves out its upper end: 2 * padding is a corner, too": windows(images, *short, padding),
+    }
+    yours, *_ = student.cropped(images, seed, padding)
+    close(yours, windows(images, dy, dx, padding), "the crop", mistakes=mistakes)
+
+
+@rubric.check("crop", points=1)
+@given(pictures(), st.integers(0, 5), st.integers(0, 3))
+def nothing_else_changes(student, images, seed, padding):
+    """The answer is a copy, the images stay as they are, and rng has drawn dy and dx for each image, nothing else."""
+    rng = np.random.default_rng(seed)
+    rng.integers(0, 2 * padding + 1, (2, len(images)))
+    yours, later, afterwards, drawn = student.cropped(images, seed, padding)
+    same(list(yours.shape), list(images.shape), "the shape of the crop")
+    same(yours.dtype.name, images.dtype.name, "the dtype of the crop")
+    close(afterwards, images, "the input, looked at afterwards,")
+    close(later, yours, "the crop, once the images have changed,")
+    holds(drawn == rng.random(), "rng has drawn something else than integers(0, 2 * padding + 1, (2, B))")
+
+
+# -- flip -------------------------------------------------------------------------------------------------------------
+
+rubric.doctests("flip", points=1)
+
+
+@rubric.probe
+def flipped(tt, images, seed, p):
+    own, rng = images.copy(), np.random.default_rng(seed)
+    mirrored = np.array(tt.dataloader.flip(own, rng, p))
+    return mirrored, own, rng.random()
+
+
+@rubric.check("flip", points=1)
+@given(pictures(), st.integers(0, 9), st.sampled_from([0.5, 0.0, 0.2, 1.0]))
+def left_to_right_where_chance_says_so(student, images, seed, p):
+    """Image b is mirrored, left to right, where rng.random(B)[b] < p; the others, and what was given, stay."""
+    rng = np.random.default_rng(seed)
+    chosen = (rng.random(len(images)) < p).reshape(-1, 1, 1, 1)
+    every, none, other = images[..., ::-1], images, np.where(chosen, images, images[..., ::-1])
+    mistakes = {}
+    if not chosen.any():
+        mistakes["it is mirrored, though rng.random(B)[b] is not below p"] = every
+    elif chosen.all():
+        mistakes["it is not mirrored, though rng.random(B)[b] is below p"] = none
+    else:
+        one = np.random.default_rng(seed).random() < p
+        mistakes["one draw decides for the whole batch"] = every if one else none
+        mistakes["these are mirrored where they should stay"] = other
+        mistakes["all images are mirrored, whatever chance says"] = every
+        mistakes["no image is mirrored"] = none
+    ways = {
+        "mirrored top to bottom: W is the last axis": images[:, :, ::-1],
+        "turned by half a turn: only W is mirrored": images[:, :, ::-1, ::-1],
+        "the channels are in reverse, not the columns": images[:, ::-1],
+        "the batch is in reverse, not the columns": images[::-1],
+    }
+    mistakes |= {say: np.where(chosen, way, images) for say, way in ways.items()}
+    yours, afterwards, drawn = student.flipped(images, seed, p)
+    close(yours, np.where(chosen, images[..., ::-1], images), "the answer", mistakes=mistakes)
+    close(afterwards, images, "the input, looked at afterwards,")
+    holds(drawn == rng.random(), "rng has drawn something else than random(B): one number for each image")
+
+
+# -- prefetch ---------------------------------------------------------------------------------------------------------
+
+
+@rubric.probe
+def taken_from(tt, items, depth, failure):
+    """Take everything that a source yields, up to its end or its error."""
+    import builtins
+    import threading
+    import traceback
+
+    def the_source():
+        makers.append(threading.current_thread())
+        yield from items
+        if failure is not None:
+            raise getattr(builtins, failure)("no more film")
+
+    def take():
+        try:
+            for item in tt.dataloader.prefetch(the_source(), depth):
+                taken.append(item)
+        except BaseException as error:
+            frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+            raised.append([type(error).__name__, str(error), "the_source" in frames])
+
+    makers, taken, raised = [], [], []
+    caller = threading.Thread(target=take, daemon=True)
+    caller.start()
+    caller.join(2.0)
+    return {
+        "taken": list(taken),
+        "raised": list(raised),
+        "by the caller": caller in makers,
+        "hangs": caller.is_alive(),
+    }
+
+
+def watch(answer):
+    """What a probe saw; told as timed out if the caller still waits."""
+    if answer["hangs"]:
+        count = len(answer.get("taken", []))
+        done = f", after {count} item{'s' * (count > 1)}" if count else ""
+        raise TimedOut(
+            f"the caller waits for ever{done}: does the thread run, is room released and the line abandoned?"
+        )
+    return answer
+
+
+things = st.lists(st.sampled_from([1, 2, 3, 0, None, "", False]), max_size=6)
+OWN = "the caller's own thread makes the items: they are to be made in another one"
+
+
+@rubric.check("prefetch", points=1, examples=20)
+@given(things, st.integers(1, 3))
+def the_same_items_in_order(student, items, depth):
+    """What the source yields, all of it, in order, made in another thread. None is an item like any other."""
+    seen = watch(student.taken_from(items, depth, None))
+    same(seen["taken"], items, "the list of items")
+    same(seen["raised"], [], "what was raised")
+    holds(not seen["by the caller"], OWN)
+
+
+@rubric.check("prefetch", points=1, examples=15)
+@given(things, st.integers(1, 3), st.sampled_from(["ArithmeticError", "OSError", "KeyboardInterrupt"]))
+def an_error_comes_after_the_items_before_it(student, items, depth, error):
+    """An error in the source is raised at the caller, after the items made before it, with its type, text and trace."""
+    seen = watch(student.taken_from(items, depth, error))
+    same(seen["taken"], items, "the list of items before the error")
+    holds(seen["raised"] != [], f"{error} is lost: the caller takes it for the end")
+    kind, message, in_source = seen["raised"][0]
+    same([kind, message], [error, "no more film"], "the error")
+    holds(in_source, "the traceback does not reach into the source: raise the error itself, not one like it")
+    holds(not seen["by the caller"], OWN)
+
+
+@rubric.probe
+def made_while_held(tt, depth, held):
+    """How many items are begun while the caller holds on to one; counted when no more seem to come."""
+    import threading
+
+    def source():
+        for i in range(20):
+            with progress:
+                makers.append(threading.current_thread())
+                progress.notify_all()
+            yield i
+
+    def take():
+        for taken, _ in enumerate(tt.dataloader.prefetch(source(), depth), 1):
+            if taken == held:
+                with progress:
+                    progress.wait_for(lambda: len(makers) >= held + depth, 2.0)
+                    progress.wait_for(lambda: len(makers) > held + depth, 0.05)
+                    counts.append(len(makers))
+                counted.set()
+                break
+
+    makers, counts, progress, counted = [], [], threading.Condition(), threading.Event()
+    # A thread is a daemon if the one that starts it is, unless told otherwise: so this one is none.
+    caller = threading.Thread(target=take, daemon=False)
+    caller.start()
+    hangs = not counted.wait(4.0) and caller.is_alive()
+    daemons = all(maker.daemon for maker in makers)
+    return {"made": counts, "by the caller": caller in makers, "daemons": daemons, "hangs": hangs}
+
+
+@rubric.check("prefetch", points=1)
+def so_many_ahead_and_no_more(student):
+    """While the caller works on an item, `depth` more are made in another thread, a daemon; then this one waits."""
+    for depth, held in [(1, 1), (1, 3), (2, 1), (3, 4)]:
+        seen = watch(student.made_while_held(depth, held))
+        holds(seen["made"] != [], f"item {held} never came")
+        [made] = seen["made"]
+        shown = {"depth": depth, "item in work": held, "items made": made, "expected": held + depth}
+        holds(made > held, "nothing is made ahead: the next item is begun when the caller asks for it", **shown)
+        holds(made >= held + depth, "fewer are made ahead: release room before you yield", **shown)
+        holds(made <= held + depth, "too many are made ahead: memory has no bound then", **shown)
+        holds(not seen["by the caller"], OWN)
+        holds(seen["daemons"], "the thread is no daemon: a program that ends in mid-pass would wait for it for ever")
+
+
+@rubric.probe
+def left_early(tt, depth, taken, ending):
+    """Leave in the middle of a pass, while the thread is at work on an item: who is left?"""
+    import contextlib
+    import threading
+
+    def source():
+        for i in range(20):
+            made.append(i)
+            if i == taken:
+                at_work.set()
+                gate.wait(0.1)
+            yield i
+
+    def leave():
+        for count, _ in enumerate(tt.dataloader.prefetch(source(), depth), 1):
+            if count == taken:
+                at_work.wait(0.5)
+                during.extend(others())
+                if ending == "break":
+                    break
+                raise ArithmeticError("in the loop's body")
+
+    def visit():
+        with contextlib.suppress(ArithmeticError):
+            leave()
+        after.append(len(others()))
+        after.append(len(made))
+        gate.set()
+
+    def others():
+        return [thread for thread in threading.enumerate() if thread not in before and thread is not caller]
+
+    before, at_work, gate = threading.enumerate(), threading.Event(), threading.Event()
+    made, during, after = [], [], []
+    caller = threading.Thread(target=visit, daemon=True)
+    caller.start()
+    caller.join(2.0)
+    return {"during": len(during), "after": after, "hangs": not after}
+
+
+@rubric.check("prefetch", points=1)
+def who_stops_early_leaves_no_thread(student):
+    """After a `break` or an error in the loop's body, the thread has ended, and has begun no other item."""
+    for depth, taken, ending in [(1, 1, "break"), (2, 1, "error"), (3, 2, "break")]:
+        seen = watch(student.left_early(depth, taken, ending))
+        left, made = seen["after"]
+        shown = {"depth": depth, "items taken": taken, "stopped by": ending, "threads left": left, "items made": made}
+        holds(seen["during"], "no thread was at work before that", **shown)
+        holds(left == 0, "a thread is left: abandon the line and join it, in a finally", **shown)
+        holds(made <= taken + depth, "more items are made after that", **shown)
+
+
+rubric.doctests("prefetch", points=1)  # the last: here a body that hangs would take the other checks with it

@@ -1,0 +1,731 @@
+"""Wrong answers to chapter 08: mistakes that students really make. Read, never run; see tito/planted.py."""
+
+import queue
+import threading
+from itertools import islice
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from tinytorch.dataloader import Pipeline, bundle, collate, image_axes, stacked
+from tinytorch.tensor import Tensor
+from tinytorch.training import Batch
+from tito.planted import wrong
+
+# -- shuffled ---------------------------------------------------------------------------------------------------------
+
+
+@wrong("shuffled", "forgets the epoch: every pass has the same order")
+def shuffled_without_epoch(n, seed, epoch=0):
+    return np.argsort(np.random.PCG64(seed).random_raw(n), kind="stable")
+
+
+@wrong("shuffled", "forgets the seed")
+def shuffled_without_seed(n, seed, epoch=0):
+    return np.argsort(np.random.PCG64([0, epoch]).random_raw(n), kind="stable")
+
+
+@wrong("shuffled", "adds seed and epoch")
+def shuffled_sum(n, seed, epoch=0):
+    return np.argsort(np.random.PCG64([seed + epoch, 0]).random_raw(n), kind="stable")
+
+
+@wrong("shuffled", "exchanges seed and epoch")
+def shuffled_exchanged(n, seed, epoch=0):
+    return np.argsort(np.random.PCG64([epoch, seed]).random_raw(n), kind="stable")
+
+
+@wrong("shuffled", "answers with the rank of each key")
+def shuffled_ranks(n, seed, epoch=0):
+    return np.argsort(np.argsort(np.random.PCG64([seed, epoch]).random_raw(n), kind="stable"), kind="stable")
+
+
+@wrong("shuffled", "answers with the sorted keys")
+def shuffled_keys(n, seed, epoch=0):
+    return np.sort(np.random.PCG64([seed, epoch]).random_raw(n))
+
+
+@wrong("shuffled", "draws with replacement")
+def shuffled_draws(n, seed, epoch=0):
+    return (np.random.PCG64([seed, epoch]).random_raw(n) % n).astype(np.int64)
+
+
+@wrong("shuffled", "uses the global generator")
+def shuffled_global(n, seed, epoch=0):
+    return np.random.permutation(n)
+
+
+@wrong("shuffled", "takes NumPy's permutation, which is not promised to stay")
+def shuffled_permutation(n, seed, epoch=0):
+    return np.random.default_rng([seed, epoch]).permutation(n)
+
+
+# -- BatchSampler.__iter__ --------------------------------------------------------------------------------------------
+
+
+@wrong("BatchSampler.__iter__", "drops the short batch always")
+def batches_dropping(self):
+    order = iter(self.sampler)
+    while len(at := list(islice(order, self.batch_size))) == self.batch_size:
+        yield at
+
+
+@wrong("BatchSampler.__iter__", "never drops the short batch")
+def batches_keeping(self):
+    order = iter(self.sampler)
+    while at := list(islice(order, self.batch_size)):
+        yield at
+
+
+@wrong("BatchSampler.__iter__", "ends with an empty batch where the size divides the number")
+def batches_with_an_empty_one(self):
+    at = []
+    for i in self.sampler:
+        at.append(i)
+        if len(at) == self.batch_size:
+            yield at
+            at = []
+    if not self.drop_last:
+        yield at
+
+
+@wrong("BatchSampler.__iter__", "drops the last batch although it is full")
+def batches_dropping_a_full_one(self):
+    order = list(self.sampler)
+    pieces = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
+    yield from pieces[:-1] if self.drop_last else pieces
+
+
+@wrong("BatchSampler.__iter__", "clears and fills one and the same list")
+def batches_in_one_list(self):
+    at = []
+    for i in self.sampler:
+        at.append(i)
+        if len(at) == self.batch_size:
+            yield at
+            at.clear()
+    if at and not self.drop_last:
+        yield at
+
+
+@wrong("BatchSampler.__iter__", "begins the order anew for each batch")
+def batches_from_the_start(self):
+    for _ in range(len(self)):
+        yield list(islice(self.sampler, self.batch_size))
+
+
+@wrong("BatchSampler.__iter__", "numbers the examples itself, in their own order")
+def batches_in_sequence(self):
+    n = len(self.sampler)
+    for start in range(0, n, self.batch_size):
+        if start + self.batch_size <= n or not self.drop_last:
+            yield list(range(start, min(start + self.batch_size, n)))
+
+
+@wrong("BatchSampler.__iter__", "indexes a sampler, which has no index")
+def batches_by_index(self):
+    for start in range(0, len(self) * self.batch_size, self.batch_size):
+        yield self.sampler[start : start + self.batch_size]
+
+
+# -- collate ----------------------------------------------------------------------------------------------------------
+
+
+@wrong("collate", "makes a plain tuple of pairs")
+def collate_tuple(examples):
+    first = examples[0]
+    if isinstance(first, dict):
+        return {key: collate([example[key] for example in examples]) for key in first}
+    if isinstance(first, tuple | list):
+        return tuple(collate(column) for column in zip(*examples, strict=True))
+    return stacked(examples)
+
+
+@wrong("collate", "makes a Batch of every tuple")
+def collate_batch(examples):
+    first = examples[0]
+    if isinstance(first, dict):
+        return {key: collate([example[key] for example in examples]) for key in first}
+    if isinstance(first, tuple | list):
+        x, y, *_ = [collate(column) for column in zip(*examples, strict=True)] * 2
+        return Batch(x, y)
+    return stacked(examples)
+
+
+@wrong("collate", "stacks the columns without looking into them")
+def collate_flat(examples):
+    first = examples[0]
+    if isinstance(first, dict):
+        return {key: stacked([example[key] for example in examples]) for key in first}
+    if isinstance(first, tuple | list):
+        return bundle([stacked(column) for column in zip(*examples, strict=True)])
+    return stacked(examples)
+
+
+@wrong("collate", "knows no dicts")
+def collate_without_dicts(examples):
+    if isinstance(examples[0], tuple | list):
+        return bundle([collate(column) for column in zip(*examples, strict=True)])
+    return stacked(examples)
+
+
+@wrong("collate", "knows tuples, not lists")
+def collate_without_lists(examples):
+    first = examples[0]
+    if isinstance(first, dict):
+        return {key: collate([example[key] for example in examples]) for key in first}
+    if isinstance(first, tuple):
+        return bundle([collate(column) for column in zip(*examples, strict=True)])
+    return stacked(examples)
+
+
+@wrong("collate", "keeps the rows: a batch of pairs, not a pair of batches")
+def collate_rows(examples):
+    first = examples[0]
+    if isinstance(first, dict):
+        return {key: collate([example[key] for example in examples]) for key in first}
+    if isinstance(first, tuple | list):
+        return bundle([collate(row) for row in examples])
+    return stacked(examples)
+
+
+@wrong("collate", "stacks with NumPy: Python's floats are float64, and shapes are not named")
+def collate_numpy(examples):
+    first = examples[0]
+    if isinstance(first, dict):
+        return {key: collate([example[key] for example in examples]) for key in first}
+    if isinstance(first, tuple | list):
+        return bundle([collate(column) for column in zip(*examples, strict=True)])
+    return Tensor(np.stack([x.data if isinstance(x, Tensor) else np.asarray(x) for x in examples]))
+
+
+@wrong("collate", "makes float32 of everything")
+def collate_float32(examples):
+    first = examples[0]
+    if isinstance(first, dict):
+        return {key: collate([example[key] for example in examples]) for key in first}
+    if isinstance(first, tuple | list):
+        return bundle([collate(column) for column in zip(*examples, strict=True)])
+    return Tensor(stacked(examples).data.astype(np.float32))
+
+
+@wrong("collate", "loses in silence what one example has too few of")
+def collate_loses(examples):
+    first = examples[0]
+    if isinstance(first, dict):
+        return {key: collate([example[key] for example in examples]) for key in first}
+    if isinstance(first, tuple | list):
+        return bundle([collate(column) for column in zip(*examples)])
+    return stacked(examples)
+
+
+@wrong("collate", "pads to the largest shape unasked")
+def collate_pads(examples):
+    first = examples[0]
+    if isinstance(first, dict):
+        return {key: collate([example[key] for example in examples]) for key in first}
+    if isinstance(first, tuple | list):
+        return bundle([collate(column) for column in zip(*examples, strict=True)])
+    if isinstance(first, np.ndarray):
+        most = np.max([x.shape for x in examples], axis=0)
+        return Tensor(np.stack([np.pad(x, [(0, m - n) for n, m in zip(x.shape, most)]) for x in examples]))
+    return stacked(examples)
+
+
+# -- normalize --------------------------------------------------------------------------------------------------------
+
+
+@wrong("normalize", "forgets that bytes count as x / 255")
+def normalize_bytes(images, rng=None, *, mean, std):
+    image_axes(images)
+    center, spread = (np.reshape(value, (-1, 1, 1)).astype(np.float32) for value in (mean, std))
+    return (images - center) / spread
+
+
+@wrong("normalize", "divides floats by 255 too")
+def normalize_floats(images, rng=None, *, mean, std):
+    image_axes(images)
+    center, spread = (np.reshape(value, (-1, 1, 1)).astype(np.float32) for value in (mean, std))
+    return (images / np.float32(255) - center) / spread
+
+
+@wrong("normalize", "divides by 256")
+def normalize_256(images, rng=None, *, mean, std):
+    image_axes(images)
+    unit = np.float32(256 if images.dtype == np.uint8 else 1)
+    center, spread = (np.reshape(value, (-1, 1, 1)).astype(np.float32) for value in (mean, std))
+    return (images / unit - center) / spread
+
+
+@wrong("normalize", "divides by the variance")
+def normalize_variance(images, rng=None, *, mean, std):
+    image_axes(images)
+    unit = np.float32(255 if images.dtype == np.uint8 else 1)
+    center, spread = (np.reshape(value, (-1, 1, 1)).astype(np.float32) for value in (mean, std))
+    return (images / unit - center) / spread**2
+
+
+@wrong("normalize", "lets float64 spread over the batch")
+def normalize_float64(images, rng=None, *, mean, std):
+    image_axes(images)
+    unit = 255 if images.dtype == np.uint8 else 1
+    center, spread = (np.reshape(value, (-1, 1, 1)) for value in (mean, std))
+    return (images / unit - center) / spread
+
+
+@wrong("normalize", "broadcasts mean and std along the columns")
+def normalize_columns(images, rng=None, *, mean, std):
+    image_axes(images)
+    unit = np.float32(255 if images.dtype == np.uint8 else 1)
+    return (images / unit - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
+
+
+@wrong("normalize", "takes the batch's own mean and std")
+def normalize_batch(images, rng=None, *, mean, std):
+    x = images.astype(np.float32)
+    z = (x - x.mean(axis=(0, 2, 3), keepdims=True)) / (x.std(axis=(0, 2, 3), keepdims=True) + np.float32(1e-8))
+    return z.astype(np.float32)
+
+
+@wrong("normalize", "scales x, and forgets to scale the mean")
+def normalize_shift(images, rng=None, *, mean, std):
+    image_axes(images)
+    unit = 255 if images.dtype == np.uint8 else 1
+    center, spread = (np.reshape(value, (-1, 1, 1)) for value in (mean, std))
+    return images * (1 / (unit * spread)).astype(np.float32) - center.astype(np.float32)
+
+
+@wrong("normalize", "writes into the images that it was given")
+def normalize_in_place(images, rng=None, *, mean, std):
+    image_axes(images)
+    center, spread = (np.reshape(value, (-1, 1, 1)).astype(np.float32) for value in (mean, std))
+    if images.dtype == np.uint8:
+        images = images / np.float32(255)
+    images -= center
+    images /= spread
+    return images
+
+
+# -- crop -------------------------------------------------------------------------------------------------------------
+
+
+@wrong("crop", "exchanges dy and dx")
+def crop_exchanged(images, rng, padding=4):
+    b, _, h, w = image_axes(images)
+    dx, dy = rng.integers(0, 2 * padding + 1, (2, b))
+    edges = ((0, 0), (0, 0), (padding, padding), (padding, padding))
+    windows = sliding_window_view(np.pad(images, edges), (h, w), axis=(2, 3))
+    return windows[np.arange(b), :, dy, dx]
+
+
+@wrong("crop", "moves all images alike")
+def crop_alike(images, rng, padding=4):
+    _, _, h, w = image_axes(images)
+    dy, dx = rng.integers(0, 2 * padding + 1, 2)
+    edges = ((0, 0), (0, 0), (padding, padding), (padding, padding))
+    return np.pad(images, edges)[:, :, dy : dy + h, dx : dx + w].copy()
+
+
+@wrong("crop", "repeats the edges where zeros should come in")
+def crop_edges(images, rng, padding=4):
+    b, _, h, w = image_axes(images)
+    dy, dx = rng.integers(0, 2 * padding + 1, (2, b))
+    edges = ((0, 0), (0, 0), (padding, padding), (padding, padding))
+    windows = sliding_window_view(np.pad(images, edges, mode="edge"), (h, w), axis=(2, 3))
+    return windows[np.arange(b), :, dy, dx]
+
+
+@wrong("crop", "rolls: what leaves at one side comes in at the other")
+def crop_rolls(images, rng, padding=4):
+    b, *_ = image_axes(images)
+    dy, dx = rng.integers(0, 2 * padding + 1, (2, b)) - padding
+    return np.stack([np.roll(image, (-y, -x), (1, 2)) for image, y, x in zip(images, dy, dx)])
+
+
+@wrong("crop", "never moves as far as it may: 2p is left out")
+def crop_too_near(images, rng, padding=4):
+    b, _, h, w = image_axes(images)
+    dy, dx = rng.integers(0, max(2 * padding, 1), (2, b))
+    edges = ((0, 0), (0, 0), (padding, padding), (padding, padding))
+    windows = sliding_window_view(np.pad(images, edges), (h, w), axis=(2, 3))
+    return windows[np.arange(b), :, dy, dx]
+
+
+@wrong("crop", "draws a pair for each image, where two rows were asked for")
+def crop_pairs(images, rng, padding=4):
+    b, _, h, w = image_axes(images)
+    dy, dx = rng.integers(0, 2 * padding + 1, (b, 2)).T
+    edges = ((0, 0), (0, 0), (padding, padding), (padding, padding))
+    windows = sliding_window_view(np.pad(images, edges), (h, w), axis=(2, 3))
+    return windows[np.arange(b), :, dy, dx]
+
+
+@wrong("crop", "picks every window for every image")
+def crop_all_windows(images, rng, padding=4):
+    b, _, h, w = image_axes(images)
+    dy, dx = rng.integers(0, 2 * padding + 1, (2, b))
+    edges = ((0, 0), (0, 0), (padding, padding), (padding, padding))
+    windows = sliding_window_view(np.pad(images, edges), (h, w), axis=(2, 3))
+    return windows[:, :, dy, dx]
+
+
+@wrong("crop", "fills an array of floats")
+def crop_floats(images, rng, padding=4):
+    b, c, h, w = image_axes(images)
+    dy, dx = rng.integers(0, 2 * padding + 1, (2, b))
+    padded = np.zeros((b, c, h + 2 * padding, w + 2 * padding))
+    padded[:, :, padding : padding + h, padding : padding + w] = images
+    return np.stack([padded[i, :, dy[i] : dy[i] + h, dx[i] : dx[i] + w] for i in range(b)])
+
+
+@wrong("crop", "writes the crops into the images that it was given")
+def crop_in_place(images, rng, padding=4):
+    b, _, h, w = image_axes(images)
+    dy, dx = rng.integers(0, 2 * padding + 1, (2, b))
+    padded = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    for i in range(b):
+        images[i] = padded[i, :, dy[i] : dy[i] + h, dx[i] : dx[i] + w]
+    return images
+
+
+# -- flip -------------------------------------------------------------------------------------------------------------
+
+
+@wrong("flip", "mirrors top to bottom")
+def flip_vertical(images, rng, p=0.5):
+    b, *_ = image_axes(images)
+    mirrored = (rng.random(b) < p).reshape(b, 1, 1, 1)
+    return np.where(mirrored, images[:, :, ::-1], images)
+
+
+@wrong("flip", "mirrors all images or none")
+def flip_all(images, rng, p=0.5):
+    return images[..., ::-1] if rng.random() < p else images
+
+
+@wrong("flip", "mirrors every image, whatever p is")
+def flip_always(images, rng, p=0.5):
+    rng.random(len(images))
+    return images[..., ::-1]
+
+
+@wrong("flip", "mirrors those that should stay")
+def flip_others(images, rng, p=0.5):
+    b, *_ = image_axes(images)
+    mirrored = (rng.random(b) < p).reshape(b, 1, 1, 1)
+    return np.where(mirrored, images, images[..., ::-1])
+
+
+@wrong("flip", "mirrors with probability 1 - p")
+def flip_rarely(images, rng, p=0.5):
+    b, *_ = image_axes(images)
+    mirrored = (rng.random(b) > p).reshape(b, 1, 1, 1)
+    return np.where(mirrored, images[..., ::-1], images)
+
+
+@wrong("flip", "writes into the images that it was given")
+def flip_in_place(images, rng, p=0.5):
+    mirrored = rng.random(len(images)) < p
+    images[mirrored] = images[mirrored][..., ::-1]
+    return images
+
+
+@wrong("flip", "chooses by column, not by image")
+def flip_columns(images, rng, p=0.5):
+    *_, w = image_axes(images)
+    return np.where(rng.random(w) < p, images[..., ::-1], images)
+
+
+@wrong("flip", "throws a fair coin, whatever p is")
+def flip_fair(images, rng, p=0.5):
+    b, *_ = image_axes(images)
+    mirrored = (rng.integers(0, 2, b) == 1).reshape(b, 1, 1, 1)
+    return np.where(mirrored, images[..., ::-1], images)
+
+
+# -- prefetch ---------------------------------------------------------------------------------------------------------
+
+
+@wrong("prefetch", "passes the items on, and makes none ahead")
+def prefetch_not(items, depth=2):
+    yield from items
+
+
+@wrong("prefetch", "makes all items at once")
+def prefetch_list(items, depth=2):
+    yield from list(items)
+
+
+@wrong("prefetch", "makes the next items in the caller's own thread")
+def prefetch_in_the_callers_thread(items, depth=2):
+    source = iter(items)
+    ahead = list(islice(source, depth))
+    while ahead:
+        yield ahead.pop(0)
+        ahead += islice(source, 1)
+
+
+@wrong("prefetch", "releases room only when the caller comes back")
+def prefetch_late(items, depth=2):
+    line = Pipeline(depth)
+    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, reason = line.ready.get()
+            if isinstance(reason, StopIteration):
+                return
+            if reason is not None:
+                raise reason
+            yield item
+            line.room.release()
+    finally:
+        line.abandon()
+        thread.join()
+
+
+@wrong("prefetch", "never releases room")
+def prefetch_without_room(items, depth=2):
+    line = Pipeline(depth)
+    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, reason = line.ready.get()
+            if isinstance(reason, StopIteration):
+                return
+            if reason is not None:
+                raise reason
+            yield item
+    finally:
+        line.abandon()
+        thread.join()
+
+
+@wrong("prefetch", "takes an error for the end")
+def prefetch_swallows(items, depth=2):
+    line = Pipeline(depth)
+    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, reason = line.ready.get()
+            if reason is not None:
+                return
+            line.room.release()
+            yield item
+    finally:
+        line.abandon()
+        thread.join()
+
+
+@wrong("prefetch", "raises another error in the place of the first")
+def prefetch_renames(items, depth=2):
+    line = Pipeline(depth)
+    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, reason = line.ready.get()
+            if isinstance(reason, StopIteration):
+                return
+            if reason is not None:
+                raise RuntimeError(f"the thread failed: {reason}")
+            line.room.release()
+            yield item
+    finally:
+        line.abandon()
+        thread.join()
+
+
+@wrong("prefetch", "raises a copy of the error, whose traceback begins here")
+def prefetch_copies(items, depth=2):
+    line = Pipeline(depth)
+    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, reason = line.ready.get()
+            if isinstance(reason, StopIteration):
+                return
+            if reason is not None:
+                raise type(reason)(*reason.args)
+            line.room.release()
+            yield item
+    finally:
+        line.abandon()
+        thread.join()
+
+
+@wrong("prefetch", "takes an item that is None for the end")
+def prefetch_stops_at_none(items, depth=2):
+    line = Pipeline(depth)
+    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, reason = line.ready.get()
+            if item is None and (reason is None or isinstance(reason, StopIteration)):
+                return
+            if reason is not None:
+                raise reason
+            line.room.release()
+            yield item
+    finally:
+        line.abandon()
+        thread.join()
+
+
+@wrong("prefetch", "raises the StopIteration, which becomes a RuntimeError in a generator")
+def prefetch_raises_the_end(items, depth=2):
+    line = Pipeline(depth)
+    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, reason = line.ready.get()
+            if reason is not None:
+                raise reason
+            line.room.release()
+            yield item
+    finally:
+        line.abandon()
+        thread.join()
+
+
+@wrong("prefetch", "tidies up at the end only, not after a break")
+def prefetch_without_finally(items, depth=2):
+    line = Pipeline(depth)
+    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
+    thread.start()
+    while True:
+        item, reason = line.ready.get()
+        if isinstance(reason, StopIteration):
+            break
+        if reason is not None:
+            raise reason
+        line.room.release()
+        yield item
+    line.abandon()
+    thread.join()
+
+
+@wrong("prefetch", "joins a thread that still waits for room")
+def prefetch_without_abandon(items, depth=2):
+    line = Pipeline(depth)
+    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, reason = line.ready.get()
+            if isinstance(reason, StopIteration):
+                return
+            if reason is not None:
+                raise reason
+            line.room.release()
+            yield item
+    finally:
+        thread.join()
+
+
+@wrong("prefetch", "does not join the thread")
+def prefetch_without_join(items, depth=2):
+    line = Pipeline(depth)
+    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, reason = line.ready.get()
+            if isinstance(reason, StopIteration):
+                return
+            if reason is not None:
+                raise reason
+            line.room.release()
+            yield item
+    finally:
+        line.abandon()
+
+
+@wrong("prefetch", "does not look at depth")
+def prefetch_of_two(items, depth=2):
+    line = Pipeline(2)
+    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, reason = line.ready.get()
+            if isinstance(reason, StopIteration):
+                return
+            if reason is not None:
+                raise reason
+            line.room.release()
+            yield item
+    finally:
+        line.abandon()
+        thread.join()
+
+
+@wrong("prefetch", "makes one too many: it waits in the thread until the queue has a place")
+def prefetch_by_a_bounded_queue(items, depth=2):
+    ready, over = queue.Queue(depth), threading.Event()
+
+    def make():
+        try:
+            for item in items:
+                while not over.is_set():
+                    try:
+                        ready.put((item, None), timeout=0.01)
+                        break
+                    except queue.Full:
+                        pass
+                if over.is_set():
+                    return
+            ready.put((None, StopIteration()))
+        except BaseException as error:
+            ready.put((None, error))
+
+    thread = threading.Thread(target=make, daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, reason = ready.get()
+            if isinstance(reason, StopIteration):
+                return
+            if reason is not None:
+                raise reason
+            yield item
+    finally:
+        over.set()
+        thread.join()
+
+
+@wrong("prefetch", "runs the maker before it takes anything: start() is missing, make() is called here")
+def prefetch_calls(items, depth=2):
+    line = Pipeline(depth)
+    thread = threading.Thread(target=line.make(items), daemon=True)
+    thread.start()
+    while True:
+        item, reason = line.ready.get()
+        if reason is not None:
+            return
+        line.room.release()
+        yield item
+
+
+@wrong("prefetch", "starts a thread that keeps the program alive")
+def prefetch_no_daemon(items, depth=2):
+    line = Pipeline(depth)
+    thread = threading.Thread(target=line.make, args=(items,))
+    thread.start()
+    try:
+        while True:
+            item, reason = line.ready.get()
+            if isinstance(reason, StopIteration):
+                return
+            if reason is not None:
+                raise reason
+            line.room.release()
+            yield item
+    finally:
+        line.abandon()
+        thread.join()
