@@ -253,6 +253,44 @@ def training() -> Step:
     return step
 
 
+# -- 09: a convolutional network on images -----------------------------------------------------------------------------
+
+
+@workload(times=20)
+def convolutions() -> Step:
+    """A training step of four convolutions with BatchNorm, ReLU and pooling: 64 random images of 3 x 32 x 32."""
+    from tinytorch.convolutions import BatchNorm2d, Conv2d, MaxPool2d
+
+    def block(channels: int, filters: int) -> list[nn.Module]:
+        return [Conv2d(channels, filters, 3, padding=1, bias=False), BatchNorm2d(filters), nn.ReLU()]
+
+    rng = np.random.default_rng(0)
+    first, second = [*block(3, 32), *block(32, 32)], [*block(32, 64), *block(64, 64)]
+    model = nn.Sequential(*first, MaxPool2d(2), *second, MaxPool2d(2), nn.Flatten(), nn.Linear(64 * 8 * 8, 10))
+    optimizer = tt.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    x = tt.Tensor(rng.standard_normal((64, 3, 32, 32), np.float32))
+    y = tt.Tensor(rng.integers(0, 10, 64))
+
+    def step():
+        loss = there(model, x, y)
+        back(optimizer, loss)
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def there(model: nn.Module, x: tt.Tensor, y: tt.Tensor) -> tt.Tensor:
+    """Forwards, to the loss."""
+    return nn.functional.cross_entropy(model(x), y)
+
+
+def back(optimizer: tt.optim.Optimizer, loss: tt.Tensor) -> None:
+    """Backwards, to the gradients."""
+    optimizer.zero_grad()
+    loss.backward()
+
+
 # -- five lines, to see whom a profiler charges --------------------------------------------------------------------
 
 
