@@ -10,8 +10,10 @@ import json
 import sys
 import tempfile
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +253,57 @@ def training() -> Step:
         return trainer
 
     return step
+
+
+# -- 08: images out of files and arrays, changed and learned from --------------------------------------------------
+
+
+@workload(times=80)
+def dataloader() -> Step:
+    """An epoch over 1,437 images as bytes and one over 64 compressed files: cropped, normalised, a step for a batch."""
+    from tinytorch.dataloader import Compose, DataLoader, TensorDataset, crop, normalize
+    from tinytorch.training import Trainer
+
+    data = digits()
+    images = (255 * data.x_train).astype(np.uint8).reshape(-1, 1, 8, 8)
+    change = Compose([partial(crop, padding=1), partial(normalize, mean=[0.3], std=[0.38])])
+    packed = [packed_scan(image) for image in images[:64]]
+    files = list(zip(packed, data.y_train))
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
+    trainer = Trainer(model, tt.optim.Adam(model.parameters(), lr=1e-3))
+    options: dict[str, Any] = {"shuffle": True, "transform": change}
+    from_arrays = DataLoader(TensorDataset(images, data.y_train), 32, **options)
+    from_files = DataLoader(files, 32, collate_fn=unpacked_batch, **options)
+
+    def step():
+        for batch in itertools.chain(from_arrays, from_files):
+            trainer.step([batch])
+
+    return step
+
+
+def packed_scan(image: np.ndarray) -> bytes:
+    """A digit as a large scan on grainy paper, compressed."""
+    grain = np.random.default_rng(0).integers(0, 16, (256, 256)).astype(np.uint8)
+    ink = np.kron(image[0] // 17 * 15, np.ones((32, 32), np.uint8))
+    return zlib.compress(ink + grain, 1)
+
+
+def unpacked_batch(examples: list[tuple[bytes, int]]) -> Any:
+    """Files and labels as a batch: every file unpacked, shrunk, and stacked."""
+    from tinytorch.dataloader import collate
+
+    return collate([(shrunk(unpacked(file)), label) for file, label in examples])
+
+
+def unpacked(file: bytes) -> np.ndarray:
+    """The pixels in a file."""
+    return np.frombuffer(zlib.decompress(file), np.uint8)
+
+
+def shrunk(pixels: np.ndarray) -> np.ndarray:
+    """A scan's pixels, averaged over squares: (1, 8, 8)."""
+    return pixels.reshape(1, 8, 32, 8, 32).mean(axis=(2, 4), dtype=np.float32).astype(np.uint8)
 
 
 # -- 09: a convolutional network on images -----------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,21 +32,26 @@ def quoted(chapter: course.Chapter, block: Block) -> str:
 
 
 def missing(markdown: str, chapter: course.Chapter, source: str) -> list[str]:
-    """The public definitions that no listing of the chapter shows. A class counts when its public methods do."""
+    """The public definitions that no listing shows. A class counts when its public methods do, or, without any, all."""
     shown: set[int] = set()
     for block in blocks(markdown):
         if wanted := quoted(chapter, block):
             for first, last in sources.spans(source, wanted):
                 shown |= set(range(first, last + 1))
-    known = {name: span for name, span in sources.definitions(source).items() if public(name)}
-    parts = {name: [other for other in known if other.startswith(name + ".")] for name in known}
+    every = sources.definitions(source)
+    known = {name: span for name, span in every.items() if public(name)}
+    parts = {name: methods(name, known) or methods(name, every) for name in known}
     return [
         name
         for name, (first, last) in known.items()
         if "." not in name
         if not all(line in shown for line in lines(source, first, last))
-        if not (parts[name] and all(known[part][0] in shown and known[part][1] in shown for part in parts[name]))
+        if not (parts[name] and all(every[part][0] in shown and every[part][1] in shown for part in parts[name]))
     ]
+
+
+def methods(name: str, known: Iterable[str]) -> list[str]:
+    return [other for other in known if other.startswith(name + ".")]
 
 
 def lines(source: str, first: int, last: int) -> Iterator[int]:
@@ -66,6 +71,13 @@ def test_a_definition_left_out_is_found(tmp_path):
     source = "def a():\n    return 1\n\n\ndef b():\n    return 2\n\n\nclass C:\n    def m(self):\n        return 3\n"
     assert missing("```{listing} a\n```\n", chapter, source) == ["b", "C"]
     assert missing("```{listing} a b\n```\n:::{answer}\n```{listing} C.m\n```\n:::\n", chapter, source) == []
+
+
+def test_a_class_without_public_methods_is_shown_by_all_its_others(tmp_path):
+    chapter = course.Chapter("05", "walk", tmp_path)
+    source = "class C:\n    def __len__(self):\n        return 1\n\n    def __iter__(self):\n        return 2\n"
+    assert missing("```{listing} C.__len__\n```\n", chapter, source) == ["C"]
+    assert missing("```{listing} C.__len__\n```\n```{exercise} C.__iter__\n```\n", chapter, source) == []
 
 
 @each_chapter
