@@ -47,7 +47,7 @@ def lenet(maps: tuple, kernel: int, padding: tuple, widths: tuple) -> nn.Sequent
 
 def block(inputs: int, outputs: int, *pool: nn.Module) -> list[nn.Module]:
     conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-    return [conv, nn.BatchNorm2d(outputs), *pool, nn.ReLU()]
+    return [conv, *pool, nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
 class GlobalMax(nn.Module):

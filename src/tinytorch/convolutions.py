@@ -176,7 +176,7 @@ def col2im(rows_of_windows: np.ndarray, shape: tuple[int, ...], over: Window) ->
 
 # -- the blocked kernel --------------------------------------------------------------------------------------------
 
-BLOCK = 2**21  # bytes of columns at a time: they should still be in a cache when the product reads them
+BLOCK = 2**22  # bytes of columns at a time: they should still be in a cache when the product reads them
 
 
 def channels_last(x: np.ndarray) -> np.ndarray:
