@@ -106,7 +106,7 @@ def check_images(name: str, x: np.ndarray) -> None:
 def conv2d_naive(
     x: np.ndarray, weight: np.ndarray, bias: Any = None, *, stride=1, padding=0, dilation=1, groups=1
 ) -> np.ndarray:
-    """z[b, k, i, j] = bias[k] + the sum of weight[k] * the window of image b at (i, j): by loops.
+    """z[b, k, i, j] = bias[k] + the sum of weight[k] * window (i, j) of image b: by loops.
 
     Filter k sees only the channels of its group, C / groups of them. LeCun et al., 1989.
 
@@ -116,8 +116,8 @@ def conv2d_naive(
              [20., 24.]]]])
     """
     # Window (i, j) starts at row i * sh and column j * sw of the padded image, and takes every
-    # dh-th row and dw-th column, kh and kw of them. np.ndindex(z.shape) counts through all four
-    # indices. The first K / groups filters see the first C / groups channels, and so on.
+    # dh-th row and dw-th column, kh and kw of them. np.ndindex(z.shape) counts through all
+    # four indices. The first K / groups filters see the first C / groups channels, and so on.
     over = window(weight.shape[2:], stride, padding, dilation)
     (kh, kw), (sh, sw), (ph, pw), (dh, dw) = over
     filters, channels = weight.shape[:2]
@@ -144,8 +144,8 @@ def im2col(x: np.ndarray, over: Window) -> np.ndarray:
            [4, 5, 7, 8]])
     """
     # Make room for (B, H', W', kh, kw, C), and fill it one place of the kernel at a time: what
-    # over.taps(H', W') calls rows and columns is what place (i, j) sees in all windows at once.
-    # Then reshape.
+    # over.taps(H', W') calls rows and columns is what place (i, j) sees in all windows at
+    # once. Then reshape.
     b, h, w, c = x.shape
     down, across = over._replace(padding=(0, 0)).outputs(h, w)
     seen = np.empty((b, down, across, *over.kernel, c), x.dtype)
@@ -339,16 +339,18 @@ def convolve(x: np.ndarray, weight: np.ndarray, over: Window, bias: np.ndarray |
 
 
 def weight_gradient(x: np.ndarray, g: np.ndarray, over: Window) -> np.ndarray:
-    """z = im2col(x) W   =>   dW = im2col(x)^T g, as (kh, kw, C, K); x (B, H, W, C), g (B, H', W', K).
+    """z = im2col(x) W   =>   dW = im2col(x)^T g
+
+    x (B, H, W, C), not yet padded, and g (B, H', W', K) -> (kh, kw, C, K).
 
     >>> x, g = np.arange(9.0).reshape(1, 3, 3, 1), np.ones((1, 2, 2, 1))
     >>> weight_gradient(x, g, window(2)).reshape(2, 2)
     array([[ 8., 12.],
            [20., 24.]])
     """
-    # im2col wants x padded. Or let unfolded(x, over) pad and unfold it block by block: it yields
-    # (part, columns), where g[part] belongs to the columns. A weight is used in every window of
-    # every image, so its gradients add up.
+    # im2col wants x padded. Or let unfolded(x, over) pad and unfold it block by block: it
+    # yields (part, columns), where g[part] belongs to the columns. A weight is used in every
+    # window of every image, so its gradients add up.
     filters = g.shape[-1]
     dw: Any = 0
     for part, columns in unfolded(x, over):
@@ -357,7 +359,9 @@ def weight_gradient(x: np.ndarray, g: np.ndarray, over: Window) -> np.ndarray:
 
 
 def input_gradient(g: np.ndarray, weight: np.ndarray, shape: tuple[int, ...], over: Window) -> np.ndarray:
-    """z = im2col(x) W   =>   dx = col2im(g W^T), without its padding, as `shape` (B, H, W, C); g (B, H', W', K).
+    """z = im2col(x) W   =>   dx = col2im(g W^T), without its padding
+
+    g (B, H', W', K), weight (kh, kw, C, K) -> `shape`, which is (B, H, W, C).
 
     >>> g, weight = np.ones((1, 2, 2, 1)), np.arange(4.0).reshape(2, 2, 1, 1)
     >>> input_gradient(g, weight, (1, 3, 3, 1), window(2)).reshape(3, 3)
@@ -366,16 +370,17 @@ def input_gradient(g: np.ndarray, weight: np.ndarray, shape: tuple[int, ...], ov
            [2., 5., 3.]])
     """
     # W is weight.reshape(-1, K). col2im(rows, padded_shape, over) gives back what the padded x
-    # should get; cut the padding off. With stride 1 there is a faster way: turn the kernel round,
-    # and convolve g with it.
+    # should get; cut the padding off. With stride 1 there is a faster way: turn the kernel
+    # round, and convolve g with it.
     _, h, w, c = shape
     (ph, pw), filters = over.padding, weight.shape[-1]
     if (turned := turned_round(over)) is not None:
         return convolve(g, weight[::-1, ::-1].swapaxes(2, 3), turned)
     matrix, dx = weight.reshape(-1, filters).T, np.empty(shape, g.dtype)
     for part in chunks(g, math.prod(over.kernel)):
-        rows, padded = g[part].reshape(-1, filters) @ matrix, (len(g[part]), h + 2 * ph, w + 2 * pw, c)
-        dx[part] = col2im(rows, padded, over)[:, ph : ph + h, pw : pw + w]
+        rows = g[part].reshape(-1, filters) @ matrix
+        whole = col2im(rows, (len(g[part]), h + 2 * ph, w + 2 * pw, c), over)
+        dx[part] = whole[:, ph : ph + h, pw : pw + w]
     return dx
 
 
@@ -526,16 +531,18 @@ def unpadded(x: np.ndarray, padding: tuple[int, int]) -> np.ndarray:
 
 @primitive
 def max_pool2d(x, *, kernel_size, stride=None, padding=0):
-    """z = the largest of each window: x (B, C, H, W) -> (B, C, H', W'). The stride is the kernel's size if not given.
+    """z = the largest of each window: x (B, C, H, W) -> (B, C, H', W').
+
+    The stride is the kernel's size if none is given.
 
     >>> max_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), kernel_size=2)
     tensor([[[[ 5.,  7.],
               [13., 15.]]]], dtype=float64)
     """
-    # pooling(kernel_size, stride, padding) is the Window, over. What place (i, j) of the kernel
-    # meets in all windows is a view x[:, :, rows, columns], by over.taps(H', W'): the maximum of
-    # kh x kw views, with no loop over pixels. padded(x, over.padding, -np.inf) adds a border that
-    # never wins.
+    # pooling(kernel_size, stride, padding) is the Window, over. What place (i, j) of the
+    # kernel meets in all windows is a view x[:, :, rows, columns], by over.taps(H', W'): the
+    # maximum of kh x kw views, with no loop over pixels. padded(x, over.padding, -np.inf) adds
+    # a border that never wins.
     check_images("max_pool2d", x)
     over = pooling(kernel_size, stride, padding)
     down, across = over.outputs(*x.shape[2:])
@@ -548,7 +555,7 @@ def max_pool2d(x, *, kernel_size, stride=None, padding=0):
 
 @max_pool2d.vjp
 def max_pool2d_vjp(g, z, x, *, kernel_size, stride=None, padding=0):
-    """z = the largest of each window   =>   g goes to it; among equals to the first, line by line
+    """z = the largest of each window   =>   g goes to it, of equals to the first, line by line
 
     >>> x, g = np.array([[3.0, 5.0], [5.0, 1.0]]).reshape(1, 1, 2, 2), np.ones((1, 1, 1, 1))
     >>> max_pool2d_vjp(g, np.full_like(g, 5), x, kernel_size=2)
@@ -556,8 +563,8 @@ def max_pool2d_vjp(g, z, x, *, kernel_size, stride=None, padding=0):
              [0., 0.]]]])
     """
     # The loop of max_pool2d once more. A view wins where it equals z, if no earlier one did:
-    # remember in a bool array what is taken. A pixel may win in several windows, so add. At the
-    # end cut the border off: unpadded(dx, over.padding).
+    # remember in a bool array what is taken. A pixel may win in several windows, so add. At
+    # the end cut the border off: unpadded(dx, over.padding).
     over = pooling(kernel_size, stride, padding)
     x, g = padded(x, over.padding, -np.inf), laid_out_as(z, g)
     dx, apart = np.zeros_like(x), all(s >= k for s, k in zip(over.stride, over.kernel))
@@ -777,11 +784,12 @@ def batch_norm(
     eps: float = 1e-5,
     all_sum: Sum = alone,
 ) -> Tensor:
-    """z = weight (x - mean) / sqrt(var + eps) + bias for each channel of x (B, C, ...). Ioffe and Szegedy, 2015.
+    """z = weight (x - mean) / sqrt(var + eps) + bias for each channel of x (B, C, ...).
 
-    In training, mean and variance are the batch's own, and the running ones move towards them, in
-    place: r += momentum * (batch's - r), where the batch's variance is the unbiased one. Else the
-    running ones are used. Raises ValueError, in training, for a batch with one number a channel.
+    In training, mean and variance are the batch's own, and the running ones move towards them,
+    in place: r += momentum * (batch's - r), where the batch's variance is the unbiased one. Else
+    the running ones are used. Raises ValueError, in training, for a batch with one number a
+    channel. Ioffe and Szegedy, 2015.
 
     >>> x, mean, var = Tensor([[0.0], [2.0]]), Tensor([0.0]), Tensor([1.0])
     >>> batch_norm(x, mean, var, Tensor([1.0]), Tensor([0.0]), training=True, eps=0.0)
@@ -790,10 +798,10 @@ def batch_norm(
     >>> mean, var
     (tensor([0.1]), tensor([1.1]))
     """
-    # statistics(x.data, all_sum) gives the batch's mean, its biased variance, and n; the unbiased
-    # variance is n / (n - 1) times as large. Change running_mean.data and running_var.data in
-    # place. standardize(x, weight, bias, mean=..., std=..., learned=..., all_sum=all_sum) does the
-    # rest: statistics that are the batch's own are learned.
+    # statistics(x.data, all_sum) gives the batch's mean, its biased variance, and n; the
+    # unbiased variance is n / (n - 1) times as large. Change running_mean.data and
+    # running_var.data in place. standardize(x, weight, bias, mean=..., std=..., learned=...,
+    # all_sum=all_sum) does the rest: statistics that are the batch's own are learned.
     mean, var = running_mean.data, running_var.data
     if training:
         mean, var, n = statistics(x.data, all_sum)

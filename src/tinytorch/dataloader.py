@@ -65,7 +65,8 @@ class TensorDataset(Dataset):
         return tuple(Tensor(np.asarray(x[i])) for x in self.arrays)
 
     def batch(self, at: Sequence[int]) -> Any:
-        # An array takes many numbers at once: one call of NumPy for a batch, not one for each example.
+        # An array takes many numbers at once: one call of NumPy for a batch, not one for each
+        # example.
         return bundle([Tensor(np.asarray(x[np.asarray(at)])) for x in self.arrays])
 
 
@@ -192,8 +193,9 @@ class BatchSampler:
         return n // self.batch_size if self.drop_last else math.ceil(n / self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        # list(islice(order, n)) takes the next n from an iterator, or fewer at its end, or none:
-        # an empty list is false. The last batch counts if it is full, or if short ones may stay.
+        # list(islice(order, n)) takes the next n from an iterator, or fewer at its end, or
+        # none: an empty list is false. The last batch counts if it is full, or if short ones
+        # may stay.
         order = iter(self.sampler)
         while at := list(islice(order, self.batch_size)):
             if len(at) == self.batch_size or not self.drop_last:
@@ -213,8 +215,8 @@ def collate(examples: Sequence[Any]) -> Any:
     Batch(x=tensor([[1, 2],
             [3, 4]], dtype=int64), y=tensor([7, 8], dtype=int64))
     """
-    # The first example tells what kind they all are. zip(*examples) turns pairs into columns, and
-    # each column can be collated in its turn; so can the values of a dict, key by key.
+    # The first example tells what kind they all are. zip(*examples) turns pairs into columns,
+    # and each column can be collated in its turn; so can the values of a dict, key by key.
     # bundle(columns) makes the Batch or tuple, stacked(examples) the tensor at the bottom.
     first = examples[0]
     if isinstance(first, dict):
@@ -258,9 +260,9 @@ def normalize(images: np.ndarray, rng: Any = None, *, mean: Any, std: Any) -> np
     >>> normalize(np.array([0, 255], np.uint8).reshape(1, 1, 1, 2), mean=[0.5], std=[0.25])
     array([[[[-2.,  2.]]]], dtype=float32)
     """
-    # One multiplication and one addition per pixel are enough: x * scale + shift. Reshape scale
-    # and shift to (C, 1, 1), and keep them float32, so that no float64 spreads over the batch;
-    # np.multiply(images, scale, dtype=np.float32) sees to it whatever the images are.
+    # One multiplication and one addition per pixel are enough: x * scale + shift. Reshape
+    # scale and shift to (C, 1, 1), and keep them float32, so that no float64 spreads over the
+    # batch; np.multiply(images, scale, dtype=np.float32) sees to it whatever the images are.
     image_axes(images)
     unit = 255 if images.dtype == np.uint8 else 1
     center, spread = (np.reshape(value, (-1, 1, 1)) for value in (mean, std))
@@ -272,16 +274,16 @@ def normalize(images: np.ndarray, rng: Any = None, *, mean: Any, std: Any) -> np
 def crop(images: np.ndarray, rng: np.random.Generator, padding: int = 4) -> np.ndarray:
     """Each image, moved by up to `padding` pixels either way; zeros come in at the edges.
 
-    Image b is the H x W window of its zero-padded self whose corner is at (dy[b], dx[b]), where
+    Image b is the H x W window of its zero-padded self whose corner is at (dy[b], dx[b]), with
     dy, dx = rng.integers(0, 2 * padding + 1, (2, B)). Krizhevsky, Sutskever and Hinton, 2012.
 
     >>> crop(np.ones((1, 1, 2, 2), int), np.random.default_rng(1), padding=1)
     array([[[[1, 1],
              [1, 1]]]])
     """
-    # np.pad puts zeros around the last two axes. sliding_window_view(padded, (H, W), axis=(2, 3))
-    # is every window there is, (B, C, 2p + 1, 2p + 1, H, W), without a copy: pick one for each
-    # image. Indices [np.arange(B), :, dy, dx] pick them all at once.
+    # np.pad puts zeros around the last two axes. sliding_window_view(padded, (H, W), axis=(2,
+    # 3)) is every window there is, (B, C, 2p + 1, 2p + 1, H, W), without a copy: pick one for
+    # each image. Indices [np.arange(B), :, dy, dx] pick them all at once.
     b, _, h, w = image_axes(images)
     dy, dx = rng.integers(0, 2 * padding + 1, (2, b))
     edges = ((0, 0), (0, 0), (padding, padding), (padding, padding))
@@ -290,12 +292,13 @@ def crop(images: np.ndarray, rng: np.random.Generator, padding: int = 4) -> np.n
 
 
 def flip(images: np.ndarray, rng: np.random.Generator, p: float = 0.5) -> np.ndarray:
-    """Each image mirrored, left to right, with probability p: image b where rng.random(B)[b] < p.
+    """Each image mirrored, left to right, with probability p: b where rng.random(B)[b] < p.
 
     >>> flip(np.arange(3).reshape(1, 1, 1, 3), np.random.default_rng(0), p=1.0)
     array([[[[2, 1, 0]]]])
     """
-    # images[..., ::-1] mirrors all of them; np.where chooses, if the choice has shape (B, 1, 1, 1).
+    # images[..., ::-1] mirrors all of them; np.where chooses, if the choice has shape (B, 1,
+    # 1, 1).
     b, *_ = image_axes(images)
     mirrored = (rng.random(b) < p).reshape(b, 1, 1, 1)
     return np.where(mirrored, images[..., ::-1], images)
@@ -357,12 +360,12 @@ class Pipeline:
         self.abandoned = False
 
     def make(self, items: Iterable[Any]) -> None:
-        """Make each item when there is room; put (item, None), and at the end (None, its reason)."""
+        """Make each item when there is room; put (item, None), at the end (None, its reason)."""
         try:
             source = iter(items)
             while self.room.acquire() and not self.abandoned:
                 self.ready.put((next(source), None))
-        except BaseException as reason:  # StopIteration, or an error: the taker has to hear of it
+        except BaseException as reason:  # StopIteration, or an error: the taker has to know
             self.ready.put((None, reason))
 
     def abandon(self) -> None:
@@ -381,10 +384,11 @@ def prefetch(items: Iterable[Any], depth: int = 2) -> Iterator[Any]:
     >>> list(prefetch(range(3)))
     [0, 1, 2]
     """
-    # Start threading.Thread(target=line.make, args=(items,), daemon=True). Then take (item, reason)
-    # from line.ready.get(), again and again. A reason is a StopIteration, and you are done, or an
-    # error to raise. For an item taken, line.room.release() lets the thread make another one, so
-    # do that before you yield. In a `finally`, abandon the line and join the thread.
+    # Start threading.Thread(target=line.make, args=(items,), daemon=True). Then take (item,
+    # reason) from line.ready.get(), again and again. A reason is a StopIteration, and you are
+    # done, or an error to raise. For an item taken, line.room.release() lets the thread make
+    # another one, so do that before you yield. In a `finally`, abandon the line and join the
+    # thread.
     line = Pipeline(depth)
     thread = threading.Thread(target=line.make, args=(items,), daemon=True)
     thread.start()
@@ -406,14 +410,15 @@ def prefetch(items: Iterable[Any], depth: int = 2) -> Iterator[Any]:
 
 
 class DataLoader:
-    """The batches of a dataset, pass after pass: `for x, y in loader`, or `batch.x` and `batch.y`.
+    """The batches of a dataset, pass after pass: `for x, y in loader`, or `batch.x`, `batch.y`.
 
     `sampler` is an order of one's own, else `shuffle` decides; `collate_fn` makes a batch of a
     list of examples. `transform(images, rng)` changes the arrays of x in each batch. With
     `prefetch` above 0, so many batches are made ahead in a thread. Each whole pass goes on to
     the next epoch, as `set_epoch` does.
 
-    >>> [batch.x.tolist() for batch in DataLoader(TensorDataset(np.arange(5), np.arange(5)), 2)]
+    >>> data = TensorDataset(np.arange(5), np.arange(5))
+    >>> [batch.x.tolist() for batch in DataLoader(data, 2)]
     [[0, 1], [2, 3], [4]]
     """
 
@@ -441,7 +446,7 @@ class DataLoader:
         self.epoch = self.position = self.start = 0  # position: how many batches of it were given
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order and the chances of the next pass, which begins at its first batch."""
+        """Choose the order and the chances of the next pass, from its first batch on."""
         self.epoch, self.position, self.start = epoch, 0, 0
 
     def __len__(self) -> int:
