@@ -115,9 +115,10 @@ def conv2d_naive(
     array([[[[ 8., 12.],
              [20., 24.]]]])
     """
-    # Window (i, j) starts at row i * sh and column j * sw of the padded image, and takes every
-    # dh-th row and dw-th column, kh and kw of them. np.ndindex(z.shape) counts through all
-    # four indices. The first K / groups filters see the first C / groups channels, and so on.
+    # Window (i, j) starts at row i * sh and column j * sw of the padded image, and takes
+    # every dh-th row and dw-th column, kh and kw of them. np.ndindex(z.shape) counts
+    # through all four indices. The first K / groups filters see the first C / groups
+    # channels, and so on.
     over = window(weight.shape[2:], stride, padding, dilation)
     (kh, kw), (sh, sw), (ph, pw), (dh, dw) = over
     filters, channels = weight.shape[:2]
@@ -143,9 +144,9 @@ def im2col(x: np.ndarray, over: Window) -> np.ndarray:
            [3, 4, 6, 7],
            [4, 5, 7, 8]])
     """
-    # Make room for (B, H', W', kh, kw, C), and fill it one place of the kernel at a time: what
-    # over.taps(H', W') calls rows and columns is what place (i, j) sees in all windows at
-    # once. Then reshape.
+    # Make room for (B, H', W', kh, kw, C), and fill it one place of the kernel at a time:
+    # what over.taps(H', W') calls rows and columns is what place (i, j) sees in all
+    # windows at once. Then reshape.
     b, h, w, c = x.shape
     down, across = over._replace(padding=(0, 0)).outputs(h, w)
     seen = np.empty((b, down, across, *over.kernel, c), x.dtype)
@@ -349,8 +350,8 @@ def weight_gradient(x: np.ndarray, g: np.ndarray, over: Window) -> np.ndarray:
            [20., 24.]])
     """
     # im2col wants x padded. Or let unfolded(x, over) pad and unfold it block by block: it
-    # yields (part, columns), where g[part] belongs to the columns. A weight is used in every
-    # window of every image, so its gradients add up.
+    # yields (part, columns), where g[part] belongs to the columns. A weight is used in
+    # every window of every image, so its gradients add up.
     filters = g.shape[-1]
     dw: Any = 0
     for part, columns in unfolded(x, over):
@@ -369,9 +370,9 @@ def input_gradient(g: np.ndarray, weight: np.ndarray, shape: tuple[int, ...], ov
            [2., 6., 4.],
            [2., 5., 3.]])
     """
-    # W is weight.reshape(-1, K). col2im(rows, padded_shape, over) gives back what the padded x
-    # should get; cut the padding off. With stride 1 there is a faster way: turn the kernel
-    # round, and convolve g with it.
+    # W is weight.reshape(-1, K). col2im(rows, padded_shape, over) gives back what the
+    # padded x should get; cut the padding off. With stride 1 there is a faster way: turn
+    # the kernel round, and convolve g with it.
     _, h, w, c = shape
     (ph, pw), filters = over.padding, weight.shape[-1]
     if (turned := turned_round(over)) is not None:
@@ -540,9 +541,9 @@ def max_pool2d(x, *, kernel_size, stride=None, padding=0):
               [13., 15.]]]], dtype=float64)
     """
     # pooling(kernel_size, stride, padding) is the Window, over. What place (i, j) of the
-    # kernel meets in all windows is a view x[:, :, rows, columns], by over.taps(H', W'): the
-    # maximum of kh x kw views, with no loop over pixels. padded(x, over.padding, -np.inf) adds
-    # a border that never wins.
+    # kernel meets in all windows is a view x[:, :, rows, columns], by over.taps(H', W'):
+    # the maximum of kh x kw views, with no loop over pixels. padded(x, over.padding,
+    # -np.inf) adds a border that never wins.
     check_images("max_pool2d", x)
     over = pooling(kernel_size, stride, padding)
     down, across = over.outputs(*x.shape[2:])
@@ -562,9 +563,9 @@ def max_pool2d_vjp(g, z, x, *, kernel_size, stride=None, padding=0):
     array([[[[0., 1.],
              [0., 0.]]]])
     """
-    # The loop of max_pool2d once more. A view wins where it equals z, if no earlier one did:
-    # remember in a bool array what is taken. A pixel may win in several windows, so add. At
-    # the end cut the border off: unpadded(dx, over.padding).
+    # The loop of max_pool2d once more. A view wins where it equals z, if no earlier one
+    # did: remember in a bool array what is taken. A pixel may win in several windows, so
+    # add. At the end cut the border off: unpadded(dx, over.padding).
     over = pooling(kernel_size, stride, padding)
     x, g = padded(x, over.padding, -np.inf), laid_out_as(z, g)
     dx, apart = np.zeros_like(x), all(s >= k for s, k in zip(over.stride, over.kernel))
@@ -800,8 +801,9 @@ def batch_norm(
     """
     # statistics(x.data, all_sum) gives the batch's mean, its biased variance, and n; the
     # unbiased variance is n / (n - 1) times as large. Change running_mean.data and
-    # running_var.data in place. standardize(x, weight, bias, mean=..., std=..., learned=...,
-    # all_sum=all_sum) does the rest: statistics that are the batch's own are learned.
+    # running_var.data in place. standardize(x, weight, bias, mean=..., std=...,
+    # learned=..., all_sum=all_sum) does the rest: statistics that are the batch's own are
+    # learned.
     mean, var = running_mean.data, running_var.data
     if training:
         mean, var, n = statistics(x.data, all_sum)

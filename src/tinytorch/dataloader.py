@@ -65,8 +65,8 @@ class TensorDataset(Dataset):
         return tuple(Tensor(np.asarray(x[i])) for x in self.arrays)
 
     def batch(self, at: Sequence[int]) -> Any:
-        # An array takes many numbers at once: one call of NumPy for a batch, not one for each
-        # example.
+        # An array takes many numbers at once: one call of NumPy for a batch, not one for
+        # each example.
         return bundle([Tensor(np.asarray(x[np.asarray(at)])) for x in self.arrays])
 
 
@@ -131,8 +131,9 @@ def shuffled(n: int, seed: int, epoch: int = 0) -> np.ndarray:
     >>> shuffled(5, seed=0), shuffled(5, seed=0, epoch=1)
     (array([3, 2, 1, 0, 4]), array([4, 1, 2, 0, 3]))
     """
-    # np.random.PCG64([seed, epoch]).random_raw(n) draws n keys. np.argsort tells which number
-    # stands where once they are sorted; kind="stable" leaves nothing open if two are equal.
+    # np.random.PCG64([seed, epoch]).random_raw(n) draws n keys. np.argsort tells which
+    # number stands where once they are sorted; kind="stable" leaves nothing open if two
+    # are equal.
     return np.argsort(np.random.PCG64([seed, epoch]).random_raw(n), kind="stable")
 
 
@@ -193,9 +194,9 @@ class BatchSampler:
         return n // self.batch_size if self.drop_last else math.ceil(n / self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        # list(islice(order, n)) takes the next n from an iterator, or fewer at its end, or
-        # none: an empty list is false. The last batch counts if it is full, or if short ones
-        # may stay.
+        # list(islice(order, n)) takes the next n from an iterator, or fewer at its end,
+        # or none: an empty list is false. The last batch counts if it is full, or if
+        # short ones may stay.
         order = iter(self.sampler)
         while at := list(islice(order, self.batch_size)):
             if len(at) == self.batch_size or not self.drop_last:
@@ -215,9 +216,10 @@ def collate(examples: Sequence[Any]) -> Any:
     Batch(x=tensor([[1, 2],
             [3, 4]], dtype=int64), y=tensor([7, 8], dtype=int64))
     """
-    # The first example tells what kind they all are. zip(*examples) turns pairs into columns,
-    # and each column can be collated in its turn; so can the values of a dict, key by key.
-    # bundle(columns) makes the Batch or tuple, stacked(examples) the tensor at the bottom.
+    # The first example tells what kind they all are. zip(*examples) turns pairs into
+    # columns, and each column can be collated in its turn; so can the values of a dict,
+    # key by key. bundle(columns) makes the Batch or tuple, stacked(examples) the tensor
+    # at the bottom.
     first = examples[0]
     if isinstance(first, dict):
         return {key: collate([example[key] for example in examples]) for key in first}
@@ -261,8 +263,9 @@ def normalize(images: np.ndarray, rng: Any = None, *, mean: Any, std: Any) -> np
     array([[[[-2.,  2.]]]], dtype=float32)
     """
     # One multiplication and one addition per pixel are enough: x * scale + shift. Reshape
-    # scale and shift to (C, 1, 1), and keep them float32, so that no float64 spreads over the
-    # batch; np.multiply(images, scale, dtype=np.float32) sees to it whatever the images are.
+    # scale and shift to (C, 1, 1), and keep them float32, so that no float64 spreads over
+    # the batch; np.multiply(images, scale, dtype=np.float32) sees to it whatever the
+    # images are.
     image_axes(images)
     unit = 255 if images.dtype == np.uint8 else 1
     center, spread = (np.reshape(value, (-1, 1, 1)) for value in (mean, std))
@@ -281,9 +284,9 @@ def crop(images: np.ndarray, rng: np.random.Generator, padding: int = 4) -> np.n
     array([[[[1, 1],
              [1, 1]]]])
     """
-    # np.pad puts zeros around the last two axes. sliding_window_view(padded, (H, W), axis=(2,
-    # 3)) is every window there is, (B, C, 2p + 1, 2p + 1, H, W), without a copy: pick one for
-    # each image. Indices [np.arange(B), :, dy, dx] pick them all at once.
+    # np.pad puts zeros around the last two axes. sliding_window_view(padded, (H, W),
+    # axis=(2, 3)) is every window there is, (B, C, 2p + 1, 2p + 1, H, W), without a copy:
+    # pick one for each image. Indices [np.arange(B), :, dy, dx] pick them all at once.
     b, _, h, w = image_axes(images)
     dy, dx = rng.integers(0, 2 * padding + 1, (2, b))
     edges = ((0, 0), (0, 0), (padding, padding), (padding, padding))
@@ -297,8 +300,8 @@ def flip(images: np.ndarray, rng: np.random.Generator, p: float = 0.5) -> np.nda
     >>> flip(np.arange(3).reshape(1, 1, 1, 3), np.random.default_rng(0), p=1.0)
     array([[[[2, 1, 0]]]])
     """
-    # images[..., ::-1] mirrors all of them; np.where chooses, if the choice has shape (B, 1,
-    # 1, 1).
+    # images[..., ::-1] mirrors all of them; np.where chooses, if the choice has shape (B,
+    # 1, 1, 1).
     b, *_ = image_axes(images)
     mirrored = (rng.random(b) < p).reshape(b, 1, 1, 1)
     return np.where(mirrored, images[..., ::-1], images)
@@ -384,11 +387,11 @@ def prefetch(items: Iterable[Any], depth: int = 2) -> Iterator[Any]:
     >>> list(prefetch(range(3)))
     [0, 1, 2]
     """
-    # Start threading.Thread(target=line.make, args=(items,), daemon=True). Then take (item,
-    # reason) from line.ready.get(), again and again. A reason is a StopIteration, and you are
-    # done, or an error to raise. For an item taken, line.room.release() lets the thread make
-    # another one, so do that before you yield. In a `finally`, abandon the line and join the
-    # thread.
+    # Start threading.Thread(target=line.make, args=(items,), daemon=True). Then take
+    # (item, reason) from line.ready.get(), again and again. A reason is a StopIteration,
+    # and you are done, or an error to raise. For an item taken, line.room.release() lets
+    # the thread make another one, so do that before you yield. In a `finally`, abandon
+    # the line and join the thread.
     line = Pipeline(depth)
     thread = threading.Thread(target=line.make, args=(items,), daemon=True)
     thread.start()
