@@ -54,8 +54,8 @@ def test_where_nobody_can_tell_every_turn_is_quiet():
 def test_the_table_and_its_notes():
     text = shown(MADE)
     assert [line.split() for line in text.splitlines()[1:3]] == [
-        ["training", "step", "1", "2000", "us", "4000", "us", "0.50", "50", "200", "0.25"],
-        ["training", "step", "2", "2000", "us", "-", "-", "50", "50", "1.00"],
+        ["step", "of", "the", "MLP", "1", "2000", "us", "4000", "us", "0.50", "50", "200", "0.25"],
+        ["step", "of", "the", "MLP", "2", "2000", "us", "-", "-", "50", "50", "1.00"],
     ]
     assert "On 2 threads there is no result" in text
     assert "2026-01-02, a machine; tinytorch 0.1, torch 2. nox -s bench" in text
@@ -151,5 +151,5 @@ def test_the_command_prints_and_keeps_the_result(monkeypatch, tmp_path):
     monkeypatch.setattr(cli.courses, "default", lambda: course.Course(tmp_path))
     result = CliRunner().invoke(cli.app, ["bench", "--record"])
     assert result.exit_code == 0, result.output
-    assert "training step" in result.output and "Recorded:" in result.output
+    assert "step of the MLP" in result.output and "Recorded:" in result.output
     assert (tmp_path / "build" / "bench.json").is_file() and (tmp_path / "results.json").is_file()

@@ -28,10 +28,10 @@ from tito.workspace import write
 
 CALLS = {"mlp": 300, "cnn": 4, "cnn_bn": 4, "cnn_last": 4, "add": 2000, "chain": 300}  # in one turn: less than a second
 WORDS = {
-    "mlp": "training step, MLP",
-    "cnn": "training step, CNN",
-    "cnn_bn": "with BatchNorm",
-    "cnn_last": "against channels_last",
+    "mlp": "step of the MLP",
+    "cnn": "step of the CNN",
+    "cnn_bn": "CNN with BatchNorm",
+    "cnn_last": "CNN, channels_last",
     "add": "one addition",
     "chain": "one of 200 in a chain",
 }
