@@ -798,3 +798,19 @@ def test_the_model_and_its_loss_learn_images():
         t = kind(model, SGD(model.parameters(), lr=0.1, momentum=0.9), cross_entropy)
         t.fit(Batches(x, y, size=10), 8)
         assert (model.eval()(Tensor(x)).data.argmax(1) == y).mean() == 1
+
+
+def test_no_groups_are_refused():
+    with pytest.raises(ValueError, match="groups 0"):
+        conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 3, 3)), groups=0)
+    with pytest.raises(ValueError, match="in 0 groups"):
+        Conv2d(4, 4, 3, groups=0)
+
+
+def test_means_of_whole_numbers_are_not_cut():
+    assert adaptive_avg_pool2d(np.array([[[[1, 2]]]]), output_size=1).item() == 1.5
+
+
+def test_batch_norm_takes_a_bare_array_as_other_modules_do():
+    x = noise(4, 3, 2, 2)
+    assert np.array_equal(BatchNorm2d(3)(x).data, BatchNorm2d(3)(Tensor(x)).data)

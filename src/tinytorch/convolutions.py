@@ -273,11 +273,11 @@ def inverse_transform(m: Any, out: Any) -> None:
     np.subtract(m[1] - m[2], m[3], out=out[1])
 
 
-def on_both_axes(matrix: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """matrix w matrix^T for each pair of channel and filter: (n, n, C, K) -> (m, m, C, K)."""
-    m, n = matrix.shape
-    half = matrix.astype(w.dtype) @ w.reshape(n, -1)
-    return (matrix.astype(w.dtype) @ half.reshape(m, n, -1)).reshape(m, m, *w.shape[2:])
+def filter_transform(weight: np.ndarray) -> np.ndarray:
+    """G w G^T for each pair of channel and filter, columns first: (3, 3, C, K) -> (16, C, K)."""
+    g = G.astype(weight.dtype)
+    half = g @ weight.swapaxes(0, 1).reshape(3, -1)
+    return (g @ half.reshape(4, 3, -1)).reshape(16, *weight.shape[2:])
 
 
 def winograd_fits(over: Window, channels: int, filters: int) -> bool:
@@ -315,9 +315,8 @@ def tiles(x: np.ndarray, over: Window, filters: int) -> Iterator[tuple[slice, np
 
 def winograd(x: np.ndarray, weight: np.ndarray, over: Window, bias: np.ndarray | None = None) -> np.ndarray:
     """What `blocked` computes, for 3 x 3 kernels: a block of tiles becomes 16 products of matrices, and outputs."""
-    c, filters = weight.shape[2:]
+    filters, u = weight.shape[-1], filter_transform(weight)
     high, wide, _ = tiling(x, over, filters)
-    u = on_both_axes(G, weight.swapaxes(0, 1)).reshape(16, c, filters)
     z = np.empty((len(x), 2 * high, 2 * wide, filters), x.dtype)
     for part, v in tiles(x, over, filters):
         m = (v @ u).reshape(4, 4, -1, high, wide, filters)
@@ -406,7 +405,7 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
               [4., 6., 4.]]]], dtype=float64)
     """
     check_images("conv2d", x)
-    if weight.ndim != 4 or x.shape[1] != weight.shape[1] * groups or len(weight) % groups:
+    if weight.ndim != 4 or groups < 1 or x.shape[1] != weight.shape[1] * groups or len(weight) % groups:
         raise ValueError(
             f"conv2d needs a weight (K, C / groups, kh, kw) with K a multiple of groups:"
             f" x {x.shape}, weight {weight.shape}, groups {groups}"
@@ -431,16 +430,16 @@ def conv2d_vjp(g, z, x, weight, bias=None, *, stride=1, padding=0, dilation=1, g
         dx = joined([input_gradient(part, w, shape, over) for part, w in zip(gs, filters_of(weight, groups))])
         dx = channels_first(dx)
     if needs[1]:
-        parts = [weight_gradient(*pair, over) for pair in zip(np.split(x, groups, axis=-1), gs)]
-        dw = joined(parts).transpose(3, 2, 0, 1)
+        xs = np.split(x, groups, axis=-1)
+        dw = joined([weight_gradient(x, g, over) for x, g in zip(xs, gs)]).transpose(3, 2, 0, 1)
     if bias is not None and needs[2]:
         db = column_sums(g.reshape(-1, g.shape[-1]))
     return dx, dw, db
 
 
 def filters_of(weight: np.ndarray, groups: int) -> list[np.ndarray]:
-    """(K, C, kh, kw) -> for each group its filters, as (kh, kw, C, K / groups)."""
-    return [np.ascontiguousarray(part.transpose(2, 3, 1, 0)) for part in np.split(weight, groups)]
+    """(K, C, kh, kw) -> for each group its filters, as (kh, kw, C, K / groups): views."""
+    return [part.transpose(2, 3, 1, 0) for part in np.split(weight, groups)]
 
 
 def joined(parts: list[np.ndarray]) -> np.ndarray:
@@ -472,7 +471,7 @@ class Conv2d(Module):
         bias: bool = True,
         rng: np.random.Generator = generator,
     ):
-        if in_channels % groups or out_channels % groups:
+        if groups < 1 or in_channels % groups or out_channels % groups:
             raise ValueError(f"groups must divide the channels: {in_channels}, {out_channels} in {groups} groups")
         over = window(kernel_size, stride, padding, dilation)
         shape = (out_channels, in_channels // groups, *over.kernel)
@@ -625,7 +624,7 @@ def adaptive_avg_pool2d(x, *, output_size):
     tensor([[[[4.]]]], dtype=float64)
     """
     check_images("adaptive_avg_pool2d", x)
-    z = np.empty((*x.shape[:2], *pair(output_size)), x.dtype)
+    z = np.empty((*x.shape[:2], *pair(output_size)), x.dtype if x.dtype.kind == "f" else np.float32)
     for i, j, rows, columns in regions(x.shape, z.shape):
         z[:, :, i, j] = x[:, :, rows, columns].mean(axis=(2, 3))
     return z
@@ -827,7 +826,8 @@ class BatchNorm(Module):
         self.running_var = Buffer(np.ones(num_features, np.float32))
         self.eps, self.momentum, self.all_sum = eps, momentum, alone
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Any) -> Tensor:
+        x = x if isinstance(x, Tensor) else Tensor(x)
         if x.ndim not in self.axes or x.shape[1] != self.weight.size:
             axes = " or ".join(f"{n} axes" for n in self.axes)
             kind = type(self).__name__
