@@ -35,16 +35,22 @@ def mlp(tt: Any) -> Benchmark:
     model = nn.Sequential(*hidden, nn.Linear(64, 10))
     optimizer = tt.optim.Adam(model.parameters(), lr=1e-3)
     images, labels = rng.random((16, 64, 784), np.float32), rng.integers(0, 10, (16, 64))
-    batches = itertools.cycle([(tt.tensor(x), tt.tensor(y)) for x, y in zip(images, labels)])
+    pairs = [(tt.tensor(x), tt.tensor(y)) for x, y in zip(images, labels)]
+    return training_step(tt, model, optimizer, pairs), 1
 
-    def step():
+
+def training_step(tt: Any, model: Any, optimizer: Any, pairs: list) -> Callable[[], None]:
+    """Forwards, backwards, and the optimizer's step, on one batch after the other."""
+    batches = itertools.cycle(pairs)
+
+    def step() -> None:
         x, y = next(batches)
         optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(x), y)
+        loss = tt.nn.functional.cross_entropy(model(x), y)
         loss.backward()
         optimizer.step()
 
-    return step, 1
+    return step
 
 
 def cnn(tt: Any, normalized: bool = False, channels_last: bool = False) -> Benchmark:
@@ -67,21 +73,12 @@ def cnn(tt: Any, normalized: bool = False, channels_last: bool = False) -> Bench
     if channels_last and tt.__name__ == "torch":
         model = model.to(memory_format=tt.channels_last)
         pairs = [(x.to(memory_format=tt.channels_last), y) for x, y in pairs]
-    batches = itertools.cycle(pairs)
     if tt.__name__ == "tinytorch" and SHARES > 1:
         from tinytorch.convolutions import ParallelTrainer
 
-        trainer = ParallelTrainer(model, optimizer, threads=SHARES)
+        trainer, batches = ParallelTrainer(model, optimizer, threads=SHARES), itertools.cycle(pairs)
         return lambda: trainer.step([next(batches)]), 1
-
-    def step():
-        x, y = next(batches)
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-
-    return step, 1
+    return training_step(tt, model, optimizer, pairs), 1
 
 
 def cnn_bn(tt: Any) -> Benchmark:
@@ -90,7 +87,7 @@ def cnn_bn(tt: Any) -> Benchmark:
 
 
 def cnn_last(tt: Any) -> Benchmark:
-    """The same as cnn, where PyTorch too is told to keep the channels of a pixel together: its fastest layout."""
+    """The same as cnn, where PyTorch too is told to keep the channels of a pixel together: its other layout."""
     return cnn(tt, channels_last=True)
 
 

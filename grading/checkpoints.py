@@ -328,7 +328,7 @@ def every_example_once_in_an_order_that_can_be_resumed(student):
     """An epoch has every image once, in the order that seed and epoch choose, moved by a pixel at most; made ahead in
     a thread or not, and begun in its middle, it is the same epoch."""
     images = np.round(16 * digits(seed=9).x_test).astype(np.uint8).reshape(-1, 1, 8, 8) * 15
-    numbers, shown, left = student.feed(images, 9, 3, 0, 0)
+    numbers, shown, _ = student.feed(images, 9, 3, 0, 0)
     order = np.argsort(np.random.PCG64([9, 3]).random_raw(len(images)), kind="stable")
     for k, at in enumerate(numbers):
         close(at, order[32 * k : 32 * k + 32], f"the numbers of batch {k}")

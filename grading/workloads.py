@@ -312,14 +312,13 @@ def shrunk(pixels: np.ndarray) -> np.ndarray:
 @workload(times=20)
 def convolutions() -> Step:
     """A training step of four convolutions with BatchNorm, ReLU and pooling: 64 random images of 3 x 32 x 32."""
-    from tinytorch.convolutions import BatchNorm2d, Conv2d, MaxPool2d
 
     def block(channels: int, filters: int) -> list[nn.Module]:
-        return [Conv2d(channels, filters, 3, padding=1, bias=False), BatchNorm2d(filters), nn.ReLU()]
+        return [nn.Conv2d(channels, filters, 3, padding=1, bias=False), nn.BatchNorm2d(filters), nn.ReLU()]
 
     rng = np.random.default_rng(0)
     first, second = [*block(3, 32), *block(32, 32)], [*block(32, 64), *block(64, 64)]
-    model = nn.Sequential(*first, MaxPool2d(2), *second, MaxPool2d(2), nn.Flatten(), nn.Linear(64 * 8 * 8, 10))
+    model = nn.Sequential(*first, nn.MaxPool2d(2), *second, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64 * 8 * 8, 10))
     optimizer = tt.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     x = tt.Tensor(rng.standard_normal((64, 3, 32, 32), np.float32))
     y = tt.Tensor(rng.integers(0, 10, 64))

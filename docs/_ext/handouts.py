@@ -60,7 +60,7 @@ def weasyprint() -> ModuleType:
         with contextlib.redirect_stdout(io.StringIO()):
             import weasyprint
             import weasyprint.text.fonts
-    except ImportError as problem:
+    except ImportError as problem:  # no other way is taken: it ends here, with what helps
         raise SystemExit(f"{problem}: pip install -e '.[course]'") from None
     except OSError as problem:
         raise SystemExit(INSTALL + str(problem).splitlines()[0]) from None

@@ -59,7 +59,7 @@ class Stage:
         """A live line; call it with how much is done and a few words."""
         columns = (
             TextColumn("{task.description:8}"), BarColumn(bar_width=24), TaskProgressColumn(), TimeElapsedColumn(),
-            TextColumn("of"), TimeRemainingColumn(elapsed_when_finished=True), TextColumn("{task.fields[note]}"),
+            TextColumn("gone,"), TimeRemainingColumn(), TextColumn("left"), TextColumn("{task.fields[note]}"),
         )  # fmt: skip
         with Progress(*columns, console=self.console) as progress:
             task = progress.add_task(what, total=total, completed=done, note="")

@@ -194,7 +194,7 @@ class Shop:
         else:
             try:
                 message = str(error)
-            except Exception:
+            except Exception:  # a student's own __str__ may raise anything, and is told all the same
                 message = "(an error whose text cannot be read)"
         return {
             "type": type(error).__name__[:80],
