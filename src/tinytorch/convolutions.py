@@ -245,88 +245,107 @@ def blocked(x: np.ndarray, weight: np.ndarray, over: Window, bias: np.ndarray | 
 
 
 def add_bias(z: np.ndarray, bias: np.ndarray | None) -> None:
-    """z (B, H, W, K) += bias (K,), a whole line of pixels at a time: short inner loops are slow."""
+    """z (..., W, K) += bias (K,), a whole line of pixels at a time: short inner loops are slow."""
     if bias is not None:
-        line = np.tile(bias, z.shape[2])
+        line = np.tile(bias, z.shape[-2])
         z.reshape(-1, line.size)[...] += line
 
 
 # -- Winograd's kernel ---------------------------------------------------------------------------------------------
 
-# F(2x2, 3x3): 2 x 2 outputs from a tile d of 4 x 4 pixels with 16 products, not 36. With weights w, the outputs are
-# A^T [(G w G^T) * (B^T d B)] A, and the products, one for each channel and filter, are 16 products of matrices.
+# F(4, 3): 4 outputs below one another, of 3 weights w, from the 6 pixels d that they see: with 6 products, not 12.
+# z = A [(G w) * (B d)], where each matrix holds powers of 0, 1, -1, 2, -2, and of infinity, or what undoes them.
 # Winograd, 1980; Lavin and Gray, 2016.
-G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
-
-
-def data_transform(d: Any, out: np.ndarray) -> None:
-    """out = B^T d: four rows of a tile from four."""
-    np.subtract(d[0], d[2], out=out[0])
-    np.add(d[1], d[2], out=out[1])
-    np.subtract(d[2], d[1], out=out[2])
-    np.subtract(d[1], d[3], out=out[3])
-
-
-def inverse_transform(m: Any, out: Any) -> None:
-    """out = A^T m: two rows of outputs from four of products."""
-    np.add(m[1] + m[2], m[0], out=out[0])
-    np.subtract(m[1] - m[2], m[3], out=out[1])
-
-
-def filter_transform(weight: np.ndarray) -> np.ndarray:
-    """G w G^T for each pair of channel and filter, columns first: (3, 3, C, K) -> (16, C, K)."""
-    g = G.astype(weight.dtype)
-    half = g @ weight.swapaxes(0, 1).reshape(3, -1)
-    return (g @ half.reshape(4, 3, -1)).reshape(16, *weight.shape[2:])
+G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
+B = np.array(
+    [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0],
+     [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]
+)  # fmt: skip
+A = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 
 
 def winograd_fits(over: Window, channels: int, filters: int) -> bool:
     """Whether the trick works for this window, and pays: products grow with C times K, its additions do not."""
-    return over.kernel == (3, 3) and over.stride == over.dilation == (1, 1) and min(channels, filters) >= 64
+    return over.kernel == (3, 3) and over.stride == over.dilation == (1, 1) and min(channels, filters) >= 8
 
 
-def tiling(x: np.ndarray, over: Window, filters: int) -> tuple[int, int, int]:
-    """How many rows and columns of tiles cover the outputs, and of how many images at a time."""
-    high, wide = (math.ceil(size / 2) for size in over.outputs(*x.shape[1:3]))
-    nbytes = 16 * high * wide * (x.shape[-1] + filters) * x.itemsize
-    return high, wide, max(1, min(len(x), BLOCK // nbytes))
+class Strips(NamedTuple):
+    """How the outputs of a 3 x 3 window are cut into strips of four lines.
 
-
-def tiles(x: np.ndarray, over: Window, filters: int) -> Iterator[tuple[slice, np.ndarray]]:
-    """B^T d B of every tile d: for each block of n images, which they are and (16, n tiles, C).
-
-    All blocks use the same memory: take what you need before the next.
+    The zeros that end a line of pixels also begin the next: `pitch` is how far apart lines start.
     """
-    c, (high, wide, count) = x.shape[-1], tiling(x, over, filters)
-    planes = np.empty((2, 2, count, high + 1, wide + 1, c), x.dtype)
-    half = np.empty((4, 2, count, high + 1, wide, c), x.dtype)
-    v = np.empty((4, 4, count, high, wide, c), x.dtype)
-    for part, block in blocks(x, count, over.padding, (2 * high + 2, 2 * wide + 2)):
-        n = len(block)
-        for i, j in np.ndindex(2, 2):  # even and odd columns and rows apart: what follows reads long runs
-            planes[j, i, :n] = block[:, i::2, j::2]
-        even, odd = planes[:, :, :n]
-        across = even[..., :-1, :], odd[..., :-1, :], even[..., 1:, :], odd[..., 1:, :]
-        data_transform(across, half[:, :, :n])
-        for (even, odd), out in zip(half[:, :, :n], v[:, :, :n]):
-            data_transform((even[:, :-1], odd[:, :-1], even[:, 1:], odd[:, 1:]), out)
-        yield part, v[:, :, :n].reshape(16, -1, c)
+
+    images: int  # at a time
+    high: int  # strips in an image
+    pitch: int
+    across: int  # outputs in a line
+
+    def lines(self, v: np.ndarray) -> np.ndarray:
+        """v (6, n high pitch, C) as the six lines of each strip: (n, high, 6, pitch C), a view."""
+        return v.reshape(6, -1, self.high, self.pitch * v.shape[2]).transpose(1, 2, 0, 3)
+
+
+def strips(x: np.ndarray, over: Window, filters: int) -> Strips:
+    """The strips of x (B, H, W, C), as many images at a time as a cache holds with their products."""
+    down, across = over.outputs(*x.shape[1:3])
+    high, pitch = math.ceil(down / 4), max(x.shape[2] + over.padding[1], across)
+    nbytes = 6 * high * pitch * (x.shape[-1] + filters) * x.itemsize
+    return Strips(max(1, min(len(x), BLOCK // nbytes)), high, pitch, across)
+
+
+def transformed(x: np.ndarray, over: Window, cut: Strips) -> Iterator[tuple[slice, np.ndarray]]:
+    """B d of each strip: for each block of n images, which they are and (6, P + 2, C), with P = n high pitch.
+
+    Window p of P sees pixels p, p + 1 and p + 2. All blocks use the same memory: take what you need before the next.
+    """
+    c, (ph, pw), (images, high, pitch, _) = x.shape[-1], over.padding, cut
+    matrix, v = B.astype(x.dtype), np.zeros((6, images * high * pitch + max(2, pw), c), x.dtype)
+    for part, block in blocks(x, images, (ph, 0), (4 * high + 2, pitch)):
+        d = windows(block, Window((6, pitch), (4, pitch))).reshape(len(block), high, 6, pitch * c)
+        end = len(block) * high * pitch
+        np.matmul(matrix, d, out=cut.lines(v[:, pw : pw + end]))
+        yield part, v[:, : end + 2]
+
+
+def thirds(v: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """The windows of 3 neighbours in v (6, P + 2, C), as rows of 3 C: those from pixel 0, 3, 6..., from 1..., from 2...
+
+    Windows of one third do not overlap, so its rows are a view: nothing is copied.
+    """
+    for first in range(3):
+        count = len(range(first, v.shape[1] - 2, 3))
+        yield slice(first, None, 3), v[:, first : first + 3 * count].reshape(6, count, 3 * v.shape[2])
 
 
 def winograd(x: np.ndarray, weight: np.ndarray, over: Window, bias: np.ndarray | None = None) -> np.ndarray:
-    """What `blocked` computes, for 3 x 3 kernels: a block of tiles becomes 16 products of matrices, and outputs."""
-    filters, u = weight.shape[-1], filter_transform(weight)
-    high, wide, _ = tiling(x, over, filters)
-    z = np.empty((len(x), 2 * high, 2 * wide, filters), x.dtype)
-    for part, v in tiles(x, over, filters):
-        m = (v @ u).reshape(4, 4, -1, high, wide, filters)
-        add_bias(m[1, 1], bias)  # A^T m A hands this one on to all four outputs
-        half = np.empty((2, *m.shape[1:]), x.dtype)
-        inverse_transform(m, half)
-        for j, rows in enumerate(half):
-            inverse_transform(rows, [z[part, i::2, j::2] for i in range(2)])
-    down, across = over.outputs(*x.shape[1:3])
-    return z if z.shape[1:3] == (down, across) else np.ascontiguousarray(z[:, :down, :across])
+    """What `blocked` computes, for 3 x 3 kernels: strips of four lines become 6 products of matrices, and outputs."""
+    filters, cut = weight.shape[-1], strips(x, over, weight.shape[-1])
+    u = (G.astype(weight.dtype) @ weight.reshape(3, -1)).reshape(6, -1, filters)  # (6, 3 C, K)
+    z = np.empty((len(x), cut.high, 4, cut.across * filters), x.dtype)
+    for part, v in transformed(x, over, cut):
+        m = np.empty((6, v.shape[1] - 2, filters), x.dtype)
+        for third, rows in thirds(v):
+            np.matmul(rows, u, out=m[:, third])
+        add_bias(m[1].reshape(-1, cut.pitch, filters), bias)  # A hands this one on to all four lines
+        np.matmul(A.astype(x.dtype), cut.lines(m)[..., : z.shape[-1]], out=z[part])
+    down = over.outputs(*x.shape[1:3])[0]
+    return np.ascontiguousarray(z.reshape(len(x), 4 * cut.high, cut.across, filters)[:, :down])
+
+
+def winograd_weight_gradient(x: np.ndarray, g: np.ndarray, over: Window) -> np.ndarray:
+    """z = A [(G w) * (B d)]   =>   dw = G^T [(A^T g) * (B d)], summed over all windows: (3, 3, C, K)."""
+    (_, down, across, filters), cut = g.shape, strips(x, over, g.shape[-1])
+    if down % 4:
+        g = np.pad(g, ((0, 0), (0, -down % 4), (0, 0), (0, 0)))
+    g = g.reshape(len(g), cut.high, 4, across * filters)
+    du = np.zeros((6, 3 * x.shape[-1], filters), g.dtype)
+    m = np.zeros((6, cut.images * cut.high * cut.pitch, filters), g.dtype)  # 0 beyond the lines' ends
+    for part, v in transformed(x, over, cut):
+        some = m[:, : v.shape[1] - 2]
+        np.matmul(A.T.astype(g.dtype), g[part], out=cut.lines(some)[..., : g.shape[-1]])
+        for third, rows in thirds(v):
+            du += rows.swapaxes(1, 2) @ some[:, third]
+    return (G.T.astype(g.dtype) @ du.reshape(6, -1)).reshape(3, 3, -1, filters)
 
 
 # -- conv2d --------------------------------------------------------------------------------------------------------
@@ -431,7 +450,9 @@ def conv2d_vjp(g, z, x, weight, bias=None, *, stride=1, padding=0, dilation=1, g
         dx = channels_first(dx)
     if needs[1]:
         xs = np.split(x, groups, axis=-1)
-        dw = joined([weight_gradient(x, g, over) for x, g in zip(xs, gs)]).transpose(3, 2, 0, 1)
+        fits = winograd_fits(over, xs[0].shape[-1], gs[0].shape[-1])
+        rule = winograd_weight_gradient if fits else weight_gradient
+        dw = joined([rule(x, g, over) for x, g in zip(xs, gs)]).transpose(3, 2, 0, 1)
     if bias is not None and needs[2]:
         db = column_sums(g.reshape(-1, g.shape[-1]))
     return dx, dw, db
