@@ -4,6 +4,7 @@ LeNet-5 on the digits of the package and on MNIST: LeCun, Bottou, Bengio and Haf
 photographs: Krizhevsky, 2009; by a residual network: He et al., 2016; and by what was there before.
 """
 
+from copy import deepcopy
 from functools import partial
 from itertools import pairwise
 
@@ -15,7 +16,7 @@ from tinytorch.dataloader import Compose, DataLoader, TensorDataset, crop, flip,
 from tinytorch.datasets import DataUnavailable, Split, cifar10, digits, mnist
 from tinytorch.environment import keep_freed_memory, manual_seed
 from tinytorch.losses import cross_entropy
-from tinytorch.optimizers import SGD, Adam, OneCycleLR
+from tinytorch.optimizers import SGD, Adam, LRScheduler
 from tinytorch.tensor import no_grad
 from tinytorch.training import accuracy
 
@@ -26,7 +27,7 @@ NEEDS = (
 PRESETS = ("standard", "long")
 SHIFTED = [partial(crop, padding=2)]
 MIRRORED = [flip, partial(crop, padding=2)]
-MORE_OF_IT = [flip, partial(crop, padding=3)]
+MORE_OF_IT = [flip, partial(crop, padding=4)]
 
 
 def mlp(*widths: int) -> nn.Sequential:
@@ -57,13 +58,52 @@ class GlobalMax(nn.Module):
         return x.max(dim=(2, 3))
 
 
-def residual(*more: nn.Module) -> nn.Sequential:
+def residual() -> nn.Sequential:
     """Halve the image and double the channels, again and again; a shortcut on the way."""
     half = nn.MaxPool2d(2)
     return nn.Sequential(
         *block(3, 32, half), *block(32, 64), *block(64, 64, half), *block(64, 128),
-        Residual(*block(128, 128)), half, *block(128, 256), *more, GlobalMax(), nn.Linear(256, 10),
+        Residual(*block(128, 128)), half, *block(128, 256), GlobalMax(), nn.Linear(256, 10),
     )  # fmt: skip
+
+
+def larger() -> nn.Sequential:
+    """The same idea, with a longer look at the whole image, and a shortcut at every size."""
+    layers = block(3, 32)
+    for width in (64, 128, 256):
+        layers += [*block(width // 2, width, nn.MaxPool2d(2)), Residual(*block(width, width))]
+    return nn.Sequential(*layers, GlobalMax(), nn.Linear(256, 10))
+
+
+def triangle(steps: int, up: float = 0.15):
+    """A rate that goes up in a straight line, and down in another one to nothing. Smith and Topin, 2017."""
+    top = up * steps
+    return lambda t, base: base * min((t + 1) / top, max(steps - t, 0) / (steps - top))
+
+
+class Averaging(ParallelTrainer):
+    """Judges the mean of some hundred steps' weights, calmer than any of them. Polyak and Juditsky, 1992."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.mean = deepcopy(self.model)
+
+    def parts(self):
+        return {"mean": self.mean, **super().parts()}
+
+    def step(self, micro_batches):
+        loss, share = super().step(micro_batches), max(0.005, 1 / (self.steps + 1))
+        kept, now = ([*net.parameters(), *net.buffers()] for net in (self.mean, self.model))
+        for mean, tensor in zip(kept, now):
+            mean.data += share * (tensor.data - mean.data)
+        return loss
+
+    def evaluate(self, data):
+        trained, self.model = self.model, self.mean
+        try:
+            return super().evaluate(data)
+        finally:
+            self.model = trained
 
 
 def learn(stage, name: str, data: Split, model, epochs: int, rate: float, augment=(), adam=True):
@@ -76,10 +116,11 @@ def learn(stage, name: str, data: Split, model, epochs: int, rate: float, augmen
     test = DataLoader(TensorDataset(data.x_test, data.y_test), 500, transform=scaled)
     weights = list(model.parameters())
     optimizer = Adam(weights, rate) if adam else SGD(weights, rate, 0.9, 5e-4, nesterov=True)
-    cycle = OneCycleLR(optimizer, rate, epochs * len(train) + 1, pct_start=0.25)
+    cycle = LRScheduler(optimizer, triangle(epochs * len(train)))
     loss = cross_entropy if adam else partial(cross_entropy, label_smoothing=0.1)
-    trainer = ParallelTrainer(model, optimizer, loss, schedule=cycle, metrics={"accuracy": accuracy})
+    trainer = Averaging(model, optimizer, loss, schedule=cycle, metrics={"accuracy": accuracy})
     stage.fit(name, trainer, train, epochs, test)
+    model.load_state_dict(trainer.mean.state_dict())
     right, seconds = trainer.history[-1]["val_accuracy"], stage.clock[name]
     stage.say(f"{name}: {right:.2%} of {len(data.x_test):,} new images right, after {seconds:.0f} s.")
     return {
@@ -123,8 +164,8 @@ def run(stage, preset: str = "standard", epochs: int | None = None):
     keep_freed_memory()
     manual_seed(stage.seed)
     if preset == "long":
-        net, data = residual(Residual(*block(256, 256))), cifar10(stage.data, stage.download)
-        curves, test = learn(stage, "residual", data, net, epochs or 22, 0.2, MORE_OF_IT, adam=False)
+        net, data = larger(), cifar10(stage.data, stage.download)
+        curves, test = learn(stage, "residual", data, net, epochs or 15, 0.15, MORE_OF_IT, adam=False)
         return {"accuracy": curves["accuracy"], "residual": curves | look(net, data, test)}
     d = digits(seed=stage.seed)
     d = Split(d.x_train.reshape(-1, 1, 8, 8), d.y_train, d.x_test.reshape(-1, 1, 8, 8), d.y_test)
@@ -133,7 +174,7 @@ def run(stage, preset: str = "standard", epochs: int | None = None):
     try:
         data = cifar10(stage.data, stage.download)
         net = residual()
-        curves, test = learn(stage, "residual", data, net, epochs or 8, 0.2, MIRRORED, adam=False)
+        curves, test = learn(stage, "residual", data, net, epochs or 8, 0.15, MIRRORED, adam=False)
         measured["residual"] = curves | look(net, data, test)
         before = {
             "mlp": mlp(3072, 512, 256, 10),
