@@ -52,7 +52,7 @@ from tinytorch.layers import Dropout, Flatten, Linear, Module, ReLU, Sequential
 from tinytorch.losses import cross_entropy
 from tinytorch.optimizers import SGD, AdamW, CosineAnnealingLR
 from tinytorch.tensor import Tensor
-from tinytorch.training import Batch, Batches, Trainer
+from tinytorch.training import Batch, Batches, Trainer, accuracy
 
 TOLERANCE = {"float32": {"rtol": 2e-4, "atol": 2e-4}, "float64": {"rtol": 1e-9, "atol": 1e-9}}
 
@@ -770,6 +770,24 @@ def test_what_is_frozen_stays_frozen_and_evaluation_mode_is_every_threads():
         assert all((b.data == was).all() for b, was in zip(t.model.buffers(), before))
     for name, array in many.state_dict()[0].items():
         np.testing.assert_allclose(array, one.state_dict()[0][name], rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("mode", [False, True])
+def test_threads_evaluate_as_one_alone_does(mode):
+    """Batches of 5, the last of 2, with three threads: the running statistics are used, and nothing is changed."""
+    one: dict = {}
+    for kind, options in ((Trainer, {}), (ParallelTrainer, {"threads": 3})):
+        t = trainer(kind, p=0.5, dtype="float64", metrics={"accuracy": accuracy}, **options)
+        t.model.train(mode)
+        model, before = t.model, everything(t)
+        found = t.evaluate(Batches(X.astype(np.float64), Y, size=5, seed=1))
+        assert t.model is model and everything(t) == before
+        assert all(module.training is mode for module in model.modules())
+        one = one or found
+        assert found.keys() == one.keys() and np.allclose([*found.values()], [*one.values()], rtol=1e-12)
+        with pytest.raises(ValueError, match="evaluate needs one example or more"):
+            t.evaluate([])
+        assert t.model is model
 
 
 def test_sums_over_threads_are_the_same_for_all():

@@ -10,7 +10,7 @@ import functools
 import itertools
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import as_strided
 from tinytorch.autograd import accumulate
 from tinytorch.environment import generator
 from tinytorch.layers import Buffer, FunctionModule, Module, Parameter, Sequential, dropout
-from tinytorch.tensor import Primitive, Tensor, primitive
+from tinytorch.tensor import Primitive, Tensor, no_grad, primitive
 from tinytorch.training import Trainer
 
 # -- windows -------------------------------------------------------------------------------------------------------
@@ -322,8 +322,9 @@ def winograd(x: np.ndarray, weight: np.ndarray, over: Window, bias: np.ndarray |
     filters, cut = weight.shape[-1], strips(x, over, weight.shape[-1])
     u = (G.astype(weight.dtype) @ weight.reshape(3, -1)).reshape(6, -1, filters)  # (6, 3 C, K)
     z = np.empty((len(x), cut.high, 4, cut.across * filters), x.dtype)
+    space = np.empty((6, cut.images * cut.high * cut.pitch, filters), x.dtype)
     for part, v in transformed(x, over, cut):
-        m = np.empty((6, v.shape[1] - 2, filters), x.dtype)
+        m = space[:, : v.shape[1] - 2]
         for third, rows in thirds(v):
             np.matmul(rows, u, out=m[:, third])
         add_bias(m[1].reshape(-1, cut.pitch, filters), bias)  # A hands this one on to all four lines
@@ -941,6 +942,23 @@ class AllReduce:
         return total
 
 
+class Shared(Module):
+    """model(x), where each of some threads computes a part of the examples; nothing is recorded."""
+
+    def __init__(self, model: Module, threads: int):
+        self.model, self.threads, self.training = model, threads, model.training
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = math.ceil(len(x) / self.threads)
+        parts = [x[start : start + size] for start in range(0, len(x), size)]
+        with ThreadPoolExecutor(self.threads) as pool:
+            return Tensor(np.concatenate(list(pool.map(self.part, parts))))
+
+    def part(self, x: Tensor) -> np.ndarray:
+        with no_grad():  # each thread has a setting of its own
+            return self.model(x).data
+
+
 class ParallelTrainer(Trainer):
     """A Trainer that shares every batch among threads: each has a part of the examples, and a graph of its own.
 
@@ -974,6 +992,14 @@ class ParallelTrainer(Trainer):
             for gradient in (twin.grad for twin in twins if twin.grad is not None):
                 accumulate(parameter, gradient.data)
         return sum(losses)
+
+    def evaluate(self, data: Iterable[Any]) -> dict[str, float]:
+        """What a Trainer finds. Threads share each batch, and have nothing to exchange."""
+        model, self.model = self.model, Shared(self.model, len(self.replicas))
+        try:
+            return super().evaluate(data)
+        finally:
+            self.model = model
 
     def prepare(self, replica: Module, first: bool) -> None:
         """Let a replica have the model's weights, as they are now, and chances of its own.
