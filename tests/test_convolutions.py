@@ -421,6 +421,13 @@ def test_pooling_names_what_does_not_fit(f):
         f(np.zeros((3, 9, 9)), kernel_size=3)
 
 
+def test_whole_numbers_have_no_border_that_never_wins():
+    pixels = np.arange(16, dtype=np.uint8).reshape(1, 1, 4, 4)
+    assert (max_pool2d(pixels, kernel_size=2).data == [[[[5, 7], [13, 15]]]]).all()
+    with pytest.raises(TypeError, match="a border of -inf needs images of floats, got uint8"):
+        max_pool2d(pixels, kernel_size=2, padding=1)
+
+
 def test_adaptive_pooling_needs_images():
     with pytest.raises(ValueError, match=r"adaptive_avg_pool2d needs images .* \(9, 9\)"):
         adaptive_avg_pool2d(np.zeros((9, 9)), output_size=1)

@@ -536,10 +536,15 @@ def pooling(kernel_size: Any, stride: Any, padding: Any) -> Window:
 
 
 def padded(x: np.ndarray, padding: tuple[int, int], value: float = 0.0) -> np.ndarray:
-    """x (B, C, H, W) with a border of one value, laid out channels last; x itself if the border has no width."""
+    """x (B, C, H, W) with a border of one value, laid out channels last; x itself if the border has no width.
+
+    Raises TypeError, naming the dtype, for whole numbers and a border that is infinite.
+    """
     (ph, pw), (b, c, h, w) = padding, x.shape
     if (ph, pw) == (0, 0):
         return x
+    if math.isinf(value) and x.dtype.kind not in "fc":
+        raise TypeError(f"a border of {value} needs images of floats, got {x.dtype}: convert them, or leave out padding")
     space = channels_first(np.full((b, h + 2 * ph, w + 2 * pw, c), value, x.dtype))
     unpadded(space, padding)[...] = x
     return space
