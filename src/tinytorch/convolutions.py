@@ -544,7 +544,7 @@ def padded(x: np.ndarray, padding: tuple[int, int], value: float = 0.0) -> np.nd
     if (ph, pw) == (0, 0):
         return x
     if math.isinf(value) and x.dtype.kind not in "fc":
-        raise TypeError(f"a border of {value} needs images of floats, got {x.dtype}: convert them, or leave out padding")
+        raise TypeError(f"a border of {value} needs images of floats, got {x.dtype}: convert them")
     space = channels_first(np.full((b, h + 2 * ph, w + 2 * pw, c), value, x.dtype))
     unpadded(space, padding)[...] = x
     return space
