@@ -41,6 +41,11 @@ walk.step(20)
 int("x")
 ```
 
+```{live}
+:hide-code:
+hidden = 1
+```
+
 ```{listing} step stride
 ```
 
@@ -127,6 +132,7 @@ def test_a_page_shows_what_its_cells_did(page):
         assert shown in re.sub(r"\n{3,}", "\n\n", text), shown
     assert 'role="img" aria-label="Two lines that cross."' in page
     assert re.findall(r"<title>(.*?) ", page) == ["10"]
+    assert page.count('<div class="live ') == 3  # the hidden cell leaves no empty box
 
 
 def test_formulas_need_no_script(page):

@@ -62,7 +62,7 @@ class Live(SphinxDirective):
             cell += block(output.error, "live-error")
         for drawing in output.drawings:
             cell += self.figure(drawing)
-        return [cell]
+        return [cell] if cell.children else []  # a hidden cell may have nothing to show
 
     def output(self, source: str) -> Output:
         line = self.lineno + self.content_offset + 1
