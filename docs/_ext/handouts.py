@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import html
+import importlib.util
 import io
 import os
 import re
@@ -56,12 +57,12 @@ It said: """
 
 def weasyprint() -> ModuleType:
     """The library that sets HTML in type. Where it cannot be loaded, this ends with what to install."""
+    if importlib.util.find_spec("weasyprint") is None:
+        raise SystemExit("WeasyPrint makes the PDFs, and it is not here: pip install -e '.[course]'")
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             import weasyprint
             import weasyprint.text.fonts
-    except ImportError as problem:  # no other way is taken: it ends here, with what helps
-        raise SystemExit(f"{problem}: pip install -e '.[course]'") from None
     except OSError as problem:
         raise SystemExit(INSTALL + str(problem).splitlines()[0]) from None
     return weasyprint

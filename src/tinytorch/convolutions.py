@@ -340,12 +340,12 @@ def winograd_weight_gradient(x: np.ndarray, g: np.ndarray, over: Window) -> np.n
         g = np.pad(g, ((0, 0), (0, -down % 4), (0, 0), (0, 0)))
     g = g.reshape(len(g), cut.high, 4, across * filters)
     du = np.zeros((6, 3 * x.shape[-1], filters), g.dtype)
-    m = np.zeros((6, cut.images * cut.high * cut.pitch, filters), g.dtype)  # 0 beyond the lines' ends
+    space = np.zeros((6, cut.images * cut.high * cut.pitch, filters), g.dtype)  # 0 beyond the lines' ends
     for part, v in transformed(x, over, cut):
-        some = m[:, : v.shape[1] - 2]
-        np.matmul(A.T.astype(g.dtype), g[part], out=cut.lines(some)[..., : g.shape[-1]])
+        m = space[:, : v.shape[1] - 2]
+        np.matmul(A.T.astype(g.dtype), g[part], out=cut.lines(m)[..., : g.shape[-1]])
         for third, rows in thirds(v):
-            du += rows.swapaxes(1, 2) @ some[:, third]
+            du += rows.swapaxes(1, 2) @ m[:, third]
     return (G.T.astype(g.dtype) @ du.reshape(6, -1)).reshape(3, 3, -1, filters)
 
 
