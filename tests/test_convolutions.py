@@ -52,7 +52,7 @@ from tinytorch.layers import Dropout, Flatten, Linear, Module, ReLU, Sequential
 from tinytorch.losses import cross_entropy
 from tinytorch.optimizers import SGD, AdamW, CosineAnnealingLR
 from tinytorch.tensor import Tensor
-from tinytorch.training import Batch, Batches, Trainer, accuracy
+from tinytorch.training import AveragingTrainer, Batch, Batches, Trainer, accuracy
 
 TOLERANCE = {"float32": {"rtol": 2e-4, "atol": 2e-4}, "float64": {"rtol": 1e-9, "atol": 1e-9}}
 
@@ -795,6 +795,19 @@ def test_threads_evaluate_as_one_alone_does(mode):
         with pytest.raises(ValueError, match="evaluate needs one example or more"):
             t.evaluate([])
         assert t.model is model
+
+
+def test_a_mean_of_weights_is_judged_by_threads_too():
+    """Two kinds of trainers in one: what is judged is the one's, who judges it the other's."""
+    averaging = type("Averaging", (AveragingTrainer, ParallelTrainer), {})
+    t = trainer(averaging, dtype="float64", share=0.3, metrics={"accuracy": accuracy})
+    t.fit(data(), 1)
+    found, model = t.evaluate(data()), t.model
+    t.model = t.mean
+    wanted = Trainer.evaluate(t, data())
+    assert [*found.values()] == pytest.approx([*wanted.values()], rel=1e-6)
+    t.model = model
+    assert Trainer.evaluate(t, data())["loss"] != pytest.approx(wanted["loss"], rel=1e-3)
 
 
 def test_sums_over_threads_are_the_same_for_all():

@@ -26,6 +26,7 @@ from tinytorch.losses import cross_entropy, mse_loss
 from tinytorch.optimizers import SGD, Adam, AdamW, CosineAnnealingLR, OneCycleLR, RMSprop, StepLR
 from tinytorch.tensor import Tensor
 from tinytorch.training import (
+    AveragingTrainer,
     Batch,
     Batches,
     Trainer,
@@ -43,7 +44,7 @@ BATCHES = 6  # of four, the last one of two
 EPOCHS = 3
 
 
-def begin(seed=0, own_rng=True, accumulate=1, kind=Adam, **options):
+def begin(seed=0, own_rng=True, accumulate=1, kind=Adam, trainer=Trainer, **options):
     """A trainer that uses everything that a checkpoint has to hold: two kinds of dropout, a schedule, metrics."""
     tt.manual_seed(seed)
     mine = np.random.default_rng(seed + 100) if own_rng else None
@@ -51,7 +52,7 @@ def begin(seed=0, own_rng=True, accumulate=1, kind=Adam, **options):
     optimizer = kind(model.parameters(), lr=0.03)
     schedule = CosineAnnealingLR(optimizer, T_max=20)
     metrics = {"accuracy": accuracy}
-    return Trainer(model, optimizer, schedule=schedule, clip=0.5, accumulate=accumulate, metrics=metrics, **options)
+    return trainer(model, optimizer, schedule=schedule, clip=0.5, accumulate=accumulate, metrics=metrics, **options)
 
 
 def data():
@@ -343,19 +344,65 @@ def test_early_stopping_stops_and_stays_stopped():
     assert len(trainer.fit(data(), 8, validation())) == 8
 
 
+# -- the mean of many steps ----------------------------------------------------------------------------------------
+
+
+def weights(model):
+    return np.concatenate([p.data.ravel() for p in model.parameters()])
+
+
+def path_of(trainer):
+    """The weights after each of 18 steps; then those of the mean."""
+    path = []
+    trainer.callbacks = [lambda t: path.append(weights(t.model))]
+    trainer.fit(data(), EPOCHS)
+    return np.array(path), weights(trainer.mean)
+
+
+def test_the_mean_remembers_every_step_evenly_and_then_the_last_ones_best():
+    path, mean = path_of(begin(trainer=AveragingTrainer, share=0.05))  # 18 steps of the first 20
+    assert mean == pytest.approx(path.mean(axis=0), abs=1e-6)
+    path, mean = path_of(begin(trainer=AveragingTrainer, share=0.5))
+    halves = 0.5 ** np.r_[17, 17:0:-1]  # the first step counts as what was before it
+    assert halves.sum() == 1 and mean == pytest.approx(halves @ path, abs=1e-6)
+
+
+def test_the_mean_is_judged_and_the_model_is_trained():
+    plain = begin()
+    plain.fit(data(), EPOCHS, validation())
+    averaging = begin(trainer=AveragingTrainer, share=0.2)
+    averaging.fit(data(), EPOCHS, validation())
+    assert np.array_equal(weights(plain.model), weights(averaging.model))
+    own, mean = averaging.model, averaging.mean
+    assert averaging.history[-1]["val_loss"] != plain.history[-1]["val_loss"]
+    assert averaging.evaluate(validation()) == Trainer(mean, plain.optimizer, metrics=plain.metrics).evaluate(
+        validation()
+    )
+    with pytest.raises(ValueError, match="one example or more"):
+        averaging.evaluate([])
+    assert averaging.model is own, "what fails while the mean is judged leaves the model in its place"
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.5, math.nan])
+def test_a_mean_that_does_not_move_towards_the_model_is_refused(share):
+    with pytest.raises(ValueError, match="above 0 and up to 1"):
+        begin(trainer=AveragingTrainer, share=share)
+
+
 # -- stopped and resumed -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("accumulate", [1, 4])
-def test_stopped_at_any_step_and_resumed_ends_in_the_same_bits(tmp_path, accumulate):
-    wanted = uninterrupted(accumulate=accumulate)
+@pytest.mark.parametrize("accumulate, trainer", [(1, Trainer), (4, Trainer), (1, AveragingTrainer)])
+def test_stopped_at_any_step_and_resumed_ends_in_the_same_bits(tmp_path, accumulate, trainer):
+    wanted = uninterrupted(accumulate=accumulate, trainer=trainer)
     steps = json.loads(wanted[1])["steps"]
     assert steps == EPOCHS * math.ceil(BATCHES / accumulate)
     for at in range(1, steps + 1):
-        first = begin(accumulate=accumulate, callbacks=[lambda t, at=at: t.stop() if t.steps == at else None])
+        stop = [lambda t, at=at: t.stop() if t.steps == at else None]
+        first = begin(accumulate=accumulate, trainer=trainer, callbacks=stop)
         first.fit(data(), EPOCHS, validation(), checkpoint=tmp_path / "run")
         assert first.steps == at
-        second = begin(seed=99, accumulate=accumulate)
+        second = begin(seed=99, accumulate=accumulate, trainer=trainer)
         second.load(tmp_path / "run")
         assert everything(second) == everything(first)
         second.fit(data(), EPOCHS, validation())

@@ -1000,11 +1000,8 @@ class ParallelTrainer(Trainer):
 
     def evaluate(self, data: Iterable[Any]) -> dict[str, float]:
         """What a Trainer finds. Threads share each batch, and have nothing to exchange."""
-        model, self.model = self.model, Shared(self.model, len(self.replicas))
-        try:
+        with self.judging(Shared(self.model, len(self.replicas))):
             return super().evaluate(data)
-        finally:
-            self.model = model
 
     def prepare(self, replica: Module, first: bool) -> None:
         """Let a replica have the model's weights, as they are now, and chances of its own.

@@ -6,6 +6,7 @@ all gradients laid end to end. Everything that the next step depends on is in a 
 that a run that is killed and resumed ends in the same weights, bit for bit.
 """
 
+import contextlib
 import copy
 import json
 import math
@@ -295,6 +296,15 @@ class Trainer:
             raise ValueError("evaluate needs one example or more, the data had none")
         return {name: value / seen for name, value in sums.items()}
 
+    @contextlib.contextmanager
+    def judging(self, model: Module) -> Iterator[None]:
+        """Within it, `evaluate` judges another model."""
+        own, self.model = self.model, model
+        try:
+            yield
+        finally:
+            self.model = own
+
     def stop(self) -> None:
         """Ask fit to end after the step that is under way. A signal handler may call it."""
         self.stopping = True
@@ -394,3 +404,34 @@ def refuse_another(own: State, arrays: dict[str, np.ndarray], rest: dict[str, An
         form, wanted = ((np.dtype(a.dtype).name, a.shape) for a in (array, own[0][name]))
         if form != wanted:
             raise ValueError(f"{name} is {form[0]} {form[1]}, here {wanted[0]} {wanted[1]}")
+
+
+# -- the mean of many steps ----------------------------------------------------------------------------------------
+
+
+class AveragingTrainer(Trainer):
+    """A Trainer that judges the mean of many steps' weights, calmer than those of any one step.
+
+    `mean`, a copy of the model, goes `share` of the way to it after each step, so it remembers
+    some 1 / share steps, evenly at first and then the last ones best. Polyak and Juditsky, 1992.
+    """
+
+    def __init__(self, *args: Any, share: float = 0.005, **options: Any):
+        if not 0 < share <= 1:
+            raise ValueError(f"the mean goes a share of its way, above 0 and up to 1, got {share}")
+        super().__init__(*args, **options)
+        self.mean, self.share = copy.deepcopy(self.model), share
+
+    def step(self, micro_batches: list[Any]) -> float:
+        loss, share = super().step(micro_batches), max(self.share, 1 / (self.steps + 1))
+        kept, now = ([*net.parameters(), *net.buffers()] for net in (self.mean, self.model))
+        for mean, tensor in zip(kept, now):
+            mean.data += share * (tensor.data - mean.data)
+        return loss
+
+    def evaluate(self, data: Iterable[Any]) -> dict[str, float]:
+        with self.judging(self.mean):
+            return super().evaluate(data)
+
+    def parts(self) -> dict[str, Any]:
+        return {"mean": self.mean, **super().parts()}
