@@ -410,15 +410,16 @@ def refuse_another(own: State, arrays: dict[str, np.ndarray], rest: dict[str, An
 
 
 class AveragingTrainer(Trainer):
-    """A Trainer that judges the mean of many steps' weights, calmer than those of any one step.
+    """A Trainer that judges the mean of many steps' weights, calmer than any of them.
 
-    `mean`, a copy of the model, goes `share` of the way to it after each step, so it remembers
-    some 1 / share steps, evenly at first and then the last ones best. Polyak and Juditsky, 1992.
+    `mean`, a copy of the model, goes `share` of the way to it after each step: it remembers
+    some 1 / share steps, evenly at first and then the last ones best. Polyak and
+    Juditsky, 1992.
     """
 
     def __init__(self, *args: Any, share: float = 0.005, **options: Any):
         if not 0 < share <= 1:
-            raise ValueError(f"the mean goes a share of its way, above 0 and up to 1, got {share}")
+            raise ValueError(f"a share is above 0 and up to 1, got {share}")
         super().__init__(*args, **options)
         self.mean, self.share = copy.deepcopy(self.model), share
 
