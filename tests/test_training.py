@@ -375,9 +375,8 @@ def test_the_mean_is_judged_and_the_model_is_trained():
     assert np.array_equal(weights(plain.model), weights(averaging.model))
     own, mean = averaging.model, averaging.mean
     assert averaging.history[-1]["val_loss"] != plain.history[-1]["val_loss"]
-    assert averaging.evaluate(validation()) == Trainer(mean, plain.optimizer, metrics=plain.metrics).evaluate(
-        validation()
-    )
+    judge = Trainer(mean, plain.optimizer, metrics=plain.metrics)
+    assert averaging.evaluate(validation()) == judge.evaluate(validation())
     with pytest.raises(ValueError, match="one example or more"):
         averaging.evaluate([])
     assert averaging.model is own, "what fails while the mean is judged leaves the model in its place"
