@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[1]
 COURSE = course.Course(ROOT)
 REAL = milestones.milestones(COURSE)
 each = pytest.mark.parametrize("one", REAL, ids=lambda one: one.name)
+WITH_PRESETS = [milestones.wanted(COURSE, one.name, preset)[0] for one in REAL for preset in one.presets or ("",)]
 
 
 # -- the scripts of the course -----------------------------------------------------------------------------------------
@@ -64,9 +65,9 @@ def test_it_needs_every_chapter_that_it_imports(one):
     assert reached <= set(one.needs), f"{one.path.name} also needs {reached - set(one.needs)}"
 
 
-@each
+@pytest.mark.parametrize("one", WITH_PRESETS, ids=lambda one: one.stem)
 def test_what_is_recorded_is_of_this_script_and_of_the_reference(one):
-    """After a change of the script: tito milestone run YEAR --reference --record"""
+    """After a change of the script: tito milestone run YEAR --reference --record, also with each --preset"""
     recorded = json.loads(one.recorded.read_text(encoding="utf-8"))
     assert recorded["program"] == one.program, f"{one.path.name} has changed since its result was recorded"
     assert recorded["code"] == "reference" and recorded["chapters"] == []
