@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tito.outcome import Mismatch
+from tito.report import shown
 from tito.rubric import close, holds, same
 from tito.wire import Foreign
 
@@ -54,3 +55,11 @@ def test_same_and_holds():
     holds(np.array([True]), "all is well")
     with pytest.raises(Mismatch, match="too much"):
         holds(np.array([True, False]), "too much")
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [(-0.0, "0"), (np.float32(-0.0), "0"), (np.array([-0.0]), "[0.]"), (1 / 3, "0.333333"), (np.int8(-3), "-3")],
+)
+def test_numbers_are_shown_short_and_zero_without_a_sign(value, text):
+    assert shown(value) == text

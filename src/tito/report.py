@@ -18,10 +18,10 @@ def shown(value: Any) -> str:
         text = np.array2string(value, precision=6, threshold=40, max_line_width=88, separator=", ", floatmode="maxprec")
         text += f"  dtype {value.dtype}" if value.dtype != np.float64 else ""
         text += f"  shape {value.shape}" if value.size == 0 else ""
+    elif isinstance(value, float | np.floating):
+        text = f"{value + 0.0:.6g}"
     elif isinstance(value, np.generic):
-        text = f"{value.item():.6g}" if value.dtype.kind == "f" else str(value.item())
-    elif isinstance(value, float):
-        text = f"{value:.6g}"
+        text = str(value.item())
     elif isinstance(value, tuple | list):
         inside = ", ".join(shown(item) for item in value[:20])
         comma = "," if len(value) == 1 else ""
