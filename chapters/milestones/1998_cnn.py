@@ -112,17 +112,17 @@ def scaling(data: Split):
     return partial(normalize, mean=mean, std=std)
 
 
-def learn(stage, name: str, data: Split, model, epochs: int, rate: float, augment=(), adam=True):
+def learn(stage, name: str, data: Split, model, epochs: int, rate: float, augment=(), adam=True, batch=128):
     """Train on one part of the data, judge on the other: the curves."""
     scaled = scaling(data)
     options = {"transform": Compose([*augment, scaled]), "seed": stage.seed, "prefetch": 2}
-    train = DataLoader(TensorDataset(data.x_train, data.y_train), 128, shuffle=True, drop_last=True, **options)
+    train = DataLoader(TensorDataset(data.x_train, data.y_train), batch, shuffle=True, drop_last=True, **options)
     test = DataLoader(TensorDataset(data.x_test, data.y_test), 500, transform=scaled)
     weights = [w for w in model.parameters() if w.requires_grad]
     optimizer = Adam(weights, rate) if adam else SGD(weights, rate, 0.9, 5e-4, nesterov=True)
     cycle = LRScheduler(optimizer, triangle(epochs * len(train)))
     loss = cross_entropy if adam else partial(cross_entropy, label_smoothing=0.1)
-    trainer = Averaging(model, optimizer, loss, schedule=cycle, metrics={"accuracy": accuracy})
+    trainer = Averaging(model, optimizer, loss, schedule=cycle, metrics={"accuracy": accuracy}, share=batch / 25_600)
     stage.fit(name, trainer, train, epochs, test)
     model.load_state_dict(trainer.mean.state_dict())
     right, seconds = trainer.history[-1]["val_accuracy"], stage.clock[name]
@@ -179,7 +179,7 @@ def run(stage, preset: str = "standard", epochs: int | None = None):
     try:
         data = cifar10(stage.data, stage.download)
         net = residual(data)
-        curves, test = learn(stage, "residual", data, net, epochs or 8, 0.15, MIRRORED, adam=False)
+        curves, test = learn(stage, "residual", data, net, epochs or 10, 0.3, MIRRORED, False, 256)
         measured["residual"] = curves | look(net, data, test)
         before = {
             "mlp": mlp(3072, 512, 256, 10),
