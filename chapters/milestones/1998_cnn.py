@@ -84,21 +84,32 @@ def larger(data: Split) -> nn.Sequential:
 
 
 def whitening(data: Split) -> nn.Conv2d:
-    """The 12 ways in which patches of 3 x 3 differ most, each scaled to variance 1, and their negatives. Page, 2019."""
+    """The 12 ways in which patches of 3 x 3 differ most, and their negatives. Page, 2019."""
     images = scaling(data)(data.x_train[::50])
-    patches = sliding_window_view(images, (3, 3), axis=(2, 3)).transpose(0, 2, 3, 1, 4, 5).reshape(-1, 27)
-    variances, ways = np.linalg.eigh(patches.T @ patches / len(patches))  # from the least variance to the most
-    filters = (ways / np.sqrt(variances + 1e-3))[:, -12:].T.reshape(12, 3, 3, 3)
+    patches = sliding_window_view(images, (3, 3), axis=(2, 3))  # (B, C, H, W, 3, 3)
+    patches = patches.transpose(0, 2, 3, 1, 4, 5).reshape(-1, 27)
+    variances, ways = np.linalg.eigh(patches.T @ patches / len(patches))  # the least comes first
+    filters = ways / np.sqrt(variances + 1e-3)  # to variance 1
+    filters = filters[:, -12:].T.reshape(12, 3, 3, 3)
     conv = nn.Conv2d(3, 24, 3, padding=1, bias=False)
     conv.weight.data[...] = np.concatenate([filters, -filters])
     conv.weight.requires_grad = False
     return conv
 
 
-def triangle(steps: int, up: float = 0.15):
-    """A rate that goes up in a straight line, and down in another one to nothing. Smith and Topin, 2017."""
+def triangles(steps: int, *again: int, up: float = 0.15):
+    """A rate that goes up in a straight line, and down in another one to nothing. Then again, half as high.
+
+    Smith and Topin, 2017; Loshchilov and Hutter, 2017.
+    """
     top = up * steps
-    return lambda t, base: base * min((t + 1) / top, max(steps - t, 0) / (steps - top))
+
+    def rate(t: int, base: float) -> float:
+        if t >= steps and again:
+            return triangles(*again)(t - steps, base / 2)
+        return base * min((t + 1) / top, max(steps - t, 0) / (steps - top))
+
+    return rate
 
 
 class Averaging(AveragingTrainer, ParallelTrainer):
@@ -112,28 +123,25 @@ def scaling(data: Split):
     return partial(normalize, mean=mean, std=std)
 
 
-def learn(stage, name: str, data: Split, model, epochs: int, rate: float, augment=(), adam=True, batch=128):
-    """Train on one part of the data, judge on the other: the curves."""
+def learn(stage, name: str, data: Split, model, cycles: list, rate: float, augment=(), adam=True, batch=128):
+    """Train on one part of the data, for so many epochs in each cycle, judge on the other: the curves."""
     scaled = scaling(data)
     options = {"transform": Compose([*augment, scaled]), "seed": stage.seed, "prefetch": 2}
     train = DataLoader(TensorDataset(data.x_train, data.y_train), batch, shuffle=True, drop_last=True, **options)
     test = DataLoader(TensorDataset(data.x_test, data.y_test), 500, transform=scaled)
     weights = [w for w in model.parameters() if w.requires_grad]
     optimizer = Adam(weights, rate) if adam else SGD(weights, rate, 0.9, 5e-4, nesterov=True)
-    cycle = LRScheduler(optimizer, triangle(epochs * len(train)))
+    schedule = LRScheduler(optimizer, triangles(*(n * len(train) for n in cycles)))
     loss = cross_entropy if adam else partial(cross_entropy, label_smoothing=0.1)
-    trainer = Averaging(model, optimizer, loss, schedule=cycle, metrics={"accuracy": accuracy}, share=batch / 25_600)
-    stage.fit(name, trainer, train, epochs, test)
+    trainer = Averaging(model, optimizer, loss, schedule=schedule, metrics={"accuracy": accuracy}, share=batch / 25_600)
+    stage.fit(name, trainer, train, sum(cycles), test)
     model.load_state_dict(trainer.mean.state_dict())
     right, seconds = trainer.history[-1]["val_accuracy"], stage.clock[name]
     stage.say(f"{name}: {right:.2%} of {len(data.x_test):,} new images right, after {seconds:.0f} s.")
     return {
-        "accuracy": right, "weights": sum(w.size for w in weights), "epochs": epochs, "rate": rate,
+        "accuracy": right, "weights": sum(w.size for w in weights), "epochs": sum(cycles), "cycles": cycles,
         "images": {"train": len(data.x_train), "test": len(data.x_test)}, "seconds": stage.marks[name],
-        "curves": {
-            key: [epoch[key] for epoch in trainer.history]
-            for key in ("loss", "val_loss", "val_accuracy")
-        },
+        "curves": {key: [epoch[key] for epoch in trainer.history] for key in ("loss", "val_loss", "val_accuracy")},
     }, test  # fmt: skip
 
 
@@ -169,17 +177,17 @@ def run(stage, preset: str = "standard", epochs: int | None = None):
     manual_seed(stage.seed)
     if preset == "long":
         data = cifar10(stage.data, stage.download)
-        net = larger(data)
-        curves, test = learn(stage, "residual", data, net, epochs or 32, 0.2, MORE_OF_IT, adam=False)
+        net, cycles = larger(data), [epochs] if epochs else [32, 14]
+        curves, test = learn(stage, "residual", data, net, cycles, 0.2, MORE_OF_IT, adam=False)
         return {"accuracy": curves["accuracy"], "residual": curves | look(net, data, test)}
     d = digits(seed=stage.seed)
     d = Split(d.x_train.reshape(-1, 1, 8, 8), d.y_train, d.x_test.reshape(-1, 1, 8, 8), d.y_test)
     small = lenet((1, 6, 16), 3, (1, 1), (64, 32, 10))
-    measured: dict = {"digits": learn(stage, "digits", d, small, epochs or 60, 1e-2)[0]}
+    measured: dict = {"digits": learn(stage, "digits", d, small, [epochs or 60], 1e-2)[0]}
     try:
         data = cifar10(stage.data, stage.download)
         net = residual(data)
-        curves, test = learn(stage, "residual", data, net, epochs or 10, 0.3, MIRRORED, False, 256)
+        curves, test = learn(stage, "residual", data, net, [epochs or 10], 0.3, MIRRORED, False, 256)
         measured["residual"] = curves | look(net, data, test)
         before = {
             "mlp": mlp(3072, 512, 256, 10),
@@ -188,12 +196,12 @@ def run(stage, preset: str = "standard", epochs: int | None = None):
         }
         for name, net in before.items():
             rate = 1e-3 if name == "mlp" else 4e-3
-            measured[name], _ = learn(stage, name, data, net, epochs or 5, rate)
+            measured[name], _ = learn(stage, name, data, net, [epochs or 5], rate)
         measured["lenet5"]["filters"] = [as_bytes(one) for one in net[0].weight.data]
         d = mnist(stage.data, stage.download)
         d = Split(d.x_train[:, None], d.y_train, d.x_test[:, None], d.y_test)
         net = lenet((1, 6, 16), 5, (2, 0), (400, 120, 84, 10))
-        measured["mnist"], _ = learn(stage, "mnist", d, net, epochs or 10, 4e-3, SHIFTED)
+        measured["mnist"], _ = learn(stage, "mnist", d, net, [epochs or 10], 4e-3, SHIFTED)
     except DataUnavailable as error:
         stage.say(f"The rest is left out. {error}")
     return {**measured, "accuracy": measured.get("residual", measured["digits"])["accuracy"]}
