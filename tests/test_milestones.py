@@ -88,6 +88,8 @@ def test_what_history_says_is_recorded():
     assert cnn["mnist"]["accuracy"] >= 0.99 > mlp["mnist"]["accuracy"]
     assert cnn["residual"]["accuracy"] > 0.8 > 0.6 > max(cnn[name]["accuracy"] for name in ("mlp", "lenet1", "lenet5"))
     assert np.trace(cnn["residual"]["confusion"]) / 10_000 == cnn["residual"]["accuracy"]
+    longer = json.loads(milestones.wanted(COURSE, "1998", "long")[0].recorded.read_text())["measured"]
+    assert longer["residual"]["accuracy"] >= 0.9 > cnn["residual"]["accuracy"] >= 0.85
 
 
 @pytest.fixture
