@@ -13,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 from rich.console import Console
 from toys import SCALING, TOY
 from typer.testing import CliRunner
 
 from tinytorch.datasets import Split
+from tinytorch.tensor import Tensor
 from tito import cli, course, milestones, stage
 from tito.workspace import Workspace
 
@@ -191,6 +193,36 @@ def test_1998_goes_on_where_it_stopped(quiet, monkeypatch, photographs):
     found = program.run(quiet(), preset="long", epochs=2)
     assert found["residual"]["curves"] == whole["residual"]["curves"]
     assert found["residual"]["seen"] == whole["residual"]["seen"]
+
+
+def test_1998_rates_rise_and_fall_and_again_half_as_high():
+    rate = script("1998").triangles(20, 40)  # the top stands at 3, and at 20 + 6
+    rates = np.array([rate(t, 1.0) for t in range(61)])
+    np.testing.assert_allclose(
+        rates[[0, 2, 3, 19, 20, 25, 26, 43, 60]], [1 / 3, 1, 1, 1 / 17, 1 / 12, 0.5, 0.5, 0.25, 0]
+    )
+    assert (rates[:-1] > 0).all()
+
+
+def test_1998_filters_give_maps_of_variance_one_without_likeness():
+    program, rng = script("1998"), np.random.default_rng(0)
+    grey = rng.normal(128, 50, (200, 1, 32, 32)) + rng.normal(0, 25, (200, 3, 32, 32))  # colours alike, as they are
+    x = grey.clip(0, 255).astype(np.uint8)
+    data = Split(x, np.zeros(200, int), x, np.zeros(200, int))
+    conv = program.whitening(data)
+    z = conv(Tensor(program.scaling(data)(x[::50]))).data[..., 1:-1, 1:-1]  # where no edge comes in
+    maps = z.transpose(1, 0, 2, 3).reshape(24, -1)
+    np.testing.assert_allclose(maps[:12] @ maps[:12].T / maps.shape[1], np.eye(12), atol=0.01)
+    np.testing.assert_array_equal(conv.weight.data[12:], -conv.weight.data[:12])
+    assert not conv.weight.requires_grad
+
+
+def test_1998_moves_images_into_their_own_mirror(photographs):
+    image = photographs.x_train[0]
+    windows = sliding_window_view(np.pad(image, [(0, 0), (2, 2), (2, 2)], mode="reflect"), (32, 32), axis=(1, 2))
+    places = {window.tobytes() for window in windows.transpose(1, 2, 0, 3, 4).reshape(-1, 3, 32, 32)}
+    moved = script("1998").moved(np.repeat(image[None], 400, axis=0), np.random.default_rng(0), by=2)
+    assert {one.tobytes() for one in moved} == places and len(places) == 25
 
 
 def test_1998_says_what_is_missing(quiet, monkeypatch):
