@@ -214,6 +214,8 @@ def test_1998_filters_give_maps_of_variance_one_without_likeness():
     maps = z.transpose(1, 0, 2, 3).reshape(24, -1)
     np.testing.assert_allclose(maps[:12] @ maps[:12].T / maps.shape[1], np.eye(12), atol=0.01)
     np.testing.assert_array_equal(conv.weight.data[12:], -conv.weight.data[:12])
+    loudness = np.linalg.norm(conv.weight.data[:12].reshape(12, -1), axis=1)
+    assert (loudness < 1).sum() == 9  # the nine pixels' grey, which differs most, is turned up least
     assert not conv.weight.requires_grad
 
 
