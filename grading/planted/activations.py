@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from tinytorch.activations import sigmoid, softmax
-from tito.planted import wrong
+from tito.rubrics.planted import wrong
 
 # -- relu -------------------------------------------------------------------------------------------------------------
 

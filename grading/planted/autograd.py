@@ -4,7 +4,7 @@ import numpy as np
 
 from tinytorch.activations import softmax
 from tinytorch.autograd import accumulate, expanded, input_gradients, seed, topological_order, unreduced
-from tito.planted import wrong
+from tito.rubrics.planted import wrong
 
 # -- add_vjp ----------------------------------------------------------------------------------------------------------
 

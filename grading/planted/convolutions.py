@@ -12,7 +12,7 @@ from tinytorch.convolutions import (
     unpadded,
     window,
 )
-from tito.planted import wrong
+from tito.rubrics.planted import wrong
 
 # -- conv2d_naive -----------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from tinytorch.dataloader import Pipeline, bundle, collate, image_axes, stacked
 from tinytorch.tensor import Tensor
 from tinytorch.training import Batch
-from tito.planted import wrong
+from tito.rubrics.planted import wrong
 
 # -- shuffled ---------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from statistics import median
 import numpy as np
 
 from tinytorch.environment import Timing, generator
-from tito.planted import wrong
+from tito.rubrics.planted import wrong
 
 # -- parse_cpu --------------------------------------------------------------------------------------------------------
 

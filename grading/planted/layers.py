@@ -7,7 +7,7 @@ import numpy as np
 from tinytorch.environment import generator
 from tinytorch.layers import Parameter
 from tinytorch.tensor import Tensor
-from tito.planted import wrong
+from tito.rubrics.planted import wrong
 
 # -- linear -----------------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from tinytorch.activations import softmax
 from tinytorch.losses import check_classes, logsumexp, reduced, same_shape
-from tito.planted import wrong
+from tito.rubrics.planted import wrong
 
 # -- reduced ----------------------------------------------------------------------------------------------------------
 

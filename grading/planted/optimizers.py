@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from tinytorch.optimizers import cosine_lr
-from tito.planted import wrong
+from tito.rubrics.planted import wrong
 
 # -- sgd_step ---------------------------------------------------------------------------------------------------------
 

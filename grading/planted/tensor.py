@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from tinytorch.tensor import Tensor, broadcast_shape, mean, sqrt, sum
-from tito.planted import wrong
+from tito.rubrics.planted import wrong
 
 # -- transpose --------------------------------------------------------------------------------------------------------
 

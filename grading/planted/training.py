@@ -8,7 +8,7 @@ import numpy as np
 
 from tinytorch.tensor import no_grad
 from tinytorch.training import POSITION, clip_grad_norm_, generators, within
-from tito.planted import wrong
+from tito.rubrics.planted import wrong
 
 # -- accuracy ---------------------------------------------------------------------------------------------------------
 
