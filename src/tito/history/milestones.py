@@ -20,7 +20,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tito import data, launch
+from tinytorch.datasets import data_root
+from tito import launch
 from tito.course import Chapter, Course, CourseError
 from tito.history.runner import STOPPED
 from tito.rubrics.rubric import load
@@ -179,7 +180,7 @@ def run(one: Milestone, workspace: Workspace, reference: bool, seed: int, note: 
         tree, result = place / "tree", place / "result.json"
         whose = play(tree, workspace.course, workspace.folder, only=() if reference else one.needs)
         plan = {
-            "script": str(one.path), "seed": seed, "folder": str(folder), "data": str(data.root()),
+            "script": str(one.path), "seed": seed, "folder": str(folder), "data": str(data_root()),
             "result": str(result), "tree": str(tree), "whose": whose,
             "options": {"preset": one.preset} if one.preset else {},
         }  # fmt: skip
