@@ -4,48 +4,26 @@ import math
 
 import numpy as np
 
-from tinytorch.activations import sigmoid, softmax
+from tinytorch.activations import softmax
 from tito.planted import wrong
 
 # -- relu -------------------------------------------------------------------------------------------------------------
 
-
-@wrong("relu", "takes the absolute value")
-def relu_abs(x):
-    return np.abs(x)
-
-
-@wrong("relu", "keeps the negative part")
-def relu_minimum(x):
-    return np.minimum(x, 0)
-
-
-@wrong("relu", "says whether x is positive, and does not pass x")
-def relu_step(x):
-    return (x > 0).astype(x.dtype)
-
-
-@wrong("relu", "takes the largest of all elements")
-def relu_largest(x):
-    return np.max(x, initial=0)
-
-
-@wrong("relu", "stops at 6, as a relative of relu does")
-def relu_six(x):
-    return np.clip(x, 0, 6)
+wrong("relu", "takes the absolute value", "np.maximum(x, 0)", "np.abs(x)")
+wrong("relu", "keeps the negative part", "np.maximum", "np.minimum")
+wrong("relu", "says whether x is positive, and does not pass x", "np.maximum(x, 0)", "(x > 0).astype(x.dtype)")
+wrong("relu", "takes the largest of all elements", "np.maximum(x, 0)", "np.max(x, initial=0)")
+wrong("relu", "stops at 6, as a relative of relu does", "np.maximum(x, 0)", "np.clip(x, 0, 6)")
 
 
 # -- leaky_relu -------------------------------------------------------------------------------------------------------
+
+wrong("leaky_relu", "scales both sides", "np.maximum(x, 0) + negative_slope * np.minimum(x, 0)", "negative_slope * x")
 
 
 @wrong("leaky_relu", "takes the larger of x and its scaled copy: right for slopes up to 1 only")
 def leaky_larger(x, *, negative_slope=0.01):
     return np.maximum(x, negative_slope * x)
-
-
-@wrong("leaky_relu", "scales both sides")
-def leaky_both(x, *, negative_slope=0.01):
-    return negative_slope * x
 
 
 @wrong("leaky_relu", "forgets the parameter")
@@ -64,6 +42,8 @@ def leaky_wrong_side(x, *, negative_slope=0.01):
 
 
 # -- sigmoid ----------------------------------------------------------------------------------------------------------
+
+wrong("sigmoid", "forgets the minus", "np.exp(np.minimum(x, 0))", "1", "-np.abs(x)", "np.clip(x, -80, 80)")
 
 
 @wrong("sigmoid", "writes the equation down as it is: overflows at -1000")
@@ -86,17 +66,14 @@ def sigmoid_where(x):
     return np.where(x > 0, 1 / (1 + np.exp(-x)), np.exp(x) / (1 + np.exp(x)))
 
 
-@wrong("sigmoid", "forgets the minus")
-def sigmoid_sign(x):
-    return 1 / (1 + np.exp(np.clip(x, -80, 80)))
-
-
 @wrong("sigmoid", "clips x to a range that is too small")
 def sigmoid_clipped(x):
     return 1 / (1 + np.exp(-np.clip(x, -10, 10)))
 
 
 # -- softplus ---------------------------------------------------------------------------------------------------------
+
+wrong("softplus", "forgets to add the larger exponent back", "np.maximum(x, 0) + np.log1p", "np.log1p")
 
 
 @wrong("softplus", "writes the equation down as it is: overflows at 1000")
@@ -114,11 +91,6 @@ def softplus_log1p_only(x):
     return np.log1p(np.exp(x))
 
 
-@wrong("softplus", "forgets to add the larger exponent back")
-def softplus_without_maximum(x):
-    return np.log1p(np.exp(-np.abs(x)))
-
-
 @wrong("softplus", "becomes x above 20 by np.where, after the overflow")
 def softplus_where(x):
     return np.where(x > 20, x, np.log1p(np.exp(x)))
@@ -126,70 +98,50 @@ def softplus_where(x):
 
 # -- silu -------------------------------------------------------------------------------------------------------------
 
-
-@wrong("silu", "returns the gate alone")
-def silu_gate(x):
-    return sigmoid.function(x)
-
-
-@wrong("silu", "divides by 1 + e^-x itself: overflows at -1000")
-def silu_naive(x):
-    return x / (1 + np.exp(-x))
-
-
-@wrong("silu", "shuts the gate where it should open")
-def silu_shut(x):
-    return x * sigmoid.function(-x)
-
-
-@wrong("silu", "gates a relu: nothing negative comes out")
-def silu_of_relu(x):
-    return np.maximum(x, 0) * sigmoid.function(x)
+wrong("silu", "returns the gate alone", "x *", "")
+wrong("silu", "divides by 1 + e^-x itself: overflows at -1000", "x * sigmoid.function(x)", "x / (1 + np.exp(-x))")
+wrong("silu", "shuts the gate where it should open", "(x)", "(-x)")
+wrong("silu", "gates a relu: nothing negative comes out", "x * sigmoid", "np.maximum(x, 0) * sigmoid")
 
 
 # -- gelu -------------------------------------------------------------------------------------------------------------
 
-
-@wrong("gelu", "squares where it should cube")
-def gelu_square(x, *, approximate="tanh"):
-    if approximate != "tanh":
-        raise ValueError(f"gelu is here as approximate='tanh' only, got {approximate!r}")
-    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x)))
-
-
-@wrong("gelu", "forgets the half")
-def gelu_without_half(x, *, approximate="tanh"):
-    if approximate != "tanh":
-        raise ValueError(f"gelu is here as approximate='tanh' only, got {approximate!r}")
-    return x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
-
-
-@wrong("gelu", "takes the root of pi / 2")
-def gelu_upside_down(x, *, approximate="tanh"):
-    if approximate != "tanh":
-        raise ValueError(f"gelu is here as approximate='tanh' only, got {approximate!r}")
-    return 0.5 * x * (1 + np.tanh(math.sqrt(math.pi / 2) * (x + 0.044715 * x * x * x)))
-
-
-@wrong("gelu", "gives the sigmoid approximation, x sigmoid(1.702 x)")
-def gelu_sigmoid(x, *, approximate="tanh"):
-    if approximate != "tanh":
-        raise ValueError(f"gelu is here as approximate='tanh' only, got {approximate!r}")
-    return x * sigmoid.function(1.702 * x)
-
-
-@wrong("gelu", "leaves the x out that the gate multiplies")
-def gelu_gate(x, *, approximate="tanh"):
-    if approximate != "tanh":
-        raise ValueError(f"gelu is here as approximate='tanh' only, got {approximate!r}")
-    return 0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
-
-
-@wrong("gelu", "writes tanh out in exponentials, which overflow")
-def gelu_exponentials(x, *, approximate="tanh"):
-    if approximate != "tanh":
-        raise ValueError(f"gelu is here as approximate='tanh' only, got {approximate!r}")
-    return x / (1 + np.exp(-2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+wrong(
+    "gelu",
+    "squares where it should cube",
+    "inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)\nreturn 0.5 * x * (1 + np.tanh(inner))",
+    "return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x)))",
+)
+wrong(
+    "gelu",
+    "forgets the half",
+    "inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)\nreturn 0.5 * x * (1 + np.tanh(inner))",
+    "return x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))",
+)
+wrong(
+    "gelu",
+    "takes the root of pi / 2",
+    "inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)\nreturn 0.5 * x * (1 + np.tanh(inner))",
+    "return 0.5 * x * (1 + np.tanh(math.sqrt(math.pi / 2) * (x + 0.044715 * x * x * x)))",
+)
+wrong(
+    "gelu",
+    "gives the sigmoid approximation, x sigmoid(1.702 x)",
+    "inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)\nreturn 0.5 * x * (1 + np.tanh(inner))",
+    "return x * sigmoid.function(1.702 * x)",
+)
+wrong(
+    "gelu",
+    "leaves the x out that the gate multiplies",
+    "inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)\nreturn 0.5 * x * (1 + np.tanh(inner))",
+    "return 0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))",
+)
+wrong(
+    "gelu",
+    "writes tanh out in exponentials, which overflow",
+    "inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)\nreturn 0.5 * x * (1 + np.tanh(inner))",
+    "return x / (1 + np.exp(-2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))",
+)
 
 
 @wrong("gelu", "ignores a form that it does not have")
@@ -199,29 +151,16 @@ def gelu_whatever(x, *, approximate="tanh"):
 
 # -- softmax ----------------------------------------------------------------------------------------------------------
 
-
-@wrong("softmax", "does not subtract the largest score: overflows at 1000")
-def softmax_naive(x, *, dim=-1):
-    e = np.exp(x)
-    return e / e.sum(axis=dim, keepdims=True)
+wrong("softmax", "does not subtract the largest score: overflows at 1000", "x - x.max(axis=dim, keepdims=True)", "x")
+wrong("softmax", "subtracts the smallest score: overflows where scores lie far apart", "x.max", "x.min")
+wrong("softmax", "sums over everything", "e.sum(axis=dim, keepdims=True)", "e.sum()")
+wrong("softmax", "loses the axis that it summed", "e.sum(axis=dim, keepdims=True)", "e.sum(axis=dim)")
 
 
 @wrong("softmax", "subtracts the largest of all scores: a line far below it becomes 0 / 0 in float32")
 def softmax_global_maximum(x, *, dim=-1):
     e = np.exp(np.float32(x) - np.float32(x).max())
     return (e / e.sum(axis=dim, keepdims=True)).astype(x.dtype)
-
-
-@wrong("softmax", "subtracts the smallest score: overflows where scores lie far apart")
-def softmax_minimum(x, *, dim=-1):
-    e = np.exp(x - x.min(axis=dim, keepdims=True))
-    return e / e.sum(axis=dim, keepdims=True)
-
-
-@wrong("softmax", "sums over everything")
-def softmax_global_sum(x, *, dim=-1):
-    e = np.exp(x - x.max(axis=dim, keepdims=True))
-    return e / e.sum()
 
 
 @wrong("softmax", "ignores dim")
@@ -233,12 +172,6 @@ def softmax_last(x, *, dim=-1):
 @wrong("softmax", "divides the scores themselves by their sum")
 def softmax_without_exp(x, *, dim=-1):
     return x / x.sum(axis=dim, keepdims=True)
-
-
-@wrong("softmax", "loses the axis that it summed")
-def softmax_without_keepdims(x, *, dim=-1):
-    e = np.exp(x - x.max(axis=dim, keepdims=True))
-    return e / e.sum(axis=dim)
 
 
 @wrong("softmax", "adds a little to the sum, against a division by zero that cannot happen")

@@ -16,52 +16,40 @@ from tito.planted import wrong
 
 # -- conv2d_naive -----------------------------------------------------------------------------------------------------
 
-
-@wrong("conv2d_naive", "turns the filter round, as a convolution in the strict sense does")
-def naive_flipped(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
-    over = window(weight.shape[2:], stride, padding, dilation)
-    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = over
-    filters, channels = weight.shape[:2]
-    z = np.empty((len(x), filters, *over.outputs(*x.shape[2:])), x.dtype)
-    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
-    for b, k, i, j in np.ndindex(z.shape):
-        first = k // (filters // groups) * channels
-        rows = slice(i * sh, i * sh + dh * (kh - 1) + 1, dh)
-        columns = slice(j * sw, j * sw + dw * (kw - 1) + 1, dw)
-        patch = x[b, first : first + channels, rows, columns]
-        z[b, k, i, j] = (patch * weight[k, :, ::-1, ::-1]).sum() + (0 if bias is None else bias[k])
-    return z
-
-
-@wrong("conv2d_naive", "exchanges stride and dilation")
-def naive_exchanged(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
-    over = window(weight.shape[2:], dilation, padding, stride)
-    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = over
-    filters, channels = weight.shape[:2]
-    z = np.empty((len(x), filters, *over.outputs(*x.shape[2:])), x.dtype)
-    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
-    for b, k, i, j in np.ndindex(z.shape):
-        first = k // (filters // groups) * channels
-        rows = slice(i * sh, i * sh + dh * (kh - 1) + 1, dh)
-        columns = slice(j * sw, j * sw + dw * (kw - 1) + 1, dw)
-        patch = x[b, first : first + channels, rows, columns]
-        z[b, k, i, j] = (patch * weight[k]).sum() + (0 if bias is None else bias[k])
-    return z
-
-
-@wrong("conv2d_naive", "forgets the padding")
-def naive_unpadded(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
-    over = window(weight.shape[2:], stride, 0, dilation)
-    (kh, kw), (sh, sw), _, (dh, dw) = over
-    filters, channels = weight.shape[:2]
-    z = np.empty((len(x), filters, *over.outputs(*x.shape[2:])), x.dtype)
-    for b, k, i, j in np.ndindex(z.shape):
-        first = k // (filters // groups) * channels
-        rows = slice(i * sh, i * sh + dh * (kh - 1) + 1, dh)
-        columns = slice(j * sw, j * sw + dw * (kw - 1) + 1, dw)
-        patch = x[b, first : first + channels, rows, columns]
-        z[b, k, i, j] = (patch * weight[k]).sum() + (0 if bias is None else bias[k])
-    return z
+wrong(
+    "conv2d_naive",
+    "turns the filter round, as a convolution in the strict sense does",
+    "weight[k]",
+    "weight[k, :, ::-1, ::-1]",
+)
+wrong("conv2d_naive", "exchanges stride and dilation", "stride, padding, dilation", "dilation, padding, stride")
+wrong(
+    "conv2d_naive",
+    "forgets the padding",
+    "padding",
+    "0",
+    "(ph, pw)",
+    "_",
+    "x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))",
+    "",
+)
+wrong("conv2d_naive", "lets the groups take turns", "k // (filters // groups)", "k % groups")
+wrong(
+    "conv2d_naive",
+    "adds the bias to every product",
+    "(patch * weight[k]).sum() + (0 if bias is None else bias[k])",
+    "(patch * weight[k] + (0 if bias is None else bias[k])).sum()",
+)
+wrong(
+    "conv2d_naive",
+    "ends the window a pixel early",
+    "(kh - 1) + 1",
+    "(kh - 1)",
+    "(kw - 1) + 1",
+    "(kw - 1)",
+    "weight[k]",
+    "weight[k, :, :-1, :-1]",
+)
 
 
 @wrong("conv2d_naive", "forgets the dilation")
@@ -92,22 +80,6 @@ def naive_first_group(x, weight, bias=None, *, stride=1, padding=0, dilation=1, 
     return z
 
 
-@wrong("conv2d_naive", "lets the groups take turns")
-def naive_groups_in_turn(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
-    over = window(weight.shape[2:], stride, padding, dilation)
-    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = over
-    filters, channels = weight.shape[:2]
-    z = np.empty((len(x), filters, *over.outputs(*x.shape[2:])), x.dtype)
-    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
-    for b, k, i, j in np.ndindex(z.shape):
-        first = k % groups * channels
-        rows = slice(i * sh, i * sh + dh * (kh - 1) + 1, dh)
-        columns = slice(j * sw, j * sw + dw * (kw - 1) + 1, dw)
-        patch = x[b, first : first + channels, rows, columns]
-        z[b, k, i, j] = (patch * weight[k]).sum() + (0 if bias is None else bias[k])
-    return z
-
-
 @wrong("conv2d_naive", "forgets the bias")
 def naive_unbiased(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
     over = window(weight.shape[2:], stride, padding, dilation)
@@ -123,80 +95,37 @@ def naive_unbiased(x, weight, bias=None, *, stride=1, padding=0, dilation=1, gro
     return z
 
 
-@wrong("conv2d_naive", "adds the bias to every product")
-def naive_bias_inside(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
-    over = window(weight.shape[2:], stride, padding, dilation)
-    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = over
-    filters, channels = weight.shape[:2]
-    z = np.empty((len(x), filters, *over.outputs(*x.shape[2:])), x.dtype)
-    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
-    for b, k, i, j in np.ndindex(z.shape):
-        first = k // (filters // groups) * channels
-        rows = slice(i * sh, i * sh + dh * (kh - 1) + 1, dh)
-        columns = slice(j * sw, j * sw + dw * (kw - 1) + 1, dw)
-        patch = x[b, first : first + channels, rows, columns]
-        z[b, k, i, j] = (patch * weight[k] + (0 if bias is None else bias[k])).sum()
-    return z
-
-
-@wrong("conv2d_naive", "ends the window a pixel early")
-def naive_short_window(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
-    over = window(weight.shape[2:], stride, padding, dilation)
-    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = over
-    filters, channels = weight.shape[:2]
-    z = np.empty((len(x), filters, *over.outputs(*x.shape[2:])), x.dtype)
-    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
-    for b, k, i, j in np.ndindex(z.shape):
-        first = k // (filters // groups) * channels
-        rows = slice(i * sh, i * sh + dh * (kh - 1), dh)
-        columns = slice(j * sw, j * sw + dw * (kw - 1), dw)
-        patch = x[b, first : first + channels, rows, columns]
-        z[b, k, i, j] = (patch * weight[k, :, :-1, :-1]).sum() + (0 if bias is None else bias[k])
-    return z
-
-
 # -- im2col -----------------------------------------------------------------------------------------------------------
 
-
-@wrong("im2col", "keeps each channel by itself")
-def im2col_channels_first(x, over):
-    b, h, w, c = x.shape
-    down, across = over._replace(padding=(0, 0)).outputs(h, w)
-    seen = np.empty((b, down, across, c, *over.kernel), x.dtype)
-    for i, j, rows, columns in over.taps(down, across):
-        seen[..., i, j] = x[:, rows, columns]
-    return seen.reshape(b * down * across, -1)
-
-
-@wrong("im2col", "lets the images take turns")
-def im2col_images_last(x, over):
-    b, h, w, c = x.shape
-    down, across = over._replace(padding=(0, 0)).outputs(h, w)
-    seen = np.empty((down, across, b, *over.kernel, c), x.dtype)
-    for i, j, rows, columns in over.taps(down, across):
-        seen[:, :, :, i, j] = x[:, rows, columns].transpose(1, 2, 0, 3)
-    return seen.reshape(b * down * across, -1)
-
-
-@wrong("im2col", "makes a column of each window")
-def im2col_columns(x, over):
-    b, h, w, c = x.shape
-    down, across = over._replace(padding=(0, 0)).outputs(h, w)
-    seen = np.empty((b, down, across, *over.kernel, c), x.dtype)
-    for i, j, rows, columns in over.taps(down, across):
-        seen[:, :, :, i, j] = x[:, rows, columns]
-    return seen.reshape(b * down * across, -1).T
-
-
-@wrong("im2col", "counts the padding twice")
-def im2col_padded_twice(x, over):
-    b, h, w, c = x.shape
-    (ph, pw), (down, across) = over.padding, over.outputs(h, w)
-    x = np.pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0)))
-    seen = np.empty((b, down, across, *over.kernel, c), x.dtype)
-    for i, j, rows, columns in over.taps(down, across):
-        seen[:, :, :, i, j] = x[:, rows, columns]
-    return seen.reshape(b * down * across, -1)
+wrong(
+    "im2col",
+    "keeps each channel by itself",
+    "*over.kernel, c",
+    "c, *over.kernel",
+    "seen[:, :, :, i, j]",
+    "seen[..., i, j]",
+)
+wrong(
+    "im2col",
+    "lets the images take turns",
+    "b, down, across",
+    "down, across, b",
+    "x[:, rows, columns]",
+    "x[:, rows, columns].transpose(1, 2, 0, 3)",
+)
+wrong("im2col", "makes a column of each window", "(b * down * across, -1)", "(b * down * across, -1).T")
+wrong(
+    "im2col",
+    "counts the padding twice",
+    "down, across = over._replace(padding=(0, 0)).outputs(h, w)",
+    "(ph, pw), (down, across) = over.padding, over.outputs(h, w)\nx = np.pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0)))",
+)
+wrong(
+    "im2col",
+    "forgets the stride",
+    "down, across = over._replace(padding=(0, 0)).outputs(h, w)",
+    "over = over._replace(padding=(0, 0), stride=(1, 1))\ndown, across = over.outputs(h, w)",
+)
 
 
 @wrong("im2col", "goes down the columns of a window")
@@ -209,29 +138,18 @@ def im2col_down_first(x, over):
     return seen.reshape(b * down * across, -1)
 
 
-@wrong("im2col", "forgets the stride")
-def im2col_stride(x, over):
-    b, h, w, c = x.shape
-    over = over._replace(padding=(0, 0), stride=(1, 1))
-    down, across = over.outputs(h, w)
-    seen = np.empty((b, down, across, *over.kernel, c), x.dtype)
-    for i, j, rows, columns in over.taps(down, across):
-        seen[:, :, :, i, j] = x[:, rows, columns]
-    return seen.reshape(b * down * across, -1)
-
-
 # -- col2im -----------------------------------------------------------------------------------------------------------
 
-
-@wrong("col2im", "overwrites what another window has sent")
-def col2im_overwrites(rows_of_windows, shape, over):
-    b, h, w, c = shape
-    down, across = over._replace(padding=(0, 0)).outputs(h, w)
-    seen = rows_of_windows.reshape(b, down, across, *over.kernel, c)
-    x = np.zeros(shape, seen.dtype)
-    for i, j, rows, columns in over.taps(down, across):
-        x[:, rows, columns] = seen[:, :, :, i, j]
-    return x
+wrong("col2im", "overwrites what another window has sent", "+=", "=")
+wrong(
+    "col2im",
+    "takes it that each channel is by itself",
+    "*over.kernel, c",
+    "c, *over.kernel",
+    "seen[:, :, :, i, j]",
+    "seen[..., i, j]",
+)
+wrong("col2im", "takes the shape for one without padding", "over._replace(padding=(0, 0)).outputs", "over.outputs")
 
 
 @wrong("col2im", "gives the mean, so that it undoes im2col")
@@ -244,28 +162,6 @@ def col2im_mean(rows_of_windows, shape, over):
         x[:, rows, columns] += seen[:, :, :, i, j]
         count[:, rows, columns] += 1
     return (x / np.maximum(count, 1)).astype(seen.dtype)
-
-
-@wrong("col2im", "takes it that each channel is by itself")
-def col2im_channels_first(rows_of_windows, shape, over):
-    b, h, w, c = shape
-    down, across = over._replace(padding=(0, 0)).outputs(h, w)
-    seen = rows_of_windows.reshape(b, down, across, c, *over.kernel)
-    x = np.zeros(shape, seen.dtype)
-    for i, j, rows, columns in over.taps(down, across):
-        x[:, rows, columns] += seen[..., i, j]
-    return x
-
-
-@wrong("col2im", "takes the shape for one without padding")
-def col2im_padded_twice(rows_of_windows, shape, over):
-    b, h, w, c = shape
-    down, across = over.outputs(h, w)
-    seen = rows_of_windows.reshape(b, down, across, *over.kernel, c)
-    x = np.zeros(shape, seen.dtype)
-    for i, j, rows, columns in over.taps(down, across):
-        x[:, rows, columns] += seen[:, :, :, i, j]
-    return x
 
 
 # -- weight_gradient --------------------------------------------------------------------------------------------------
@@ -515,72 +411,51 @@ def pool_vjp_taken_pixels(g, z, x, *, kernel_size, stride=None, padding=0):
 
 # -- batch_norm -------------------------------------------------------------------------------------------------------
 
-
-@wrong("batch_norm", "divides by the unbiased variance")
-def norm_unbiased(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
-    mean, var = running_mean.data, running_var.data
-    if training:
-        mean, var, n = statistics(x.data, all_sum)
-        if n < 2:
-            raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
-        var = var * n / (n - 1)
-        running_mean.data += momentum * (mean - running_mean.data)
-        running_var.data += momentum * (var - running_var.data)
-    std = np.sqrt(var + var.dtype.type(eps))
-    return standardize(x, weight, bias, mean=mean, std=std, learned=training, all_sum=all_sum)
-
-
-@wrong("batch_norm", "keeps the biased variance")
-def norm_keeps_biased(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
-    mean, var = running_mean.data, running_var.data
-    if training:
-        mean, var, n = statistics(x.data, all_sum)
-        if n < 2:
-            raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
-        running_mean.data += momentum * (mean - running_mean.data)
-        running_var.data += momentum * (var - running_var.data)
-    std = np.sqrt(var + var.dtype.type(eps))
-    return standardize(x, weight, bias, mean=mean, std=std, learned=training, all_sum=all_sum)
-
-
-@wrong("batch_norm", "has the momentum the wrong way round")
-def norm_momentum(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
-    mean, var = running_mean.data, running_var.data
-    if training:
-        mean, var, n = statistics(x.data, all_sum)
-        if n < 2:
-            raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
-        running_mean.data[...] = momentum * running_mean.data + (1 - momentum) * mean
-        running_var.data[...] = momentum * running_var.data + (1 - momentum) * var * n / (n - 1)
-    std = np.sqrt(var + var.dtype.type(eps))
-    return standardize(x, weight, bias, mean=mean, std=std, learned=training, all_sum=all_sum)
-
-
-@wrong("batch_norm", "gives the running statistics new arrays")
-def norm_replaces(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
-    mean, var = running_mean.data, running_var.data
-    if training:
-        mean, var, n = statistics(x.data, all_sum)
-        if n < 2:
-            raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
-        running_mean.data = running_mean.data + momentum * (mean - running_mean.data)
-        running_var.data = running_var.data + momentum * (var * n / (n - 1) - running_var.data)
-    std = np.sqrt(var + var.dtype.type(eps))
-    return standardize(x, weight, bias, mean=mean, std=std, learned=training, all_sum=all_sum)
+wrong(
+    "batch_norm",
+    "divides by the unbiased variance",
+    "running_mean.data +=",
+    "var = var * n / (n - 1)\n    running_mean.data +=",
+    "var * n / (n - 1)",
+    "var",
+)
+wrong("batch_norm", "keeps the biased variance", "var * n / (n - 1)", "var")
+wrong(
+    "batch_norm",
+    "has the momentum the wrong way round",
+    "+= momentum * (mean - running_mean.data)",
+    "[...] = momentum * running_mean.data + (1 - momentum) * mean",
+    "+= momentum * (var * n / (n - 1) - running_var.data)",
+    "[...] = momentum * running_var.data + (1 - momentum) * var * n / (n - 1)",
+)
+wrong(
+    "batch_norm",
+    "gives the running statistics new arrays",
+    "running_mean.data +=",
+    "running_mean.data = running_mean.data +",
+    "running_var.data +=",
+    "running_var.data = running_var.data +",
+)
+wrong(
+    "batch_norm",
+    "adds eps outside the root",
+    "np.sqrt(var + var.dtype.type(eps))",
+    "np.sqrt(var) + var.dtype.type(eps)",
+)
+wrong("batch_norm", "keeps the sums of the batch's parts apart", "x.data, all_sum", "x.data", ", all_sum=all_sum", "")
+wrong("batch_norm", "shares the sums forwards, and forgets them backwards", ", all_sum=all_sum", "")
+wrong(
+    "batch_norm",
+    "trains on one number a channel",
+    'if n < 2:\n        raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")',
+    "",
+    "(n - 1)",
+    "max(n - 1, 1)",
+)
 
 
 @wrong("batch_norm", "moves the running statistics in evaluation too")
-def norm_moves_in_eval(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
+def norm_moves_in_eval(x, running_mean, running_var, weight, bias, training, momentum, eps, all_sum):
     mean, var, n = statistics(x.data, all_sum)
     if training and n < 2:
         raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
@@ -590,25 +465,8 @@ def norm_moves_in_eval(
     return standardize(x, weight, bias, mean=used[0], std=np.sqrt(used[1] + eps), learned=training, all_sum=all_sum)
 
 
-@wrong("batch_norm", "adds eps outside the root")
-def norm_eps(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
-    mean, var = running_mean.data, running_var.data
-    if training:
-        mean, var, n = statistics(x.data, all_sum)
-        if n < 2:
-            raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
-        running_mean.data += momentum * (mean - running_mean.data)
-        running_var.data += momentum * (var * n / (n - 1) - running_var.data)
-    std = np.sqrt(var) + var.dtype.type(eps)
-    return standardize(x, weight, bias, mean=mean, std=std, learned=training, all_sum=all_sum)
-
-
 @wrong("batch_norm", "takes the statistics over the examples only")
-def norm_axes(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
+def norm_axes(x, running_mean, running_var, weight, bias, training, momentum, eps, all_sum):
     if not training:
         std = np.sqrt(running_var.data + eps)
         return standardize(x, weight, bias, mean=running_mean.data, std=std)
@@ -624,9 +482,7 @@ def norm_axes(
 
 
 @wrong("batch_norm", "takes the batch's statistics for fixed")
-def norm_fixed(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
+def norm_fixed(x, running_mean, running_var, weight, bias, training, momentum, eps, all_sum):
     mean, var = running_mean.data, running_var.data
     if training:
         mean, var, n = statistics(x.data, all_sum)
@@ -637,53 +493,8 @@ def norm_fixed(
     return standardize(x, weight, bias, mean=mean, std=np.sqrt(var + var.dtype.type(eps)), all_sum=all_sum)
 
 
-@wrong("batch_norm", "keeps the sums of the batch's parts apart")
-def norm_apart(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
-    mean, var = running_mean.data, running_var.data
-    if training:
-        mean, var, n = statistics(x.data)
-        if n < 2:
-            raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
-        running_mean.data += momentum * (mean - running_mean.data)
-        running_var.data += momentum * (var * n / (n - 1) - running_var.data)
-    std = np.sqrt(var + var.dtype.type(eps))
-    return standardize(x, weight, bias, mean=mean, std=std, learned=training)
-
-
-@wrong("batch_norm", "shares the sums forwards, and forgets them backwards")
-def norm_apart_backwards(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
-    mean, var = running_mean.data, running_var.data
-    if training:
-        mean, var, n = statistics(x.data, all_sum)
-        if n < 2:
-            raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
-        running_mean.data += momentum * (mean - running_mean.data)
-        running_var.data += momentum * (var * n / (n - 1) - running_var.data)
-    std = np.sqrt(var + var.dtype.type(eps))
-    return standardize(x, weight, bias, mean=mean, std=std, learned=training)
-
-
-@wrong("batch_norm", "trains on one number a channel")
-def norm_of_one(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
-    mean, var = running_mean.data, running_var.data
-    if training:
-        mean, var, n = statistics(x.data, all_sum)
-        running_mean.data += momentum * (mean - running_mean.data)
-        running_var.data += momentum * (var * n / max(n - 1, 1) - running_var.data)
-    std = np.sqrt(var + var.dtype.type(eps))
-    return standardize(x, weight, bias, mean=mean, std=std, learned=training, all_sum=all_sum)
-
-
 @wrong("batch_norm", "uses the running statistics in training")
-def norm_running(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
+def norm_running(x, running_mean, running_var, weight, bias, training, momentum, eps, all_sum):
     mean, var = running_mean.data.copy(), running_var.data.copy()
     if training:
         m, v, n = statistics(x.data, all_sum)

@@ -8,24 +8,18 @@ from tito.planted import wrong
 
 # -- reduced ----------------------------------------------------------------------------------------------------------
 
-
-@wrong("reduced", "divides by the number of rows, not of values")
-def reduced_by_rows(values, reduction):
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"reduction is 'mean', 'sum' or 'none', got {reduction!r}")
-    return values if reduction == "none" else values.sum() / (len(values) if reduction == "mean" and values.ndim else 1)
+wrong(
+    "reduced",
+    "divides by the number of rows, not of values",
+    'values.mean() if reduction == "mean" else values.sum()',
+    'values.sum() / (len(values) if reduction == "mean" and values.ndim else 1)',
+)
+wrong("reduced", "exchanges mean and sum", "values.mean", "values.sum", "values.sum", "values.mean")
 
 
 @wrong("reduced", "takes any unknown word for none")
 def reduced_without_error(values, reduction):
     return values.mean() if reduction == "mean" else values.sum() if reduction == "sum" else values
-
-
-@wrong("reduced", "exchanges mean and sum")
-def reduced_exchanged(values, reduction):
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"reduction is 'mean', 'sum' or 'none', got {reduction!r}")
-    return values if reduction == "none" else values.sum() if reduction == "mean" else values.mean()
 
 
 @wrong("reduced", "reduces over the last axis only")
@@ -39,6 +33,12 @@ def reduced_last_axis(values, reduction):
 
 # -- mse_loss ---------------------------------------------------------------------------------------------------------
 
+wrong(
+    "mse_loss", "takes the root, too", "reduced(error * error, reduction)", "np.sqrt(reduced(error * error, reduction))"
+)
+wrong("mse_loss", "halves it, as textbooks do", "error * error", "error * error / 2")
+wrong("mse_loss", "lets shapes broadcast", 'same_shape("mse_loss", x, y)', "")
+
 
 @wrong("mse_loss", "takes distances")
 def mse_absolute(x, y, *, reduction="mean"):
@@ -46,30 +46,10 @@ def mse_absolute(x, y, *, reduction="mean"):
     return reduced(np.abs(x - y), reduction)
 
 
-@wrong("mse_loss", "takes the root, too")
-def mse_root(x, y, *, reduction="mean"):
-    same_shape("mse_loss", x, y)
-    error = x - y
-    return np.sqrt(reduced(error * error, reduction))
-
-
 @wrong("mse_loss", "ignores the reduction")
 def mse_always_mean(x, y, *, reduction="mean"):
     same_shape("mse_loss", x, y)
     return ((x - y) ** 2).mean()
-
-
-@wrong("mse_loss", "halves it, as textbooks do")
-def mse_halved(x, y, *, reduction="mean"):
-    same_shape("mse_loss", x, y)
-    error = x - y
-    return reduced(error * error / 2, reduction)
-
-
-@wrong("mse_loss", "lets shapes broadcast")
-def mse_broadcasts(x, y, *, reduction="mean"):
-    error = x - y
-    return reduced(error * error, reduction)
 
 
 @wrong("mse_loss", "squares the mean error")
@@ -80,6 +60,15 @@ def mse_square_of_mean(x, y, *, reduction="mean"):
 
 # -- l1_loss ----------------------------------------------------------------------------------------------------------
 
+wrong(
+    "l1_loss",
+    "squares, as mse does",
+    "return reduced(np.abs(x - y), reduction)",
+    "error = x - y\nreturn reduced(error * error, reduction)",
+)
+wrong("l1_loss", "ignores the reduction", "reduced(np.abs(x - y), reduction)", "np.abs(x - y).mean()")
+wrong("l1_loss", "lets shapes broadcast", 'same_shape("l1_loss", x, y)', "")
+
 
 @wrong("l1_loss", "lets errors of opposite sign cancel")
 def l1_signed(x, y, *, reduction="mean"):
@@ -87,25 +76,9 @@ def l1_signed(x, y, *, reduction="mean"):
     return np.abs(reduced(x - y, reduction))
 
 
-@wrong("l1_loss", "squares, as mse does")
-def l1_squares(x, y, *, reduction="mean"):
-    same_shape("l1_loss", x, y)
-    error = x - y
-    return reduced(error * error, reduction)
-
-
-@wrong("l1_loss", "ignores the reduction")
-def l1_always_mean(x, y, *, reduction="mean"):
-    same_shape("l1_loss", x, y)
-    return np.abs(x - y).mean()
-
-
-@wrong("l1_loss", "lets shapes broadcast")
-def l1_broadcasts(x, y, *, reduction="mean"):
-    return reduced(np.abs(x - y), reduction)
-
-
 # -- logsumexp --------------------------------------------------------------------------------------------------------
+
+wrong("logsumexp", "squeezes every axis of size 1", "z.squeeze(axis=dim)", "z.squeeze()")
 
 
 @wrong("logsumexp", "does not take the maximum out")
@@ -129,13 +102,6 @@ def logsumexp_global_maximum(x, *, dim=-1, keepdim=False):
 def logsumexp_ignores_keepdim(x, *, dim=-1, keepdim=False):
     m = x.max(axis=dim, keepdims=True)
     return (m + np.log(np.exp(x - m).sum(axis=dim, keepdims=True))).squeeze(axis=dim)
-
-
-@wrong("logsumexp", "squeezes every axis of size 1")
-def logsumexp_squeezes_all(x, *, dim=-1, keepdim=False):
-    m = x.max(axis=dim, keepdims=True)
-    z = m + np.log(np.exp(x - m).sum(axis=dim, keepdims=True))
-    return z if keepdim else z.squeeze()
 
 
 @wrong("logsumexp", "adds a maximum whose axis is gone: rows and columns mix")

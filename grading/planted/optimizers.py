@@ -9,6 +9,12 @@ from tito.planted import wrong
 
 # -- sgd_step ---------------------------------------------------------------------------------------------------------
 
+wrong("sgd_step", "goes uphill", "p -= lr", "p += lr")
+wrong("sgd_step", "makes a new p", "p -= lr", "p = p - lr")
+wrong("sgd_step", "takes a running mean, as Adam does", "velocity += g", "velocity += (1 - momentum) * g")
+wrong("sgd_step", "ignores nesterov", "(g + momentum * velocity if nesterov else velocity)", "velocity")
+wrong("sgd_step", "puts the rate into the velocity, and again into the step", "velocity += g", "velocity += lr * g")
+
 
 @wrong("sgd_step", "makes a new velocity, which is lost when the function ends")
 def sgd_forgets_velocity(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
@@ -16,68 +22,16 @@ def sgd_forgets_velocity(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
     p -= lr * (g + momentum * velocity if nesterov else velocity)
 
 
-@wrong("sgd_step", "goes uphill")
-def sgd_uphill(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
-    velocity *= momentum
-    velocity += g
-    p += lr * (g + momentum * velocity if nesterov else velocity)
-
-
-@wrong("sgd_step", "makes a new p")
-def sgd_new_p(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
-    velocity *= momentum
-    velocity += g
-    p = p - lr * (g + momentum * velocity if nesterov else velocity)
-
-
-@wrong("sgd_step", "takes a running mean, as Adam does")
-def sgd_running_mean(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
-    velocity *= momentum
-    velocity += (1 - momentum) * g
-    p -= lr * (g + momentum * velocity if nesterov else velocity)
-
-
-@wrong("sgd_step", "ignores nesterov")
-def sgd_without_nesterov(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
-    velocity *= momentum
-    velocity += g
-    p -= lr * velocity
-
-
-@wrong("sgd_step", "puts the rate into the velocity, and again into the step")
-def sgd_rate_twice(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
-    velocity *= momentum
-    velocity += lr * g
-    p -= lr * (g + momentum * velocity if nesterov else velocity)
-
-
 # -- rmsprop_step -----------------------------------------------------------------------------------------------------
 
-
-@wrong("rmsprop_step", "divides by the mean of the squares, without the root")
-def rmsprop_without_root(p, g, square, *, lr, alpha=0.99, eps=1e-8):
-    square *= alpha
-    square += (1 - alpha) * g * g
-    p -= lr * g / (square + eps)
-
-
-@wrong("rmsprop_step", "puts eps under the root")
-def rmsprop_eps_inside(p, g, square, *, lr, alpha=0.99, eps=1e-8):
-    square *= alpha
-    square += (1 - alpha) * g * g
-    p -= lr * g / np.sqrt(square + eps)
+wrong("rmsprop_step", "divides by the mean of the squares, without the root", "np.sqrt(square)", "square")
+wrong("rmsprop_step", "puts eps under the root", "(np.sqrt(square) + eps)", "np.sqrt(square + eps)")
+wrong("rmsprop_step", "swaps alpha and 1 - alpha", "square *= alpha", "square *= 1 - alpha", "(1 - alpha)", "alpha")
 
 
 @wrong("rmsprop_step", "adds up all squares and forgets none, as Adagrad does")
 def rmsprop_adagrad(p, g, square, *, lr, alpha=0.99, eps=1e-8):
     square += g * g
-    p -= lr * g / (np.sqrt(square) + eps)
-
-
-@wrong("rmsprop_step", "swaps alpha and 1 - alpha")
-def rmsprop_swapped(p, g, square, *, lr, alpha=0.99, eps=1e-8):
-    square *= 1 - alpha
-    square += alpha * g * g
     p -= lr * g / (np.sqrt(square) + eps)
 
 
@@ -152,20 +106,9 @@ def adam_g_too_early(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
 
 # -- decay ------------------------------------------------------------------------------------------------------------
 
-
-@wrong("decay", "forgets lr")
-def decay_without_lr(p, *, lr, weight_decay):
-    p *= 1 - weight_decay
-
-
-@wrong("decay", "makes a new p")
-def decay_new_p(p, *, lr, weight_decay):
-    p = p * (1 - lr * weight_decay)
-
-
-@wrong("decay", "keeps what it should lose")
-def decay_keeps(p, *, lr, weight_decay):
-    p *= lr * weight_decay
+wrong("decay", "forgets lr", "lr *", "")
+wrong("decay", "makes a new p", "p *= 1 - lr * weight_decay", "p = p * (1 - lr * weight_decay)")
+wrong("decay", "keeps what it should lose", "1 - lr", "lr")
 
 
 @wrong("decay", "takes the same amount from all, whatever their size")
@@ -175,43 +118,21 @@ def decay_constant(p, *, lr, weight_decay):
 
 # -- step_lr ----------------------------------------------------------------------------------------------------------
 
-
-@wrong("step_lr", "divides without cutting off: a slope, not a staircase")
-def step_smooth(t, base, step_size, gamma=0.1):
-    return base * gamma ** (t / step_size)
-
-
-@wrong("step_lr", "multiplies where it should raise to a power")
-def step_product(t, base, step_size, gamma=0.1):
-    return base * gamma * (t // step_size)
-
-
-@wrong("step_lr", "falls one step late")
-def step_late(t, base, step_size, gamma=0.1):
-    return base * gamma ** ((t - 1) // step_size if t else 0)
+wrong("step_lr", "divides without cutting off: a slope, not a staircase", "t // step_size", "t / step_size")
+wrong("step_lr", "multiplies where it should raise to a power", "**", "*")
+wrong("step_lr", "falls one step late", "t // step_size", "(t - 1) // step_size if t else 0")
 
 
 # -- cosine_lr --------------------------------------------------------------------------------------------------------
+
+wrong("cosine_lr", "runs through a whole wave", "math.pi", "2 * math.pi")
+wrong("cosine_lr", "puts eta_min below a full height", "(base - eta_min)", "base")
+wrong("cosine_lr", "takes degrees for radians", "math.pi", "180")
 
 
 @wrong("cosine_lr", "forgets the 1 +: half of it is below zero")
 def cosine_bare(t, base, t_max, eta_min=0.0):
     return eta_min + (base - eta_min) * math.cos(math.pi * t / t_max)
-
-
-@wrong("cosine_lr", "runs through a whole wave")
-def cosine_whole(t, base, t_max, eta_min=0.0):
-    return eta_min + (base - eta_min) * (1 + math.cos(2 * math.pi * t / t_max)) / 2
-
-
-@wrong("cosine_lr", "puts eta_min below a full height")
-def cosine_too_high(t, base, t_max, eta_min=0.0):
-    return eta_min + base * (1 + math.cos(math.pi * t / t_max)) / 2
-
-
-@wrong("cosine_lr", "takes degrees for radians")
-def cosine_degrees(t, base, t_max, eta_min=0.0):
-    return eta_min + (base - eta_min) * (1 + math.cos(180 * t / t_max)) / 2
 
 
 @wrong("cosine_lr", "is a straight line")
@@ -244,6 +165,13 @@ def linear_without_base(t, base, start_factor=1 / 3, end_factor=1.0, total_iters
 
 # -- one_cycle_lr -----------------------------------------------------------------------------------------------------
 
+wrong(
+    "one_cycle_lr",
+    "has its top one step late",
+    "top, last = pct_start * total_steps - 1, total_steps - 1\nstart = max_lr / div_factor",
+    "top, last, start = pct_start * total_steps, total_steps, max_lr / div_factor",
+)
+
 
 @wrong("one_cycle_lr", "does not start the way down at its own zero")
 def cycle_jumps(t, max_lr, total_steps, pct_start=0.3, div_factor=25.0, final_div_factor=1e4):
@@ -259,14 +187,6 @@ def cycle_ends_too_high(t, max_lr, total_steps, pct_start=0.3, div_factor=25.0, 
     if t < top:
         return cosine_lr(t, start, top, max_lr)
     return cosine_lr(t - top, max_lr, last - top, max_lr / final_div_factor)
-
-
-@wrong("one_cycle_lr", "has its top one step late")
-def cycle_late(t, max_lr, total_steps, pct_start=0.3, div_factor=25.0, final_div_factor=1e4):
-    top, last, start = pct_start * total_steps, total_steps, max_lr / div_factor
-    if t < top:
-        return cosine_lr(t, start, top, max_lr)
-    return cosine_lr(t - top, max_lr, last - top, start / final_div_factor)
 
 
 @wrong("one_cycle_lr", "goes back to where it started")

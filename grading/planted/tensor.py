@@ -5,22 +5,20 @@ import math
 
 import numpy as np
 
-from tinytorch.tensor import Tensor, broadcast_shape, mean, sqrt, sum
+from tinytorch.tensor import Tensor, broadcast_shape, mean, sum
 from tito.planted import wrong
 
 # -- transpose --------------------------------------------------------------------------------------------------------
 
-
-@wrong("transpose", "reverses all axes")
-def transpose_reverses(x, *, dim0=-2, dim1=-1):
-    return x.T
-
-
-@wrong("transpose", "reshapes: the right shape, the elements in their old order")
-def transpose_reshapes(x, *, dim0=-2, dim1=-1):
-    shape = list(x.shape)
-    shape[dim0], shape[dim1] = shape[dim1], shape[dim0]
-    return x.reshape(shape)
+wrong("transpose", "reverses all axes", "x.swapaxes(dim0, dim1)", "x.T")
+wrong(
+    "transpose",
+    "reshapes: the right shape, the elements in their old order",
+    "return x.swapaxes(dim0, dim1)",
+    "shape = list(x.shape)\nshape[dim0], shape[dim1] = shape[dim1], shape[dim0]\nreturn x.reshape(shape)",
+)
+wrong("transpose", "copies", "(dim0, dim1)", "(dim0, dim1).copy()")
+wrong("transpose", "always exchanges the last two", "dim0, dim1", "-2, -1")
 
 
 @wrong("transpose", "moves one axis to the place of the other, and shifts those between")
@@ -28,17 +26,28 @@ def transpose_moves(x, *, dim0=-2, dim1=-1):
     return np.moveaxis(x, dim0, dim1)
 
 
-@wrong("transpose", "copies")
-def transpose_copies(x, *, dim0=-2, dim1=-1):
-    return x.swapaxes(dim0, dim1).copy()
-
-
-@wrong("transpose", "always exchanges the last two")
-def transpose_last_two(x, *, dim0=-2, dim1=-1):
-    return x.swapaxes(-2, -1)
-
-
 # -- footprint --------------------------------------------------------------------------------------------------------
+
+wrong(
+    "footprint",
+    "counts the bytes of the views, not those of the owner",
+    ": Any",
+    "",
+    'getattr(owner, "base", None)',
+    "owner.base",
+    "memoryview(owner)",
+    "t",
+)
+wrong(
+    "footprint",
+    "counts elements, not bytes",
+    ": Any",
+    "",
+    'getattr(owner, "base", None)',
+    "owner.base",
+    "memoryview(owner).nbytes",
+    "owner.size",
+)
 
 
 @wrong("footprint", "counts every view for itself")
@@ -52,47 +61,31 @@ def footprint_one_step(*tensors):
     return builtins.sum({id(owner): getattr(owner, "nbytes", 0) for owner in owners}.values())
 
 
-@wrong("footprint", "counts the bytes of the views, not those of the owner")
-def footprint_of_views(*tensors):
-    owners = {}
-    for t in tensors:
-        owner = t.data
-        while owner.base is not None:
-            owner = owner.base
-        owners[id(owner)] = t.nbytes
-    return builtins.sum(owners.values())
-
-
 @wrong("footprint", "leaves views out, as if they held nothing")
 def footprint_without_views(*tensors):
     return builtins.sum({id(t.data): t.nbytes for t in tensors if t.data.base is None}.values())
 
 
-@wrong("footprint", "counts elements, not bytes")
-def footprint_elements(*tensors):
-    owners = {}
-    for t in tensors:
-        owner = t.data
-        while owner.base is not None:
-            owner = owner.base
-        owners[id(owner)] = owner.size
-    return builtins.sum(owners.values())
-
-
 # -- broadcast_shape --------------------------------------------------------------------------------------------------
 
-
-@wrong("broadcast_shape", "lines shapes up at their left ends")
-def broadcast_left(*shapes):
-    ndim = builtins.max(len(shape) for shape in shapes)
-    padded = [tuple(shape) + (1,) * (ndim - len(shape)) for shape in shapes]
-    result = []
-    for sizes in zip(*padded):
-        wide = {size for size in sizes if size != 1}
-        if len(wide) > 1:
-            raise ValueError(f"shapes {' and '.join(map(str, shapes))} do not broadcast")
-        result.append(wide.pop() if wide else 1)
-    return tuple(result)
+wrong(
+    "broadcast_shape",
+    "lines shapes up at their left ends",
+    "(1,) * (ndim - len(shape)) + tuple(shape)",
+    "tuple(shape) + (1,) * (ndim - len(shape))",
+    "f\"shapes {' and '.join(map(str, shapes))} do not broadcast: {sizes} along one axis\"",
+    "f\"shapes {' and '.join(map(str, shapes))} do not broadcast\"",
+)
+wrong(
+    "broadcast_shape",
+    "does not name the shapes that do not fit",
+    "padded = [(1,) * (ndim - len(shape)) + tuple(shape) for shape in shapes]",
+    "",
+    "zip(*padded)",
+    "zip(*[(1,) * (ndim - len(shape)) + tuple(shape) for shape in shapes])",
+    "f\"shapes {' and '.join(map(str, shapes))} do not broadcast: {sizes} along one axis\"",
+    '"these shapes do not broadcast"',
+)
 
 
 @wrong("broadcast_shape", "takes the largest size, whatever the others are")
@@ -137,18 +130,6 @@ def broadcast_two(*shapes):
             raise ValueError(f"shapes {first} and {second} do not broadcast")
         result.append(b if a == 1 else a)
     return tuple(reversed(result))
-
-
-@wrong("broadcast_shape", "does not name the shapes that do not fit")
-def broadcast_silent(*shapes):
-    ndim = builtins.max(len(shape) for shape in shapes)
-    result = []
-    for sizes in zip(*[(1,) * (ndim - len(shape)) + tuple(shape) for shape in shapes]):
-        wide = {size for size in sizes if size != 1}
-        if len(wide) > 1:
-            raise ValueError("these shapes do not broadcast")
-        result.append(wide.pop() if wide else 1)
-    return tuple(result)
 
 
 # -- broadcast_to -----------------------------------------------------------------------------------------------------
@@ -221,6 +202,13 @@ def mean_inverted(x, *, dim=None, keepdim=False):
 
 # -- var --------------------------------------------------------------------------------------------------------------
 
+wrong(
+    "var",
+    "takes the square root: the standard deviation",
+    "n = x.size / builtins.max(squares.size, 1)\nreturn squares / builtins.max(n - correction, 0)",
+    "return sqrt(squares / (x.size / squares.size - correction))",
+)
+
 
 @wrong("var", "loses the axis of the mean, so that the subtraction broadcasts along another one")
 def var_without_keepdim(x, dim=None, keepdim=False, correction=1):
@@ -240,13 +228,6 @@ def var_of_everything(x, dim=None, keepdim=False, correction=1):
 def var_uncorrected(x, dim=None, keepdim=False, correction=1):
     deviation = x - mean(x, dim=dim, keepdim=True)
     return mean(deviation * deviation, dim=dim, keepdim=keepdim)
-
-
-@wrong("var", "takes the square root: the standard deviation")
-def var_is_std(x, dim=None, keepdim=False, correction=1):
-    deviation = x - mean(x, dim=dim, keepdim=True)
-    squares = sum(deviation * deviation, dim=dim, keepdim=keepdim)
-    return sqrt(squares / (x.size / squares.size - correction))
 
 
 @wrong("var", "computes with NumPy, and forgets where the numbers came from")
