@@ -1,7 +1,5 @@
 """Wrong answers to chapter 02: mistakes that students really make. Read, never run; see tito/planted.py."""
 
-import math
-
 import numpy as np
 
 from tinytorch.activations import softmax
@@ -14,7 +12,6 @@ wrong("relu", "keeps the negative part", "np.maximum", "np.minimum")
 wrong("relu", "says whether x is positive, and does not pass x", "np.maximum(x, 0)", "(x > 0).astype(x.dtype)")
 wrong("relu", "takes the largest of all elements", "np.maximum(x, 0)", "np.max(x, initial=0)")
 wrong("relu", "stops at 6, as a relative of relu does", "np.maximum(x, 0)", "np.clip(x, 0, 6)")
-
 
 # -- leaky_relu -------------------------------------------------------------------------------------------------------
 
@@ -73,17 +70,13 @@ def sigmoid_clipped(x):
 
 # -- softplus ---------------------------------------------------------------------------------------------------------
 
+wrong("softplus", "takes log where log1p keeps the digits", "np.log1p(", "np.log(1 + ")
 wrong("softplus", "forgets to add the larger exponent back", "np.maximum(x, 0) + np.log1p", "np.log1p")
 
 
 @wrong("softplus", "writes the equation down as it is: overflows at 1000")
 def softplus_naive(x):
     return np.log(1 + np.exp(x))
-
-
-@wrong("softplus", "takes log where log1p keeps the digits")
-def softplus_log(x):
-    return np.maximum(x, 0) + np.log(1 + np.exp(-np.abs(x)))
 
 
 @wrong("softplus", "uses log1p and still overflows")
@@ -103,57 +96,33 @@ wrong("silu", "divides by 1 + e^-x itself: overflows at -1000", "x * sigmoid.fun
 wrong("silu", "shuts the gate where it should open", "(x)", "(-x)")
 wrong("silu", "gates a relu: nothing negative comes out", "x * sigmoid", "np.maximum(x, 0) * sigmoid")
 
-
 # -- gelu -------------------------------------------------------------------------------------------------------------
 
-wrong(
-    "gelu",
-    "squares where it should cube",
-    "inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)\nreturn 0.5 * x * (1 + np.tanh(inner))",
-    "return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x)))",
-)
-wrong(
-    "gelu",
-    "forgets the half",
-    "inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)\nreturn 0.5 * x * (1 + np.tanh(inner))",
-    "return x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))",
-)
-wrong(
-    "gelu",
-    "takes the root of pi / 2",
-    "inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)\nreturn 0.5 * x * (1 + np.tanh(inner))",
-    "return 0.5 * x * (1 + np.tanh(math.sqrt(math.pi / 2) * (x + 0.044715 * x * x * x)))",
-)
+wrong("gelu", "squares where it should cube", "x * x * x", "x * x")
+wrong("gelu", "forgets the half", "0.5 * x", "x")
+wrong("gelu", "takes the root of pi / 2", "2 / math.pi", "math.pi / 2")
 wrong(
     "gelu",
     "gives the sigmoid approximation, x sigmoid(1.702 x)",
-    "inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)\nreturn 0.5 * x * (1 + np.tanh(inner))",
-    "return x * sigmoid.function(1.702 * x)",
+    "0.5 * x * (1 + np.tanh(inner))",
+    "x * sigmoid.function(1.702 * x)",
 )
-wrong(
-    "gelu",
-    "leaves the x out that the gate multiplies",
-    "inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)\nreturn 0.5 * x * (1 + np.tanh(inner))",
-    "return 0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))",
-)
+wrong("gelu", "leaves the x out that the gate multiplies", "0.5 * x", "0.5")
 wrong(
     "gelu",
     "writes tanh out in exponentials, which overflow",
-    "inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)\nreturn 0.5 * x * (1 + np.tanh(inner))",
-    "return x / (1 + np.exp(-2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))",
+    "0.5 * x * (1 + np.tanh(inner))",
+    "x / (1 + np.exp(-2 * inner))",
 )
-
-
-@wrong("gelu", "ignores a form that it does not have")
-def gelu_whatever(x, *, approximate="tanh"):
-    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
-
+wrong("gelu", "ignores a form that it does not have", 'approximate != "tanh"', "False")
 
 # -- softmax ----------------------------------------------------------------------------------------------------------
 
 wrong("softmax", "does not subtract the largest score: overflows at 1000", "x - x.max(axis=dim, keepdims=True)", "x")
 wrong("softmax", "subtracts the smallest score: overflows where scores lie far apart", "x.max", "x.min")
 wrong("softmax", "sums over everything", "e.sum(axis=dim, keepdims=True)", "e.sum()")
+wrong("softmax", "ignores dim", "e = np.exp", "dim = -1\ne = np.exp")
+wrong("softmax", "divides the scores themselves by their sum", "np.exp(x - x.max(axis=dim, keepdims=True))", "x")
 wrong("softmax", "loses the axis that it summed", "e.sum(axis=dim, keepdims=True)", "e.sum(axis=dim)")
 
 
@@ -161,17 +130,6 @@ wrong("softmax", "loses the axis that it summed", "e.sum(axis=dim, keepdims=True
 def softmax_global_maximum(x, *, dim=-1):
     e = np.exp(np.float32(x) - np.float32(x).max())
     return (e / e.sum(axis=dim, keepdims=True)).astype(x.dtype)
-
-
-@wrong("softmax", "ignores dim")
-def softmax_last(x, *, dim=-1):
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
-
-
-@wrong("softmax", "divides the scores themselves by their sum")
-def softmax_without_exp(x, *, dim=-1):
-    return x / x.sum(axis=dim, keepdims=True)
 
 
 @wrong("softmax", "adds a little to the sum, against a division by zero that cannot happen")
@@ -182,6 +140,12 @@ def softmax_epsilon(x, *, dim=-1):
 
 # -- log_softmax ------------------------------------------------------------------------------------------------------
 
+wrong(
+    "log_softmax", "does not subtract the largest score: overflows at 1000", "x - x.max(axis=dim, keepdims=True)", "x"
+)
+wrong("log_softmax", "subtracts the maximum inside the sum and forgets it outside", "return shifted", "return x")
+wrong("log_softmax", "ignores dim", "shifted = x", "dim = -1\nshifted = x")
+
 
 @wrong("log_softmax", "takes the logarithm of softmax: -inf where the share is too small")
 def log_softmax_of_softmax(x, *, dim=-1):
@@ -191,22 +155,6 @@ def log_softmax_of_softmax(x, *, dim=-1):
 @wrong("log_softmax", "adds a little before the logarithm, so that it is never -inf")
 def log_softmax_epsilon(x, *, dim=-1):
     return np.log(softmax.function(x, dim=dim) + 1e-8)
-
-
-@wrong("log_softmax", "does not subtract the largest score: overflows at 1000")
-def log_softmax_naive(x, *, dim=-1):
-    return x - np.log(np.exp(x).sum(axis=dim, keepdims=True))
-
-
-@wrong("log_softmax", "subtracts the maximum inside the sum and forgets it outside")
-def log_softmax_half_shifted(x, *, dim=-1):
-    return x - np.log(np.exp(x - x.max(axis=dim, keepdims=True)).sum(axis=dim, keepdims=True))
-
-
-@wrong("log_softmax", "ignores dim")
-def log_softmax_last(x, *, dim=-1):
-    shifted = x - x.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
 @wrong("log_softmax", "forgets the logarithm")

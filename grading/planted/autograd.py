@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from tinytorch.activations import softmax
-from tinytorch.autograd import accumulate, expanded, input_gradients, seed, unreduced
+from tinytorch.autograd import accumulate, expanded, input_gradients, seed
 from tito.planted import wrong
 
 # -- add_vjp ----------------------------------------------------------------------------------------------------------
@@ -13,35 +12,19 @@ wrong("add_vjp", "forgets g: the derivative of the operation alone", "g, g", "np
 wrong("add_vjp", "shares g out between the inputs", "g, g", "g / 2, g / 2")
 wrong("add_vjp", "gives the second input a minus, as sub does", "g, g", "g, -g")
 
-
 # -- mul_vjp ----------------------------------------------------------------------------------------------------------
 
-wrong("mul_vjp", "scales each input's gradient by that input", "y, g * x", "x, g * y")
+wrong("mul_vjp", "scales each input's gradient by that input", "g * y, g * x", "g * x, g * y")
 wrong("mul_vjp", "forgets g: the derivative of the operation alone", "g * y, g * x", "y + 0 * g, x + 0 * g")
-wrong("mul_vjp", "scales by the output", "y, g * x", "z, g * z")
+wrong("mul_vjp", "scales by the output", "g * y, g * x", "g * z, g * z")
 wrong("mul_vjp", "adds where it should multiply", "g * y, g * x", "g + y, g + x")
-
 
 # -- unbroadcast ------------------------------------------------------------------------------------------------------
 
 wrong("unbroadcast", "takes the mean for the sum", "g = g.sum", "g = g.mean", "return g.sum", "return g.mean")
-
-
-@wrong("unbroadcast", "forgets the new axes on the left")
-def unbroadcast_keeps_new_axes(g, shape):
-    copied = tuple(axis for axis, size in enumerate(shape) if size == 1)
-    return g.sum(axis=copied, keepdims=True)
-
-
-@wrong("unbroadcast", "forgets the axes of size 1")
-def unbroadcast_keeps_copies(g, shape):
-    return g.sum(axis=tuple(range(g.ndim - len(shape))))
-
-
-@wrong("unbroadcast", "loses the axes of size 1")
-def unbroadcast_drops_axes(g, shape):
-    g = g.sum(axis=tuple(range(g.ndim - len(shape))))
-    return g.sum(axis=tuple(axis for axis, size in enumerate(shape) if size == 1))
+wrong("unbroadcast", "forgets the new axes on the left", "g = g.sum(axis=tuple(range(g.ndim - len(shape))))", "")
+wrong("unbroadcast", "forgets the axes of size 1", "g.sum(axis=copied, keepdims=True)", "g")
+wrong("unbroadcast", "loses the axes of size 1", ", keepdims=True", "")
 
 
 @wrong("unbroadcast", "takes the first copy and drops the others")
@@ -57,28 +40,11 @@ def unbroadcast_resizes(g, shape):
 
 # -- matmul_vjp -------------------------------------------------------------------------------------------------------
 
+wrong("matmul_vjp", "a missing transpose", "g @ y.mT, x.mT @ g", "g @ y, x @ g")
+wrong("matmul_vjp", "the factors in the wrong order", "g @ y.mT, x.mT @ g", "y.mT @ g, g @ x.mT")
 wrong("matmul_vjp", "reverses all axes of a batch instead of the last two", "y.mT, x.mT", "y.T, x.T")
-
-
-@wrong("matmul_vjp", "a missing transpose")
-def matmul_no_transpose(g, z, x, y):
-    return g @ y, x @ g
-
-
-@wrong("matmul_vjp", "the factors in the wrong order")
-def matmul_wrong_order(g, z, x, y):
-    return y.mT @ g, g @ x.mT
-
-
-@wrong("matmul_vjp", "multiplies elements, as mul does")
-def matmul_like_mul(g, z, x, y):
-    return g * y, g * x
-
-
-@wrong("matmul_vjp", "the two gradients in each other's place")
-def matmul_exchanged(g, z, x, y):
-    return x.mT @ g, g @ y.mT
-
+wrong("matmul_vjp", "multiplies elements, as mul does", "g @ y.mT, x.mT @ g", "g * y, g * x")
+wrong("matmul_vjp", "the two gradients in each other's place", "g @ y.mT, x.mT @ g", "x.mT @ g, g @ y.mT")
 
 # -- sum_vjp ----------------------------------------------------------------------------------------------------------
 
@@ -108,29 +74,17 @@ wrong("relu_vjp", "the gate the wrong way round", "x > 0", "x < 0")
 wrong("relu_vjp", "gates by the sign of g, not of x", "g * (x > 0)", "np.maximum(g, 0)")
 wrong("relu_vjp", "scales by the output instead of by 1", "(x > 0)", "z")
 
-
 # -- cross_entropy_vjp ------------------------------------------------------------------------------------------------
 
+wrong(
+    "cross_entropy_vjp", "forgets to subtract the truth", "(softmax.function(logits) - y)", "softmax.function(logits)"
+)
 wrong("cross_entropy_vjp", "the truth minus the prediction: the sign flipped", "softmax", "y - softmax", "- y", "")
+wrong("cross_entropy_vjp", "the sum over the rows for their mean", "unreduced(g, n, reduction)", "g")
 wrong("cross_entropy_vjp", "divides by the number of elements, not of rows", "g, n", "g, logits.size")
 wrong("cross_entropy_vjp", "`=` for `+=` where the truth is smoothed", "+= 1", "= 1")
 wrong("cross_entropy_vjp", "marks whole columns: y[:, target] for y[arange(n), target]", "np.arange(n)", ":")
 wrong("cross_entropy_vjp", "softmax without the sum over classes", "softmax.function", "np.exp")
-
-
-@wrong("cross_entropy_vjp", "forgets to subtract the truth")
-def cross_entropy_probabilities(g, z, logits, target, *, label_smoothing=0.0, reduction="mean"):
-    g = np.reshape(unreduced(g, len(logits), reduction), (-1, 1))
-    return g * softmax.function(logits), None
-
-
-@wrong("cross_entropy_vjp", "the sum over the rows for their mean")
-def cross_entropy_sum(g, z, logits, target, *, label_smoothing=0.0, reduction="mean"):
-    n, classes = logits.shape
-    y = np.full_like(logits, label_smoothing / classes)
-    y[np.arange(n), target] += 1 - label_smoothing
-    return np.reshape(g, (-1, 1)) * (softmax.function(logits) - y), None
-
 
 # -- backward ---------------------------------------------------------------------------------------------------------
 

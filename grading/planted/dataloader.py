@@ -109,12 +109,7 @@ def batches_by_index(self):
 
 # -- collate ----------------------------------------------------------------------------------------------------------
 
-wrong(
-    "collate",
-    "makes a plain tuple of pairs",
-    "bundle([collate(column) for column in zip(*examples, strict=True)])",
-    "tuple(collate(column) for column in zip(*examples, strict=True))",
-)
+wrong("collate", "makes a plain tuple of pairs", "bundle", "tuple")
 wrong(
     "collate",
     "makes a Batch of every tuple",
@@ -170,50 +165,25 @@ def collate_pads(examples):
 
 # -- normalize --------------------------------------------------------------------------------------------------------
 
-
-@wrong("normalize", "forgets that bytes count as x / 255")
-def normalize_bytes(images, rng=None, *, mean, std):
-    image_axes(images)
-    center, spread = (np.reshape(value, (-1, 1, 1)).astype(np.float32) for value in (mean, std))
-    return (images - center) / spread
-
-
-@wrong("normalize", "divides floats by 255 too")
-def normalize_floats(images, rng=None, *, mean, std):
-    image_axes(images)
-    center, spread = (np.reshape(value, (-1, 1, 1)).astype(np.float32) for value in (mean, std))
-    return (images / np.float32(255) - center) / spread
-
-
-@wrong("normalize", "divides by 256")
-def normalize_256(images, rng=None, *, mean, std):
-    image_axes(images)
-    unit = np.float32(256 if images.dtype == np.uint8 else 1)
-    center, spread = (np.reshape(value, (-1, 1, 1)).astype(np.float32) for value in (mean, std))
-    return (images / unit - center) / spread
-
-
-@wrong("normalize", "divides by the variance")
-def normalize_variance(images, rng=None, *, mean, std):
-    image_axes(images)
-    unit = np.float32(255 if images.dtype == np.uint8 else 1)
-    center, spread = (np.reshape(value, (-1, 1, 1)).astype(np.float32) for value in (mean, std))
-    return (images / unit - center) / spread**2
-
-
-@wrong("normalize", "lets float64 spread over the batch")
-def normalize_float64(images, rng=None, *, mean, std):
-    image_axes(images)
-    unit = 255 if images.dtype == np.uint8 else 1
-    center, spread = (np.reshape(value, (-1, 1, 1)) for value in (mean, std))
-    return (images / unit - center) / spread
-
-
-@wrong("normalize", "broadcasts mean and std along the columns")
-def normalize_columns(images, rng=None, *, mean, std):
-    image_axes(images)
-    unit = np.float32(255 if images.dtype == np.uint8 else 1)
-    return (images / unit - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
+wrong("normalize", "forgets that bytes count as x / 255", "255 if", "1 if")
+wrong("normalize", "divides floats by 255 too", "255 if images.dtype == np.uint8 else 1", "255")
+wrong("normalize", "divides by 256", "255", "256")
+wrong(
+    "normalize",
+    "divides by the variance",
+    "unit * spread",
+    "unit * spread**2",
+    "-center / spread",
+    "-center / spread**2",
+)
+wrong(
+    "normalize",
+    "lets float64 spread over the batch",
+    "np.multiply(images, scale, dtype=np.float32) + shift",
+    "(images / unit - center) / spread",
+)
+wrong("normalize", "broadcasts mean and std along the columns", "(-1, 1, 1)", "-1")
+wrong("normalize", "scales x, and forgets to scale the mean", "-center / spread", "-center")
 
 
 @wrong("normalize", "takes the batch's own mean and std")
@@ -221,14 +191,6 @@ def normalize_batch(images, rng=None, *, mean, std):
     x = images.astype(np.float32)
     z = (x - x.mean(axis=(0, 2, 3), keepdims=True)) / (x.std(axis=(0, 2, 3), keepdims=True) + np.float32(1e-8))
     return z.astype(np.float32)
-
-
-@wrong("normalize", "scales x, and forgets to scale the mean")
-def normalize_shift(images, rng=None, *, mean, std):
-    image_axes(images)
-    unit = 255 if images.dtype == np.uint8 else 1
-    center, spread = (np.reshape(value, (-1, 1, 1)) for value in (mean, std))
-    return images * (1 / (unit * spread)).astype(np.float32) - center.astype(np.float32)
 
 
 @wrong("normalize", "writes into the images that it was given")

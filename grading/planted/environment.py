@@ -6,11 +6,17 @@ from statistics import median
 
 import numpy as np
 
-from tinytorch.environment import Timing, generator
+from tinytorch.environment import Timing
 from tito.planted import wrong
 
 # -- parse_cpu --------------------------------------------------------------------------------------------------------
 
+wrong(
+    "parse_cpu",
+    "keeps only what stands between the first two colons",
+    'key, _, value = line.partition(":")',
+    'key, value, *_ = f"{line}:".split(":")',
+)
 wrong(
     "parse_cpu",
     "counts every line that mentions a processor",
@@ -21,18 +27,6 @@ wrong("parse_cpu", "takes the number of the last core for the number of cores", 
 wrong("parse_cpu", "leaves the spaces around the name", "value.strip()", "value")
 
 
-@wrong("parse_cpu", "keeps only what stands between the first two colons")
-def cpu_split_at_every_colon(text):
-    name, cores = "unknown", 0
-    for line in text.splitlines():
-        parts = line.split(":")
-        if parts[0].strip() == "model name":
-            name = parts[1].strip()
-        elif parts[0].strip() == "processor":
-            cores += 1
-    return name, cores
-
-
 @wrong("parse_cpu", "needs a model name, and counts cores by it")
 def cpu_counts_names(text):
     names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
@@ -41,43 +35,16 @@ def cpu_counts_names(text):
 
 # -- parse_memory -----------------------------------------------------------------------------------------------------
 
-
-@wrong("parse_memory", "takes kB at its word: 1000 bytes")
-def memory_thousands(text):
-    found = re.search(r"^MemTotal:\s*(\d+)\s*kB", text, re.MULTILINE)
-    if found is None:
-        raise ValueError("no MemTotal")
-    return int(found[1]) * 1000
-
-
-@wrong("parse_memory", "forgets to turn kB into bytes")
-def memory_in_kb(text):
-    found = re.search(r"^MemTotal:\s*(\d+)\s*kB", text, re.MULTILINE)
-    if found is None:
-        raise ValueError("no MemTotal")
-    return int(found[1])
+wrong("parse_memory", "takes kB at its word: 1000 bytes", "* 1024", "* 1000")
+wrong("parse_memory", "forgets to turn kB into bytes", " * 1024", "")
+wrong("parse_memory", "looks in the first line only", ", re.MULTILINE", "")
+wrong("parse_memory", "reads the memory that is free", "^MemTotal", "^MemFree")
 
 
 @wrong("parse_memory", "returns 0 where there is no answer")
 def memory_zero(text):
     found = re.search(r"^MemTotal:\s*(\d+)\s*kB", text, re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
-
-
-@wrong("parse_memory", "looks in the first line only")
-def memory_first_line(text):
-    found = re.match(r"MemTotal:\s*(\d+)\s*kB", text)
-    if found is None:
-        raise ValueError("no MemTotal")
-    return int(found[1]) * 1024
-
-
-@wrong("parse_memory", "reads the memory that is free")
-def memory_free(text):
-    found = re.search(r"^MemFree:\s*(\d+)\s*kB", text, re.MULTILINE)
-    if found is None or "MemTotal" not in text:
-        raise ValueError("no MemFree")
-    return int(found[1]) * 1024
 
 
 # -- summarize --------------------------------------------------------------------------------------------------------
@@ -115,7 +82,6 @@ wrong("matmul_flops", "forgets the inner axis", "k * n", "n")
 wrong("matmul_flops", "counts the numbers that go in", "m * k * n", "(m * k + k * n)")
 wrong("matmul_flops", "adds a multiplication for each axis", "2", "3")
 
-
 # -- forecast ---------------------------------------------------------------------------------------------------------
 
 wrong("forecast", "takes the earlier of the two", "max", "min")
@@ -137,6 +103,14 @@ wrong(
     "np.random.seed(seed)",
 )
 wrong("manual_seed", "returns nothing", "return generator", "")
+wrong(
+    "manual_seed",
+    "takes a negative seed for its size",
+    "seed < 0",
+    "False",
+    "default_rng(seed)",
+    "default_rng(abs(seed))",
+)
 wrong("manual_seed", "always starts from the same place, whatever the seed", "(seed)", "(0)")
 
 
@@ -146,10 +120,4 @@ def seed_new_generator(seed):
     if seed < 0:
         raise ValueError(f"a seed is 0 or more, got {seed}")
     generator = np.random.default_rng(seed)
-    return generator
-
-
-@wrong("manual_seed", "takes a negative seed for its size")
-def seed_absolute(seed):
-    generator.bit_generator.state = np.random.default_rng(abs(seed)).bit_generator.state
     return generator

@@ -1,8 +1,5 @@
 """Wrong answers to chapter 03: mistakes that students really make. Read, never run; see tito/planted.py."""
 
-import numpy as np
-
-from tinytorch.environment import generator
 from tinytorch.layers import Parameter
 from tito.planted import wrong
 
@@ -16,6 +13,7 @@ wrong(
     "z = x @ weight\nreturn z if bias is None else z + bias",
     "return x @ weight + bias",
 )
+wrong("linear", "leaves it to NumPy to complain", "x.shape[-1] != weight.shape[0]", "False")
 wrong("linear", "takes x for a matrix: the features for axis 1", "-1", "1")
 wrong(
     "linear",
@@ -23,13 +21,6 @@ wrong(
     "z = x @ weight\nreturn z if bias is None else z + bias",
     "return (x if bias is None else x + bias.sum()) @ weight",
 )
-
-
-@wrong("linear", "leaves it to NumPy to complain")
-def linear_without_check(x, weight, bias=None):
-    z = x @ weight
-    return z if bias is None else z + bias
-
 
 # -- Module.collect_parameters ----------------------------------------------------------------------------------------
 
@@ -97,14 +88,12 @@ wrong("xavier_std", "returns the bound of the uniform distribution", "2", "6")
 wrong("xavier_std", "forgets the two of the average", "2", "1")
 wrong("xavier_std", "looks forwards only", "2 / (fan_in + fan_out)", "1 / fan_in")
 
-
 # -- he_std -----------------------------------------------------------------------------------------------------------
 
 wrong("he_std", "returns the variance", "math.sqrt(2 / fan_in)", "2 / fan_in")
 wrong("he_std", "forgets what relu cuts away", "2", "1")
 wrong("he_std", "doubles the deviation, not the variance", "math", "2 * math", "2", "1")
 wrong("he_std", "returns the bound of the uniform distribution", "2", "6")
-
 
 # -- dropout ----------------------------------------------------------------------------------------------------------
 
@@ -118,23 +107,6 @@ wrong(
     "(rng.random(x.shape, np.float32) >= p)",
     "np.broadcast_to(rng.random(x.shape[:1], np.float32) >= p, x.T.shape).T",
 )
-wrong(
-    "dropout",
-    "does not save the mask",
-    'mask = (rng.random(x.shape, np.float32) >= p) / x.dtype.type(1 - p)\nreturn x * mask, {"mask": mask}',
-    "return x * ((rng.random(x.shape, np.float32) >= p) / x.dtype.type(1 - p))",
-)
-
-
-@wrong("dropout", "saves the mask before scaling it")
-def dropout_saves_keep(x, *, p=0.5, rng=generator):
-    if not 0 <= p < 1:
-        raise ValueError(f"dropout needs 0 <= p < 1, got {p}")
-    keep = (rng.random(x.shape, np.float32) >= p).astype(x.dtype)
-    return x * keep / x.dtype.type(1 - p), {"mask": keep}
-
-
-@wrong("dropout", "accepts any p")
-def dropout_any_p(x, *, p=0.5, rng=generator):
-    mask = (rng.random(x.shape, np.float32) >= p) / x.dtype.type(1 - p or 1)
-    return x * mask, {"mask": mask}
+wrong("dropout", "saves the mask before scaling it", '{"mask": mask}', '{"mask": mask * x.dtype.type(1 - p)}')
+wrong("dropout", "does not save the mask", 'x * mask, {"mask": mask}', "x * mask")
+wrong("dropout", "accepts any p", "not 0 <= p < 1", "False", "(1 - p)", "(1 - p or 1)")

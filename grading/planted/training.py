@@ -5,45 +5,16 @@ from itertools import islice
 
 import numpy as np
 
-from tinytorch.tensor import no_grad
 from tinytorch.training import clip_grad_norm_, within
 from tito.planted import wrong
 
 # -- accuracy ---------------------------------------------------------------------------------------------------------
 
-
-@wrong("accuracy", "counts instead of taking the share")
-def accuracy_count(logits, target):
-    if logits.shape[:-1] != target.shape:
-        raise ValueError(f"accuracy needs (..., C) and (...), got {logits.shape} and {target.shape}")
-    return float((logits.data.argmax(axis=-1) == target.data).sum())
-
-
-@wrong("accuracy", "looks for the largest score of each class")
-def accuracy_down_the_columns(logits, target):
-    if logits.shape[:-1] != target.shape:
-        raise ValueError(f"accuracy needs (..., C) and (...), got {logits.shape} and {target.shape}")
-    return float((logits.data.argmax(axis=0)[: len(target)] == target.data).mean())
-
-
-@wrong("accuracy", "lets a column broadcast")
-def accuracy_unchecked(logits, target):
-    return float(np.mean(logits.data.argmax(axis=-1) == target.data))
-
-
-@wrong("accuracy", "takes the smallest score")
-def accuracy_smallest(logits, target):
-    if logits.shape[:-1] != target.shape:
-        raise ValueError(f"accuracy needs (..., C) and (...), got {logits.shape} and {target.shape}")
-    return float((logits.data.argmin(axis=-1) == target.data).mean())
-
-
-@wrong("accuracy", "names only one of the shapes")
-def accuracy_one_shape(logits, target):
-    if logits.shape[:-1] != target.shape:
-        raise ValueError(f"the target does not fit: {target.shape}")
-    return float((logits.data.argmax(axis=-1) == target.data).mean())
-
+wrong("accuracy", "counts instead of taking the share", ".mean()", ".sum()")
+wrong("accuracy", "looks for the largest score of each class", "argmax(axis=-1)", "argmax(axis=0)[: len(target)]")
+wrong("accuracy", "lets a column broadcast", "logits.shape[:-1] != target.shape", "False")
+wrong("accuracy", "takes the smallest score", "argmax", "argmin")
+wrong("accuracy", "names only one of the shapes", "{logits.shape} and {target.shape}", "{target.shape}")
 
 # -- clip_grad_norm_ --------------------------------------------------------------------------------------------------
 
@@ -53,12 +24,7 @@ wrong(
     "if norm > max_norm:\n    for g in gradients:\n        g *= max_norm / norm",
     "for g in gradients:\n    np.clip(g, -max_norm, max_norm, out=g)",
 )
-wrong(
-    "clip_grad_norm_",
-    "scales a short gradient up",
-    "if norm > max_norm:\n    for g in gradients:\n        g *= max_norm / norm",
-    "for g in gradients:\n    g *= max_norm / norm",
-)
+wrong("clip_grad_norm_", "scales a short gradient up", "norm > max_norm", "True")
 wrong(
     "clip_grad_norm_",
     "adds up the norms",
@@ -109,60 +75,32 @@ def stalled_rises(history, monitor, patience):
 
 # -- Trainer.step -----------------------------------------------------------------------------------------------------
 
+wrong("Trainer.step", "adds the micro-batches' gradients up", "len(x) / examples", "1.0")
+wrong("Trainer.step", "lets every micro-batch count the same", "len(x) / examples", "1 / len(micro_batches)")
 wrong(
     "Trainer.step",
-    "adds the micro-batches' gradients up",
-    "total += self.add_gradient(x, y, len(x) / examples)",
-    "loss = self.loss(self.model(x), y)\n    loss.backward()\n    total += loss.item() * len(x) / examples",
+    "forgets the gradients at every micro-batch",
+    "total += self",
+    "self.optimizer.zero_grad()\n    total += self",
+)
+wrong("Trainer.step", "never forgets the gradients", "self.optimizer.zero_grad()", "")
+wrong(
+    "Trainer.step",
+    "clips after every micro-batch",
+    "if self.clip is not None:\n    self.step_norm",
+    "    if self.clip is not None:\n        self.step_norm",
 )
 wrong(
     "Trainer.step",
-    "lets every micro-batch count the same",
-    "examples, total = sum(len(x) for x, _ in micro_batches), 0.0",
-    "total = 0.0",
-    "total += self.add_gradient(x, y, len(x) / examples)",
-    "loss = self.loss(self.model(x), y) / len(micro_batches)\n    loss.backward()\n    total += loss.item()",
-)
-wrong(
-    "Trainer.step",
-    "never forgets the gradients",
-    "self.optimizer.zero_grad()",
-    "",
-    "total += self.add_gradient(x, y, len(x) / examples)",
-    "loss = self.loss(self.model(x), y) * (len(x) / examples)\n    loss.backward()\n    total += loss.item()",
-)
-wrong(
-    "Trainer.step",
-    "forgets the schedule",
-    "total += self.add_gradient(x, y, len(x) / examples)",
-    "loss = self.loss(self.model(x), y) * (len(x) / examples)\n    loss.backward()\n    total += loss.item()",
-    "if self.schedule is not None:\n    self.schedule.step()",
-    "",
-)
-wrong(
-    "Trainer.step",
-    "walks back and stays where it is",
-    "total += self.add_gradient(x, y, len(x) / examples)",
-    "loss = self.loss(self.model(x), y) * (len(x) / examples)\n    loss.backward()\n    total += loss.item()",
+    "clips when the step is taken",
+    "if self.clip",
+    "self.optimizer.step()\nif self.clip",
     "self.optimizer.step()",
     "",
 )
-
-
-@wrong("Trainer.step", "forgets the gradients at every micro-batch")
-def step_zero_inside(self, micro_batches):
-    examples, total = sum(len(x) for x, _ in micro_batches), 0.0
-    for x, y in micro_batches:
-        self.optimizer.zero_grad()
-        loss = self.loss(self.model(x), y) * (len(x) / examples)
-        loss.backward()
-        total += loss.item()
-    if self.clip is not None:
-        self.step_norm = clip_grad_norm_(self.model.parameters(), self.clip)
-    self.optimizer.step()
-    if self.schedule is not None:
-        self.schedule.step()
-    return total
+wrong("Trainer.step", "forgets the schedule", "self.schedule is not None", "False")
+wrong("Trainer.step", "walks back and stays where it is", "self.optimizer.step()", "")
+wrong("Trainer.step", "returns the last micro-batch's loss", "total +=", "total =")
 
 
 @wrong("Trainer.step", "steps after every micro-batch")
@@ -179,53 +117,6 @@ def step_inside(self, micro_batches):
     if self.schedule is not None:
         self.schedule.step()
     return total
-
-
-@wrong("Trainer.step", "clips after every micro-batch")
-def step_clips_inside(self, micro_batches):
-    self.optimizer.zero_grad()
-    examples, total = sum(len(x) for x, _ in micro_batches), 0.0
-    for x, y in micro_batches:
-        loss = self.loss(self.model(x), y) * (len(x) / examples)
-        loss.backward()
-        total += loss.item()
-        if self.clip is not None:
-            self.step_norm = clip_grad_norm_(self.model.parameters(), self.clip)
-    self.optimizer.step()
-    if self.schedule is not None:
-        self.schedule.step()
-    return total
-
-
-@wrong("Trainer.step", "clips when the step is taken")
-def step_clips_late(self, micro_batches):
-    self.optimizer.zero_grad()
-    examples, total = sum(len(x) for x, _ in micro_batches), 0.0
-    for x, y in micro_batches:
-        loss = self.loss(self.model(x), y) * (len(x) / examples)
-        loss.backward()
-        total += loss.item()
-    self.optimizer.step()
-    if self.clip is not None:
-        self.step_norm = clip_grad_norm_(self.model.parameters(), self.clip)
-    if self.schedule is not None:
-        self.schedule.step()
-    return total
-
-
-@wrong("Trainer.step", "returns the last micro-batch's loss")
-def step_last_loss(self, micro_batches):
-    self.optimizer.zero_grad()
-    examples = sum(len(x) for x, _ in micro_batches)
-    for x, y in micro_batches:
-        loss = self.loss(self.model(x), y) * (len(x) / examples)
-        loss.backward()
-    if self.clip is not None:
-        self.step_norm = clip_grad_norm_(self.model.parameters(), self.clip)
-    self.optimizer.step()
-    if self.schedule is not None:
-        self.schedule.step()
-    return loss.item()
 
 
 # -- Trainer.train_epoch ----------------------------------------------------------------------------------------------
@@ -278,93 +169,17 @@ wrong(
     "float(metric(z, y)) * len(x)",
     "float(metric(z, y))",
 )
+wrong("Trainer.evaluate", "stays in training mode", "self.model.eval()", "")
+wrong("Trainer.evaluate", "leaves the model in evaluation mode", "self.model.train(mode)", "")
 wrong(
     "Trainer.evaluate",
-    "stays in training mode",
-    'mode, sums, seen = self.model.training, dict.fromkeys(["loss", *self.metrics], 0.0), 0\nself.model.eval()',
-    'sums, seen = dict.fromkeys(["loss", *self.metrics], 0.0), 0',
+    "puts the model into training mode, whatever it was in",
     "self.model.train(mode)",
-    "",
+    "self.model.train()",
 )
-
-
-@wrong("Trainer.evaluate", "leaves the model in evaluation mode")
-def evaluate_stays_in_eval(self, data):
-    sums, seen = dict.fromkeys(["loss", *self.metrics], 0.0), 0
-    self.model.eval()
-    with no_grad():
-        for x, y in data:
-            z = self.model(x)
-            seen += len(x)
-            sums["loss"] += self.loss(z, y).item() * len(x)
-            for name, metric in self.metrics.items():
-                sums[name] += float(metric(z, y)) * len(x)
-    if not seen:
-        raise ValueError("evaluate needs one example or more, the data had none")
-    return {name: value / seen for name, value in sums.items()}
-
-
-@wrong("Trainer.evaluate", "puts the model into training mode, whatever it was in")
-def evaluate_always_trains(self, data):
-    sums, seen = dict.fromkeys(["loss", *self.metrics], 0.0), 0
-    self.model.eval()
-    with no_grad():
-        for x, y in data:
-            z = self.model(x)
-            seen += len(x)
-            sums["loss"] += self.loss(z, y).item() * len(x)
-            for name, metric in self.metrics.items():
-                sums[name] += float(metric(z, y)) * len(x)
-    self.model.train()
-    if not seen:
-        raise ValueError("evaluate needs one example or more, the data had none")
-    return {name: value / seen for name, value in sums.items()}
-
-
-@wrong("Trainer.evaluate", "records a graph that nobody needs")
-def evaluate_records(self, data):
-    mode, sums, seen = self.model.training, dict.fromkeys(["loss", *self.metrics], 0.0), 0
-    self.model.eval()
-    for x, y in data:
-        z = self.model(x)
-        seen += len(x)
-        sums["loss"] += self.loss(z, y).item() * len(x)
-        for name, metric in self.metrics.items():
-            sums[name] += float(metric(z, y)) * len(x)
-    self.model.train(mode)
-    if not seen:
-        raise ValueError("evaluate needs one example or more, the data had none")
-    return {name: value / seen for name, value in sums.items()}
-
-
-@wrong("Trainer.evaluate", "forgets the metrics")
-def evaluate_loss_only(self, data):
-    mode, total, seen = self.model.training, 0.0, 0
-    self.model.eval()
-    with no_grad():
-        for x, y in data:
-            seen += len(x)
-            total += self.loss(self.model(x), y).item() * len(x)
-    self.model.train(mode)
-    if not seen:
-        raise ValueError("evaluate needs one example or more, the data had none")
-    return {"loss": total / seen}
-
-
-@wrong("Trainer.evaluate", "says 0 of no examples")
-def evaluate_of_nothing(self, data):
-    mode, sums, seen = self.model.training, dict.fromkeys(["loss", *self.metrics], 0.0), 0
-    self.model.eval()
-    with no_grad():
-        for x, y in data:
-            z = self.model(x)
-            seen += len(x)
-            sums["loss"] += self.loss(z, y).item() * len(x)
-            for name, metric in self.metrics.items():
-                sums[name] += float(metric(z, y)) * len(x)
-    self.model.train(mode)
-    return {name: value / max(seen, 1) for name, value in sums.items()}
-
+wrong("Trainer.evaluate", "records a graph that nobody needs", "with no_grad()", "if True")
+wrong("Trainer.evaluate", "forgets the metrics", "*self.metrics", "", "self.metrics.items()", "()")
+wrong("Trainer.evaluate", "says 0 of no examples", "if not seen", "if False", "value / seen", "value / max(seen, 1)")
 
 # -- Trainer.load_state_dict ------------------------------------------------------------------------------------------
 
@@ -380,24 +195,14 @@ wrong(
     "for name, part in self.parts().items():\n    part.load_state_dict(within(arrays, name))",
     'self.model.load_state_dict(within(arrays, "model"))\nself.optimizer.load_state_dict(within(arrays, "optimizer"))',
 )
-wrong(
-    "Trainer.load_state_dict",
-    "rolls other dice",
-    'for name, rng in generators(self.model).items():\n    rng.bit_generator.state = rest["generators"][name]',
-    "",
-)
+wrong("Trainer.load_state_dict", "rolls other dice", 'rest["generators"][name]', "rng.bit_generator.state")
 wrong(
     "Trainer.load_state_dict",
     "restores the package's generator only",
     'for name, rng in generators(self.model).items():\n    rng.bit_generator.state = rest["generators"][name]',
     'generators(self.model)["package"].bit_generator.state = rest["generators"]["package"]',
 )
-wrong(
-    "Trainer.load_state_dict",
-    "does not know where it is",
-    "for name in POSITION:\n    setattr(self, name, copy.deepcopy(rest[name]))",
-    "",
-)
+wrong("Trainer.load_state_dict", "does not know where it is", "POSITION", "()")
 wrong(
     "Trainer.load_state_dict", "writes on into the state that it was given", "copy.deepcopy(rest[name])", "rest[name]"
 )
