@@ -67,7 +67,7 @@ class Origin:
 
     __slots__ = ("arrays", "inputs", "parameters", "primitive", "saved")
 
-    def __init__(self, primitive: "Primitive", inputs: tuple, arrays: list, parameters: dict, saved: dict):
+    def __init__(self, primitive: "Primitive", inputs: tuple, arrays: list, parameters: dict, saved: dict | None):
         self.primitive = primitive
         self.inputs: tuple | None = inputs
         self.arrays: list | None = arrays
@@ -141,13 +141,14 @@ class Primitive:
         except ValueError as error:
             self._explain(error, arrays)
             raise
-        z, saved = z if type(z) is tuple else (z, {})
-        if type(z) is not np.ndarray or (z.dtype is not FLOAT32 and z.dtype.kind == "f"):
+        z, saved = z if type(z) is tuple else (z, None)
+        if type(z) is not np.ndarray or z.dtype is not FLOAT32:
             z = _settle(z, arrays, parameters)
+        recorded = tracked and _recording.enabled and (z.dtype is FLOAT32 or z.dtype.kind == "f")
         out = Tensor.__new__(Tensor)
-        out.data, out.grad, out.origin, out._requires_grad = z, None, None, False
-        if tracked and _recording.enabled and z.dtype.kind == "f":
-            out._requires_grad, out.origin = True, Origin(self, inputs, arrays, parameters, saved)
+        out.data, out.grad = z, None
+        out.origin = Origin(self, inputs, arrays, parameters, saved) if recorded else None
+        out._requires_grad = recorded
         return out
 
     def _explain(self, error: ValueError, arrays: list) -> None:
