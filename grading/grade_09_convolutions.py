@@ -273,12 +273,12 @@ def convolved(tt, x, weight, stride, padding, dilation, groups):
 @rubric.probe
 def walked_back(tt, x, weight, g, stride, padding, dilation, groups):
     x, weight = tt.Tensor(x, requires_grad=True), tt.Tensor(weight, requires_grad=True)
-    usual, tt.convolutions.BLOCK = tt.convolutions.BLOCK, 1  # one image at a time, where the work is done in blocks
+    usual, tt.kernels.BLOCK = tt.kernels.BLOCK, 1  # one image at a time, where the work is done in blocks
     try:
         z = tt.convolutions.conv2d(x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups)
         z.backward(tt.Tensor(g))
     finally:
-        tt.convolutions.BLOCK = usual
+        tt.kernels.BLOCK = usual
     return x.grad, weight.grad
 
 
@@ -560,7 +560,9 @@ def normalised_alone(tt, x, mean, var, weight, training):
 def normalised_in_parts(tt, x, g, weight, at, eps):
     import threading
 
-    sums, parts = tt.convolutions.AllReduce(2), [slice(None, at), slice(at, None)]
+    from tinytorch.parallel import AllReduce
+
+    sums, parts = AllReduce(2), [slice(None, at), slice(at, None)]
     found, errors = [None, None], []
 
     def work(number):
@@ -569,9 +571,9 @@ def normalised_in_parts(tt, x, g, weight, at, eps):
             running = tt.Tensor(np.zeros(len(weight))), tt.Tensor(np.ones(len(weight)))
             scale = tt.Tensor(weight)
             share = lambda part: sums(number, part)
-            z = tt.convolutions.batch_norm(mine, *running, scale, scale, training=True, eps=eps, all_sum=share)
-            z = z * 1.0
-            z.backward(tt.Tensor(np.array(g[parts[number]])))
+            with tt.convolutions.sharing(share):
+                z = tt.convolutions.batch_norm(mine, *running, scale, scale, training=True, eps=eps) * 1.0
+                z.backward(tt.Tensor(np.array(g[parts[number]])))
             found[number] = [z.data, mine.grad.data, running[1].data]
         except BaseException as error:
             errors.append(error)

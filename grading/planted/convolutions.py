@@ -517,98 +517,84 @@ def pool_vjp_taken_pixels(g, z, x, *, kernel_size, stride=None, padding=0):
 
 
 @wrong("batch_norm", "divides by the unbiased variance")
-def norm_unbiased(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
+def norm_unbiased(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
     mean, var = running_mean.data, running_var.data
     if training:
-        mean, var, n = statistics(x.data, all_sum)
+        mean, var, n = statistics(x.data)
         if n < 2:
             raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
         var = var * n / (n - 1)
         running_mean.data += momentum * (mean - running_mean.data)
         running_var.data += momentum * (var - running_var.data)
     std = np.sqrt(var + var.dtype.type(eps))
-    return standardize(x, weight, bias, mean=mean, std=std, learned=training, all_sum=all_sum)
+    return standardize(x, weight, bias, mean=mean, std=std, learned=training)
 
 
 @wrong("batch_norm", "keeps the biased variance")
-def norm_keeps_biased(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
+def norm_keeps_biased(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
     mean, var = running_mean.data, running_var.data
     if training:
-        mean, var, n = statistics(x.data, all_sum)
+        mean, var, n = statistics(x.data)
         if n < 2:
             raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
         running_mean.data += momentum * (mean - running_mean.data)
         running_var.data += momentum * (var - running_var.data)
     std = np.sqrt(var + var.dtype.type(eps))
-    return standardize(x, weight, bias, mean=mean, std=std, learned=training, all_sum=all_sum)
+    return standardize(x, weight, bias, mean=mean, std=std, learned=training)
 
 
 @wrong("batch_norm", "has the momentum the wrong way round")
-def norm_momentum(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
+def norm_momentum(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
     mean, var = running_mean.data, running_var.data
     if training:
-        mean, var, n = statistics(x.data, all_sum)
+        mean, var, n = statistics(x.data)
         if n < 2:
             raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
         running_mean.data[...] = momentum * running_mean.data + (1 - momentum) * mean
         running_var.data[...] = momentum * running_var.data + (1 - momentum) * var * n / (n - 1)
     std = np.sqrt(var + var.dtype.type(eps))
-    return standardize(x, weight, bias, mean=mean, std=std, learned=training, all_sum=all_sum)
+    return standardize(x, weight, bias, mean=mean, std=std, learned=training)
 
 
 @wrong("batch_norm", "gives the running statistics new arrays")
-def norm_replaces(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
+def norm_replaces(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
     mean, var = running_mean.data, running_var.data
     if training:
-        mean, var, n = statistics(x.data, all_sum)
+        mean, var, n = statistics(x.data)
         if n < 2:
             raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
         running_mean.data = running_mean.data + momentum * (mean - running_mean.data)
         running_var.data = running_var.data + momentum * (var * n / (n - 1) - running_var.data)
     std = np.sqrt(var + var.dtype.type(eps))
-    return standardize(x, weight, bias, mean=mean, std=std, learned=training, all_sum=all_sum)
+    return standardize(x, weight, bias, mean=mean, std=std, learned=training)
 
 
 @wrong("batch_norm", "moves the running statistics in evaluation too")
-def norm_moves_in_eval(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
-    mean, var, n = statistics(x.data, all_sum)
+def norm_moves_in_eval(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
+    mean, var, n = statistics(x.data)
     if training and n < 2:
         raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
     used = (mean, var) if training else (running_mean.data.copy(), running_var.data.copy())
     running_mean.data += momentum * (mean - running_mean.data)
     running_var.data += momentum * (var * n / max(n - 1, 1) - running_var.data)
-    return standardize(x, weight, bias, mean=used[0], std=np.sqrt(used[1] + eps), learned=training, all_sum=all_sum)
+    return standardize(x, weight, bias, mean=used[0], std=np.sqrt(used[1] + eps), learned=training)
 
 
 @wrong("batch_norm", "adds eps outside the root")
-def norm_eps(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
+def norm_eps(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
     mean, var = running_mean.data, running_var.data
     if training:
-        mean, var, n = statistics(x.data, all_sum)
+        mean, var, n = statistics(x.data)
         if n < 2:
             raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
         running_mean.data += momentum * (mean - running_mean.data)
         running_var.data += momentum * (var * n / (n - 1) - running_var.data)
     std = np.sqrt(var) + var.dtype.type(eps)
-    return standardize(x, weight, bias, mean=mean, std=std, learned=training, all_sum=all_sum)
+    return standardize(x, weight, bias, mean=mean, std=std, learned=training)
 
 
 @wrong("batch_norm", "takes the statistics over the examples only")
-def norm_axes(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
+def norm_axes(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
     if not training:
         std = np.sqrt(running_var.data + eps)
         return standardize(x, weight, bias, mean=running_mean.data, std=std)
@@ -624,23 +610,19 @@ def norm_axes(
 
 
 @wrong("batch_norm", "takes the batch's statistics for fixed")
-def norm_fixed(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
+def norm_fixed(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
     mean, var = running_mean.data, running_var.data
     if training:
-        mean, var, n = statistics(x.data, all_sum)
+        mean, var, n = statistics(x.data)
         if n < 2:
             raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
         running_mean.data += momentum * (mean - running_mean.data)
         running_var.data += momentum * (var * n / (n - 1) - running_var.data)
-    return standardize(x, weight, bias, mean=mean, std=np.sqrt(var + var.dtype.type(eps)), all_sum=all_sum)
+    return standardize(x, weight, bias, mean=mean, std=np.sqrt(var + var.dtype.type(eps)))
 
 
 @wrong("batch_norm", "keeps the sums of the batch's parts apart")
-def norm_apart(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
+def norm_apart(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
     mean, var = running_mean.data, running_var.data
     if training:
         mean, var, n = statistics(x.data)
@@ -653,12 +635,10 @@ def norm_apart(
 
 
 @wrong("batch_norm", "shares the sums forwards, and forgets them backwards")
-def norm_apart_backwards(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
+def norm_apart_backwards(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
     mean, var = running_mean.data, running_var.data
     if training:
-        mean, var, n = statistics(x.data, all_sum)
+        mean, var, n = statistics(x.data)
         if n < 2:
             raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
         running_mean.data += momentum * (mean - running_mean.data)
@@ -668,28 +648,24 @@ def norm_apart_backwards(
 
 
 @wrong("batch_norm", "trains on one number a channel")
-def norm_of_one(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
+def norm_of_one(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
     mean, var = running_mean.data, running_var.data
     if training:
-        mean, var, n = statistics(x.data, all_sum)
+        mean, var, n = statistics(x.data)
         running_mean.data += momentum * (mean - running_mean.data)
         running_var.data += momentum * (var * n / max(n - 1, 1) - running_var.data)
     std = np.sqrt(var + var.dtype.type(eps))
-    return standardize(x, weight, bias, mean=mean, std=std, learned=training, all_sum=all_sum)
+    return standardize(x, weight, bias, mean=mean, std=std, learned=training)
 
 
 @wrong("batch_norm", "uses the running statistics in training")
-def norm_running(
-    x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5, all_sum=lambda part: part
-):
+def norm_running(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
     mean, var = running_mean.data.copy(), running_var.data.copy()
     if training:
-        m, v, n = statistics(x.data, all_sum)
+        m, v, n = statistics(x.data)
         if n < 2:
             raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
         running_mean.data += momentum * (m - running_mean.data)
         running_var.data += momentum * (v * n / (n - 1) - running_var.data)
     std = np.sqrt(var + var.dtype.type(eps))
-    return standardize(x, weight, bias, mean=mean, std=std, all_sum=all_sum)
+    return standardize(x, weight, bias, mean=mean, std=std)
