@@ -699,7 +699,7 @@ def running_statistics_serve_afterwards(student, x, running_mean, running_var, w
 @rubric.check("batch_norm", points=1, examples=10)
 @given(channels_of(), st.integers(1, 3))
 def parts_of_a_batch_share_their_sums(student, x, running_mean, running_var, weight, bias, at):
-    """Two threads with a part of the batch each, whose sums all_sum adds up, find what one finds with the whole."""
+    """Two threads with a part each, whose sums `statistics` adds up, find what one finds with the whole batch."""
     g, at = bias[0] + np.arange(x.size).reshape(x.shape) % 5, min(at, len(x) - 1)
     z, dx, *variances = student.normalised_in_parts(x, g, weight, at, 1.0)
     mean, var = moments(x)

@@ -621,24 +621,12 @@ def norm_fixed(x, running_mean, running_var, weight, bias, training=False, momen
     return standardize(x, weight, bias, mean=mean, std=np.sqrt(var + var.dtype.type(eps)))
 
 
-@wrong("batch_norm", "keeps the sums of the batch's parts apart")
+@wrong("batch_norm", "computes the mean and the variance itself, of its own part of the batch")
 def norm_apart(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
     mean, var = running_mean.data, running_var.data
     if training:
-        mean, var, n = statistics(x.data)
-        if n < 2:
-            raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
-        running_mean.data += momentum * (mean - running_mean.data)
-        running_var.data += momentum * (var * n / (n - 1) - running_var.data)
-    std = np.sqrt(var + var.dtype.type(eps))
-    return standardize(x, weight, bias, mean=mean, std=std, learned=training)
-
-
-@wrong("batch_norm", "shares the sums forwards, and forgets them backwards")
-def norm_apart_backwards(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
-    mean, var = running_mean.data, running_var.data
-    if training:
-        mean, var, n = statistics(x.data)
+        axes, n = (0, *range(2, x.ndim)), x.size // x.shape[1]
+        mean, var = x.data.mean(axis=axes), x.data.var(axis=axes)
         if n < 2:
             raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
         running_mean.data += momentum * (mean - running_mean.data)
