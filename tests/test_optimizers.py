@@ -278,7 +278,9 @@ def test_an_option_of_the_wrong_type_is_refused_when_given_and_when_set(options,
         optimizer.step()
 
 
-@pytest.mark.parametrize("grad, error", [(np.ones(2), TypeError), (tt.ones(2, 1), ValueError), (tt.ones(1), ValueError)])
+@pytest.mark.parametrize(
+    "grad, error", [(np.ones(2), TypeError), (tt.ones(2, 1), ValueError), (tt.ones(1), ValueError)]
+)
 def test_a_gradient_of_another_kind_or_shape_is_refused(grad, error):
     p = tt.ones(2, requires_grad=True)
     p.grad = grad

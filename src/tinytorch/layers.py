@@ -255,7 +255,7 @@ def fans(x: Tensor) -> tuple[int, int]:
     return x.shape[1] * window, x.shape[0] * window
 
 
-def filled(x: Tensor, numbers: np.ndarray) -> Tensor:
+def refilled(x: Tensor, numbers: np.ndarray) -> Tensor:
     """x, with these numbers in place of its own."""
     x.data[...] = numbers
     versions.increment(x.data)
@@ -265,23 +265,23 @@ def filled(x: Tensor, numbers: np.ndarray) -> Tensor:
 def xavier_uniform_(x: Tensor, rng: np.random.Generator = generator) -> Tensor:
     """Fill a weight in place with uniform numbers of Xavier's standard deviation."""
     bound = math.sqrt(3) * xavier_std(*fans(x)) if x.size else 0  # uniform in +-b has standard deviation b / sqrt(3)
-    return filled(x, rng.uniform(-bound, bound, x.shape))
+    return refilled(x, rng.uniform(-bound, bound, x.shape))
 
 
 def xavier_normal_(x: Tensor, rng: np.random.Generator = generator) -> Tensor:
     """Fill a weight in place with normal numbers of Xavier's standard deviation."""
-    return filled(x, rng.normal(0, xavier_std(*fans(x)) if x.size else 0, x.shape))
+    return refilled(x, rng.normal(0, xavier_std(*fans(x)) if x.size else 0, x.shape))
 
 
 def kaiming_uniform_(x: Tensor, rng: np.random.Generator = generator, *, mode: str = "fan_in") -> Tensor:
     """Fill a weight in place with uniform numbers of He's standard deviation, of its "fan_in" or its "fan_out"."""
     bound = math.sqrt(3) * he_std(fan(x, mode)) if x.size else 0
-    return filled(x, rng.uniform(-bound, bound, x.shape))
+    return refilled(x, rng.uniform(-bound, bound, x.shape))
 
 
 def kaiming_normal_(x: Tensor, rng: np.random.Generator = generator, *, mode: str = "fan_in") -> Tensor:
     """Fill a weight in place with normal numbers of He's standard deviation, of its "fan_in" or its "fan_out"."""
-    return filled(x, rng.normal(0, he_std(fan(x, mode)) if x.size else 0, x.shape))
+    return refilled(x, rng.normal(0, he_std(fan(x, mode)) if x.size else 0, x.shape))
 
 
 def fan(x: Tensor, mode: str) -> int:

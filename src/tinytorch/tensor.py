@@ -222,7 +222,11 @@ class Primitive:
                 arrays.append(array)
                 mixed = mixed or isinstance(array, np.ndarray)
         try:
-            z = observed(self.name, self.function, arrays, parameters) if observers else self.function(*arrays, **parameters)
+            z = (
+                observed(self.name, self.function, arrays, parameters)
+                if observers
+                else self.function(*arrays, **parameters)
+            )
         except ValueError as error:
             self._explain(error, arrays)
             raise
