@@ -618,7 +618,7 @@ def test_a_rate_that_a_schedule_would_lose_is_refused():
     optimizer = SGD(ours(), lr=1.0)
     schedule = lr_scheduler.OneCycleLR(optimizer, 1.0, 10)
     optimizer.param_groups[0]["lr"] = 0.3
-    with pytest.raises(ValueError, match="0.3, set by hand"):
+    with pytest.raises(ValueError, match=r"0\.3, set by hand"):
         schedule.step()
 
 

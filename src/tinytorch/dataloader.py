@@ -427,10 +427,10 @@ def prefetch(items: Iterable[Any], depth: int = 2) -> Iterator[Any]:
 class DataLoader:
     """The batches of a dataset, pass after pass: `for x, y in loader`, or `batch.x`, `batch.y`.
 
-    `sampler` is an order of one's own, a Sampler or any iterable of numbers, else `shuffle` decides; `collate_fn` makes a batch of a
-    list of examples. `transform(images, rng)` changes the arrays of x in each batch. With
-    `prefetch` above 0, so many batches are made ahead in a thread. Each whole pass goes on to
-    the next epoch, as `set_epoch` does.
+    `sampler` is an order of one's own, a Sampler or any iterable of numbers, else `shuffle`
+    decides; `collate_fn` makes a batch of a list of examples. `transform(images, rng)` changes
+    the arrays of x in each batch. With `prefetch` above 0, so many batches are made ahead in a
+    thread. Each whole pass goes on to the next epoch, as `set_epoch` does.
 
     >>> data = TensorDataset(np.arange(5), np.arange(5))
     >>> [batch.x.tolist() for batch in DataLoader(data, 2)]
