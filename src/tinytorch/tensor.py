@@ -221,16 +221,7 @@ class Primitive:
                 array = _operand(x)
                 arrays.append(array)
                 mixed = mixed or isinstance(array, np.ndarray)
-        try:
-            z = (
-                observed(self.name, self.function, arrays, parameters)
-                if observers
-                else self.function(*arrays, **parameters)
-            )
-        except ValueError as error:
-            self._explain(error, arrays)
-            raise
-        saved = NOTHING
+        z, saved = self._compute(arrays, parameters), NOTHING
         if type(z) is not np.ndarray:
             z, saved = _array_and_saved(z)
         if mixed or z.dtype is not FLOAT32:
@@ -242,6 +233,16 @@ class Primitive:
         else:
             out._requires_grad, out.origin = False, None
         return out
+
+    def _compute(self, arrays: list, parameters: dict) -> Any:
+        """What the function returns, with an error that explains itself where shapes do not broadcast."""
+        try:
+            if observers:
+                return observed(self.name, self.function, arrays, parameters)
+            return self.function(*arrays, **parameters)
+        except ValueError as error:
+            self._explain(error, arrays)
+            raise
 
     def _explain(self, error: ValueError, arrays: list) -> None:
         """Raise a clearer error, which names the shapes, if the trouble is that they do not broadcast."""
