@@ -120,7 +120,7 @@ def sub_vjp(g, z, x, y):
     return g, -g
 
 
-@mul.vjp(reads="x y")
+@mul.vjp(reads="y | x")
 def mul_vjp(g, z, x, y):
     """z = x * y   =>   dx = g * y,  dy = g * x
 
@@ -131,7 +131,7 @@ def mul_vjp(g, z, x, y):
     return g * y, g * x
 
 
-@div.vjp(reads="z y")
+@div.vjp(reads="y | z y")
 def div_vjp(g, z, x, y):
     """z = x / y   =>   dx = g / y,  dy = -g * z / y"""
     return g / y, -g * z / y
@@ -143,7 +143,7 @@ def neg_vjp(g, z, x):
     return -g
 
 
-@pow.vjp(reads="z x y")
+@pow.vjp(reads="x y | z x y")
 def pow_vjp(g, z, x, y, *, needs):
     """z = x^y   =>   dx = g * y * x^(y-1),  dy = g * z * ln x
 
@@ -249,7 +249,7 @@ def unbroadcast(g: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 # -- matrix rules --------------------------------------------------------------------------------------------------
 
 
-@matmul.vjp(reads="x y")
+@matmul.vjp(reads="y | x")
 def matmul_vjp(g, z, x, y):
     """Z = X Y   =>   dX = G Y^T,  dY = X^T G
 
@@ -274,7 +274,7 @@ def matmul_vector_vjp(g, x, y):
     return (dx[..., 0, :] if x.ndim == 1 else dx), (dy[..., 0] if y.ndim == 1 else dy)
 
 
-@linear.vjp(reads="x weight")
+@linear.vjp(reads="weight | x |")
 def linear_vjp(g, z, x, weight, bias=None, *, needs):
     """z = x W + b   =>   dx = g W^T,  dW = x^T g,  db = g summed over the batch"""
     rows, g_rows = x.reshape(-1, x.shape[-1]), g.reshape(-1, g.shape[-1])
@@ -489,7 +489,7 @@ def logsumexp_vjp(g, z, x, *, dim=-1, keepdim=False):
     return expanded(g, x.shape, dim, keepdim) * np.exp(x - expanded(z, x.shape, dim, keepdim))
 
 
-@binary_cross_entropy_with_logits.vjp(reads="x y")
+@binary_cross_entropy_with_logits.vjp(reads="x y | x")
 def binary_cross_entropy_with_logits_vjp(g, z, x, y, *, reduction="mean"):
     """z = -y ln p - (1 - y) ln(1 - p), p = sigmoid(x)   =>   dx = g (p - y),  dy = -g x"""
     g = unreduced(g, x.size, reduction)
@@ -560,10 +560,10 @@ def input_gradients(origin: Origin, g: np.ndarray, z: np.ndarray) -> Iterator[tu
     primitive, inputs, arrays = origin.primitive, origin.inputs or (), origin.arrays or []
     if primitive.rule is None:
         raise NotImplementedError(f"{primitive.name} has no derivative yet")
-    if origin.version != versions.now:
-        refuse_changed(origin, z)
     keywords = {**origin.parameters, **(origin.saved or {})}
     needs = [isinstance(x, Tensor) and x.requires_grad for x in inputs]
+    if origin.version != versions.now:
+        refuse_changed(origin, z, needs)
     if primitive.rule_takes_needs:
         keywords["needs"] = needs
     arguments = [g, z, *arrays]
@@ -581,16 +581,17 @@ def input_gradients(origin: Origin, g: np.ndarray, z: np.ndarray) -> Iterator[tu
             yield x, dx
 
 
-def refuse_changed(origin: Origin, z: np.ndarray) -> None:
+def refuse_changed(origin: Origin, z: np.ndarray, needs: list[bool]) -> None:
     """Raise RuntimeError, naming the operation, if what its rule reads was changed in place since it ran."""
-    primitive, reads = origin.primitive, origin.primitive.reads
-    names = ["z", *(primitive.inputs or [f"input {i}" for i in range(len(origin.arrays or ()))])]
-    read = [(name, x) for name, x in zip(names, [z, *(origin.arrays or ())]) if reads is None or name in reads]
+    primitive, arrays = origin.primitive, origin.arrays or []
+    names = primitive.inputs or [f"input {i}" for i in range(len(arrays))]
+    reads = primitive.read_for(needs) if primitive.reads is not None else {"z", *names}
+    read = [(name, x) for name, x in zip(["z", *names], [z, *arrays]) if name in reads]
     kept = {**origin.parameters, **(origin.saved or {})}
     for name, value in [*read, *kept.items()]:
         parts = value if isinstance(value, tuple | list) else (value,)
-        arrays = [part.data if isinstance(part, Tensor) else part for part in parts]
-        if any(isinstance(a, np.ndarray) and versions.of(a) > origin.version for a in arrays):
+        held = [part.data if isinstance(part, Tensor) else part for part in parts]
+        if any(isinstance(a, np.ndarray) and versions.of(a) > origin.version for a in held):
             what = f"its result {z.shape}" if name == "z" else f"its {name}"
             raise RuntimeError(
                 f"{primitive.name} cannot be differentiated: {what} was changed in place after it ran; "

@@ -440,7 +440,7 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
     return channels_first(joined([convolve(x, w, over, b) for x, w, b in parts]))
 
 
-@conv2d.vjp(reads="x weight")
+@conv2d.vjp(reads="weight | x |")
 def conv2d_vjp(g, z, x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, needs):
     """z = im2col(x) W + b   =>   dx = col2im(g W^T),  dW = im2col(x)^T g,  db = the sum of g over images and places"""
     over, dx, dw, db = window(weight.shape[2:], stride, padding, dilation), None, None, None
@@ -780,7 +780,7 @@ def standardize(x, weight, bias, *, mean, std, learned=False, all_sum=alone):
     return from_lines(z, x.shape)
 
 
-@standardize.vjp(reads="x weight")
+@standardize.vjp(reads="x weight | x |")
 def standardize_vjp(g, z, x, weight, bias, *, mean, std, learned=False, all_sum=alone):
     """With n = (x - mean) / std: z = w n + b   =>   dw = sum(g n),  db = sum(g),  dx = w / std g
 

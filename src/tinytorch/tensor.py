@@ -188,20 +188,27 @@ class Primitive:
         self.arity = len(self.inputs)
         self.rule: Callable | None = None
         self.rule_takes_needs = False
-        self.reads: frozenset[str] | None = None
+        self.reads: list[set[str]] | None = None
 
     def vjp(self, rule: Callable | None = None, *, reads: str | None = None) -> Callable:
         """Register the rule (g, z, inputs) -> gradients of the inputs, a vector-Jacobian product.
 
         A rule with a keyword `needs` is told which inputs need a gradient, and may return None for the others.
         `reads` names those of z and the inputs whose numbers the rule reads, "" for none: they alone must not change
-        before it runs. Without it the rule may read them all.
+        before it runs. "y | x" says that dx reads y, and dy reads x. Without it the rule may read them all.
         """
         if rule is None:
             return functools.partial(self.vjp, reads=reads)
         self.rule, self.rule_takes_needs = rule, "needs" in inspect.signature(rule).parameters
-        self.reads = None if reads is None else frozenset(reads.split())
+        self.reads = None if reads is None else [set(names.split()) for names in reads.split("|")]
         return rule
+
+    def read_for(self, needs: Sequence[bool]) -> set[str]:
+        """The names of what the rule reads for the inputs that need a gradient."""
+        if self.reads is None:
+            return {"z", *self.inputs}
+        parts = self.reads if len(self.reads) > 1 else self.reads * len(needs)
+        return set().union(*[names for names, needed in zip(parts, needs) if needed])
 
     def __reduce__(self) -> str:
         return self.__qualname__  # a copy of a function is that function; pickle stores its name
