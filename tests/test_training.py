@@ -754,7 +754,7 @@ def test_a_nan_is_no_best_value():
     assert stalled([{"loss": nan}] * 3, "loss", 2) and not stalled([{"loss": nan}] * 2, "loss", 2)
 
 
-@pytest.mark.parametrize("kind", [Trainer, tt.training.AveragingTrainer, tt.convolutions.ParallelTrainer])
+@pytest.mark.parametrize("kind", [Trainer, tt.training.AveragingTrainer, tt.parallel.ParallelTrainer])
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda trainer: pickle.loads(pickle.dumps(trainer))])
 def test_a_copy_of_a_trainer_trains_on_as_it_does(kind, copied):
     model = tt.nn.Sequential(tt.nn.Linear(4, 3), tt.nn.BatchNorm1d(3), tt.nn.ReLU(), tt.nn.Linear(3, 2))

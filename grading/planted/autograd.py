@@ -69,10 +69,10 @@ def sum_not_copied(g, z, x, *, dim=None, keepdim=False):
 
 # -- relu_vjp ---------------------------------------------------------------------------------------------------------
 
-wrong("relu_vjp", "the gate alone, without g", "g * (x > 0)", "(x > 0).astype(g.dtype)")
-wrong("relu_vjp", "the gate the wrong way round", "x > 0", "x < 0")
-wrong("relu_vjp", "gates by the sign of g, not of x", "g * (x > 0)", "np.maximum(g, 0)")
-wrong("relu_vjp", "scales by the output instead of by 1", "(x > 0)", "z")
+wrong("relu_vjp", "the gate alone, without g", "g * ~(x <= 0)", "(x > 0).astype(g.dtype)")
+wrong("relu_vjp", "the gate the wrong way round", "~(x <= 0)", "(x < 0)")
+wrong("relu_vjp", "gates by the sign of g, not of x", "g * ~(x <= 0)", "np.maximum(g, 0)")
+wrong("relu_vjp", "scales by the output instead of by 1", "~(x <= 0)", "z")
 
 # -- cross_entropy_vjp ------------------------------------------------------------------------------------------------
 
