@@ -21,6 +21,8 @@ from tinytorch.tensor import (
     Tensor,
     abs,
     add,
+    amax,
+    amin,
     broadcast_to,
     cast,
     clip,
@@ -31,22 +33,23 @@ from tinytorch.tensor import (
     getitem,
     log,
     matmul,
-    max,
     maximum,
     mean,
-    min,
     minimum,
     mul,
     neg,
     observed,
     observers,
     permute,
+    places_along,
     pow,
+    remainder,
     reshape,
     sqrt,
     stack,
     sub,
     sum,
+    take_along,
     transpose,
     where,
 )
@@ -83,7 +86,7 @@ def gradcheck(function: Callable[..., Tensor], *inputs: Any, eps: float = 1e-6, 
     arrays = [np.array(x, np.float64) for x in inputs]
     tensors = [Tensor(a, requires_grad=True) for a in arrays]
     z = function(*tensors)
-    g = np.cos(np.arange(z.size)).reshape(z.shape)  # any direction but all ones, which would hide a missing factor
+    g = np.cos(np.arange(z.numel())).reshape(z.shape)  # any direction but all ones, which would hide a missing factor
     backward(z, Tensor(g))
     for i, x in enumerate(arrays):
 
@@ -132,6 +135,12 @@ def mul_vjp(g, z, x, y):
 def div_vjp(g, z, x, y):
     """z = x / y   =>   dx = g / y,  dy = -g * z / y"""
     return g / y, -g * z / y
+
+
+@remainder.vjp
+def remainder_vjp(g, z, x, y):
+    """z = x - y floor(x / y)   =>   dx = g,  dy = -g floor(x / y)"""
+    return g, -g * np.floor_divide(x, y)
 
 
 @neg.vjp
@@ -305,18 +314,18 @@ def mean_vjp(g, z, x, *, dim=None, keepdim=False):
     return sum_vjp(g * (z.size / x.size if x.size else 0), z, x, dim=dim, keepdim=keepdim)
 
 
-@max.vjp
-def max_vjp(g, z, x, *, dim=None, keepdim=False):
-    """z = max of x over dim   =>   g goes to the largest; equals share it"""
+@amax.vjp
+def amax_vjp(g, z, x, *, dim=None, keepdim=False):
+    """z = the largest of x over dim   =>   g goes to the largest; equals share it"""
     largest = x == expanded(z, x.shape, dim, keepdim)
     share = largest / largest.sum(axis=dim, keepdims=True)
     return expanded(g, x.shape, dim, keepdim) * share.astype(g.dtype)
 
 
-@min.vjp
-def min_vjp(g, z, x, *, dim=None, keepdim=False):
-    """z = min of x over dim   =>   g goes to the smallest; equals share it"""
-    return max_vjp(g, -z, -x, dim=dim, keepdim=keepdim)
+@amin.vjp
+def amin_vjp(g, z, x, *, dim=None, keepdim=False):
+    """z = the smallest of x over dim   =>   g goes to the smallest; equals share it"""
+    return amax_vjp(g, -z, -x, dim=dim, keepdim=keepdim)
 
 
 # -- moving rules: a moved element takes its gradient back ---------------------------------------------------------
@@ -356,6 +365,14 @@ def getitem_vjp(g, z, x, *, index):
     else:
         dx[index] = g
     return dx
+
+
+@take_along.vjp
+def take_along_vjp(g, z, x, index, *, dim):
+    """z = x at the index along dim   =>   dx = 0, but g at the index; an element taken twice gets both"""
+    dx = np.zeros(x.shape, g.dtype)
+    np.add.at(dx, places_along(x, index, dim), g)
+    return dx, None
 
 
 @concatenate.vjp
@@ -598,7 +615,7 @@ def seed(z: Tensor, gradient: Tensor | None) -> np.ndarray:
     if not z.requires_grad:
         raise RuntimeError("backward needs a tensor made from one with requires_grad=True")
     if gradient is None:
-        if z.size != 1:
+        if z.numel() != 1:
             raise RuntimeError(
                 f"backward needs a gradient of shape {z.shape}: only a single element has one of its own"
             )

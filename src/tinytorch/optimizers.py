@@ -111,8 +111,8 @@ class Flat:
         self.values = np.concatenate([p.data.ravel() for p in parameters])
         self.state = {name: np.zeros_like(self.values) for name in states}
         self.steps = [0] * len(parameters)
-        ends = np.cumsum([p.size for p in parameters]).tolist()
-        self.places = [slice(end - p.size, end) for p, end in zip(parameters, ends)]
+        ends = np.cumsum([p.numel() for p in parameters]).tolist()
+        self.places = [slice(end - p.numel(), end) for p, end in zip(parameters, ends)]
         self.homes = []
         for p, place in zip(parameters, self.places):
             p.data = self.values[place].reshape(p.shape)
@@ -202,11 +202,11 @@ class Optimizer:
                     state = {name: array[place] for name, array in flat.state.items()}
                     self.update(flat.values[place], g, state, t, group)
 
-    def zero_grad(self) -> None:
-        """Forget the gradient of every parameter."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradient of every parameter; with set_to_none=False, fill it with zeros instead."""
         for group in self.param_groups:
             for p in group["params"]:
-                p.grad = None
+                p.zero_grad(set_to_none)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """What is remembered, and the options: enough to go on as if never stopped.

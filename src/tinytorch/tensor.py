@@ -3,7 +3,7 @@
 Notation: x, y inputs; z = f(x, y) the output; g = dL/dz. B, T, C, H, W are axes: batch, time, channels, height, width.
 
 Every operation goes through one seam, `primitive`: a NumPy function becomes a function of tensors that records its
-*origin*. Five primitives share a name with a builtin (abs, max, min, pow, sum): wherever this package imports them the
+*origin*. Five functions share a name with a builtin (abs, max, min, pow, sum): wherever this package imports them the
 name means the tensors' one, and Python's own is `builtins.sum`.
 """
 
@@ -15,7 +15,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ContextDecorator
-from typing import Any
+from importlib import import_module
+from types import MethodType
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
@@ -56,6 +58,27 @@ class no_grad(ContextDecorator):
 def is_grad_enabled() -> bool:
     """Whether operations of this thread are being recorded."""
     return _recording.enabled
+
+
+class enable_grad(no_grad):
+    """Everything is recorded again inside `with enable_grad():`, also within a no_grad."""
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        _recording.enabled = True
+
+
+class set_grad_enabled(ContextDecorator):
+    """Record from here on, or do not: `set_grad_enabled(False)`; in a `with`, until its end."""
+
+    def __init__(self, mode: bool):
+        self.before, _recording.enabled = _recording.enabled, bool(mode)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        _recording.enabled = self.before
 
 
 class Origin:
@@ -305,6 +328,34 @@ def div(x, y):
 
 
 @primitive
+def floor_divide(x, y):
+    """z = x / y, rounded down. Whole numbers stay whole; raises ZeroDivisionError if one is divided by 0.
+
+    >>> floor_divide(Tensor([7, -7]), 2)
+    tensor([ 3., -4.])
+    """
+    refuse_whole_zero("floor_divide", x, y)
+    return x // y
+
+
+@primitive
+def remainder(x, y):
+    """z = x - y * floor(x / y): what is left, with the sign of y. Raises ZeroDivisionError as floor_divide does.
+
+    >>> remainder(Tensor([7, -7]), 3)
+    tensor([1., 2.])
+    """
+    refuse_whole_zero("remainder", x, y)
+    return x % y
+
+
+def refuse_whole_zero(name: str, x: Any, y: Any) -> None:
+    """Raise ZeroDivisionError for whole numbers over 0; floats have an infinity to answer with."""
+    if np.result_type(x, y).kind in "iu" and np.size(x) and not np.all(y):
+        raise ZeroDivisionError(f"{name} of whole numbers by 0")
+
+
+@primitive
 def neg(x):
     """z = -x.
 
@@ -476,20 +527,20 @@ def mean(x, *, dim=None, keepdim=False):
 
 
 @primitive
-def max(x, *, dim=None, keepdim=False):
-    """z = the largest of x over dim, as torch.amax; `argmax` tells where it is.
+def amax(x, *, dim=None, keepdim=False):
+    """z = the largest of x over dim; `max` tells where it is, too.
 
-    >>> max(Tensor([[1, 5], [7, 2]]), dim=1)
+    >>> amax(Tensor([[1, 5], [7, 2]]), dim=1)
     tensor([5., 7.])
     """
     return x.max(axis=dim, keepdims=keepdim)
 
 
 @primitive
-def min(x, *, dim=None, keepdim=False):
-    """z = the smallest of x over dim, as torch.amin.
+def amin(x, *, dim=None, keepdim=False):
+    """z = the smallest of x over dim.
 
-    >>> min(Tensor([[1, 5], [7, 2]]))
+    >>> amin(Tensor([[1, 5], [7, 2]]))
     tensor(1.)
     """
     return x.min(axis=dim, keepdims=keepdim)
@@ -502,10 +553,10 @@ def var(x: "Tensor", dim: Any = None, keepdim: bool = False, correction: int = 1
     tensor(1.25)
     """
     # Compose it of tensors' functions, not NumPy's, and it remembers its origin.
-    # keepdim lines the mean up with x. n is x.size over the size of the sums.
+    # keepdim lines the mean up with x. n is x.numel() over the numel() of the sums.
     deviation = x - mean(x, dim=dim, keepdim=True)
     squares = sum(deviation * deviation, dim=dim, keepdim=keepdim)
-    n = x.size / builtins.max(squares.size, 1)
+    n = x.numel() / builtins.max(squares.numel(), 1)
     return squares / builtins.max(n - correction, 0)
 
 
@@ -525,6 +576,38 @@ def argmin(x: "Tensor", dim: int | None = None, keepdim: bool = False) -> "Tenso
     tensor([0, 1], dtype=int64)
     """
     return Tensor(np.asarray(_array_of(x).argmin(axis=dim, keepdims=keepdim)))
+
+
+class Extremes(NamedTuple):
+    """What `max(dim)`, `min(dim)`, `sort` and `topk` answer: the values, and where they stood."""
+
+    values: "Tensor"
+    indices: "Tensor"
+
+
+def max(x: "Tensor", dim: Any = None, keepdim: bool = False) -> Any:
+    """The largest of x; along a dim, the pair (values, indices); of two tensors, their `maximum`.
+
+    With a dim, the gradient goes to the element at the index alone; `amax` shares it among equals.
+
+    >>> max(Tensor([[1, 5], [7, 2]]), dim=1).indices
+    tensor([1, 0], dtype=int64)
+    """
+    if isinstance(dim, Tensor):
+        return maximum(x, dim)
+    return amax(x) if dim is None else _taken(x, argmax(x, dim, keepdim=True), dim, keepdim)
+
+
+def min(x: "Tensor", dim: Any = None, keepdim: bool = False) -> Any:
+    """The smallest of x; along a dim, the pair (values, indices); of two tensors, their `minimum`."""
+    if isinstance(dim, Tensor):
+        return minimum(x, dim)
+    return amin(x) if dim is None else _taken(x, argmin(x, dim, keepdim=True), dim, keepdim)
+
+
+def _taken(x: "Tensor", indices: "Tensor", dim: int, keepdim: bool) -> Extremes:
+    values = take_along(x, indices, dim=dim) if indices.ndim else clone(x)
+    return Extremes(values, indices) if keepdim or not indices.ndim else Extremes(*(t.squeeze(dim) for t in (values, indices)))
 
 
 def _array_of(x: Any) -> Any:
@@ -600,6 +683,30 @@ def getitem(x, *, index):
 
 
 @primitive
+def take_along(x, index, *, dim):
+    """z[i][j] = x[index[i][j]][j] for dim 0, and likewise along any other: PyTorch's `gather`.
+
+    Raises IndexError for an index outside 0..n - 1, ValueError for an index that has more places than x.
+
+    >>> take_along(Tensor([[1, 2], [3, 4]]), tensor([[1, 0]]), dim=0)
+    tensor([[3., 2.]])
+    """
+    return x[places_along(x, index, dim)]
+
+
+def places_along(x: np.ndarray, index: np.ndarray, dim: int) -> tuple[np.ndarray, ...]:
+    """The index, an array for each axis, of what `take_along` takes from x."""
+    dim = normalize_axis_index(dim, builtins.max(x.ndim, 1))
+    others = zip(index.shape[:dim] + index.shape[dim + 1 :], x.shape[:dim] + x.shape[dim + 1 :])
+    if index.dtype.kind not in "iu" or index.ndim != x.ndim or any(taken > held for taken, held in others):
+        raise ValueError(f"take_along needs whole numbers for places of {x.shape}, got {index.dtype} {index.shape}")
+    if index.size and not 0 <= index.min() <= index.max() < x.shape[dim]:
+        raise IndexError(f"places along dim {dim} are 0..{x.shape[dim] - 1}, got {index.min()}..{index.max()}")
+    at = list(np.ogrid[tuple(slice(n) for n in index.shape)])
+    return (*at[:dim], index, *at[dim + 1 :])
+
+
+@primitive
 def concatenate(*xs, dim=0):
     """z = the tensors one after the other along dim.
 
@@ -626,6 +733,15 @@ def _index_of(index: Any) -> Any:
         return tuple(_index_of(i) for i in index)
     return index.data if isinstance(index, Tensor) else index
 
+
+# The functions of tinytorch.operations that are methods of tensors, too.
+OPERATIONS = """
+    square sin cos round floor ceil sign cumsum norm tril triu clamp masked_fill split chunk unbind repeat tile
+    repeat_interleave flip gather bmm mm mv dot outer argsort sort topk eq ne lt le gt ge logical_not all any
+    isnan isinf isfinite equal allclose t expand_as view_as reshape_as type_as element_size is_floating_point
+    new_full new_zeros new_ones new_tensor multinomial bernoulli copy_ fill_ zero_ add_ sub_ mul_ div_ addcmul_
+    addcdiv_ lerp_ clamp_ masked_fill_ scatter_ normal_ uniform_ bernoulli_
+""".split()
 
 # -- the tensor ----------------------------------------------------------------------------------------------------
 
@@ -656,10 +772,11 @@ class Tensor:
     # what it is
     shape = property(lambda self: self.data.shape)
     ndim = property(lambda self: self.data.ndim)
-    size = property(lambda self: self.data.size)
     dtype = property(lambda self: self.data.dtype)
     nbytes = property(lambda self: self.data.nbytes)
     is_leaf = property(lambda self: self.origin is None)
+    device = property(lambda self: device("cpu"))
+    is_cuda = False
 
     @property
     def requires_grad(self) -> bool:
@@ -687,6 +804,14 @@ class Tensor:
         """The number of elements."""
         return self.data.size
 
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the length of one axis."""
+        return self.shape if dim is None else self.shape[normalize_axis_index(dim, self.ndim)]
+
+    def dim(self) -> int:
+        """The number of axes."""
+        return self.data.ndim
+
     def __len__(self) -> int:
         if self.data.ndim == 0:
             raise TypeError("a tensor of shape () has no length")
@@ -697,7 +822,7 @@ class Tensor:
 
     def __repr__(self) -> str:
         text = np.array2string(self.data, separator=", ", prefix="tensor(", precision=4, threshold=200)
-        size = f", size={self.shape}" if self.size == 0 and self.ndim > 1 else ""
+        size = f", size={self.shape}" if self.numel() == 0 and self.ndim > 1 else ""
         dtype = f", dtype={self.dtype}" if self.dtype not in (FLOAT32, bool) else ""
         grad = ", requires_grad=True" if self.requires_grad else ""
         return f"tensor({text}{size}{dtype}{f', origin={self.origin.primitive.name}' if self.origin else grad})"
@@ -748,9 +873,12 @@ class Tensor:
         """A leaf with the same data, in the same memory."""
         return Tensor(self.data)
 
-    def zero_grad(self) -> None:
-        """Forget the gradient."""
-        self.grad = None
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradient; with set_to_none=False, fill it with zeros instead."""
+        if set_to_none or self.grad is None:
+            self.grad = None
+        else:
+            self.grad.data[...] = 0
 
     # arithmetic
     # fmt: off
@@ -774,6 +902,14 @@ class Tensor:
         return pow(self, y)
     def __rpow__(self, y):
         return pow(y, self)
+    def __floordiv__(self, y):
+        return floor_divide(self, y)
+    def __rfloordiv__(self, y):
+        return floor_divide(y, self)
+    def __mod__(self, y):
+        return remainder(self, y)
+    def __rmod__(self, y):
+        return remainder(y, self)
     def __matmul__(self, y):
         return matmul(self, y)
     def __rmatmul__(self, y):
@@ -800,7 +936,7 @@ class Tensor:
         ufunc(self.data, y.data if isinstance(y, Tensor) else _operand(y), out=self.data, casting="same_kind")
         return self
     def _refuse_recording(self) -> None:
-        if _recording.enabled:
+        if _recording.enabled and self._requires_grad:
             raise RuntimeError(
                 "changing a tensor in place is not recorded: do it inside `with no_grad():`, or make a new one"
             )
@@ -855,6 +991,10 @@ class Tensor:
         return max(self, dim=dim, keepdim=keepdim)
     def min(self, dim=None, keepdim=False):
         return min(self, dim=dim, keepdim=keepdim)
+    def amax(self, dim=None, keepdim=False):
+        return amax(self, dim=dim, keepdim=keepdim)
+    def amin(self, dim=None, keepdim=False):
+        return amin(self, dim=dim, keepdim=keepdim)
     def var(self, dim=None, keepdim=False, correction=1):
         return var(self, dim, keepdim, correction)
     def std(self, dim=None, keepdim=False, correction=1):
@@ -891,16 +1031,32 @@ class Tensor:
     mT = property(lambda self: transpose(self))
     # fmt: on
 
+    # the methods that are functions of tinytorch.operations: found there when they are first used
+    def __getattr__(self, name: str) -> Any:
+        if name not in OPERATIONS:
+            raise AttributeError(f"TinyTorch's {type(self).__name__} has no {name!r}", name=name, obj=self)
+        return MethodType(getattr(import_module("tinytorch.operations"), name), self)
+
+    def __dir__(self) -> list[str]:
+        return sorted([*object.__dir__(self), *OPERATIONS])
+
     # dtypes and devices
-    def to(self, target):
-        """This tensor in another dtype. There is one device: "cpu"."""
-        if str(target) == "cpu":
-            return self
-        if str(target).startswith(("cuda", "mps", "xpu")):
-            raise RuntimeError(
-                f"TinyTorch computes on the CPU with NumPy: there is no device {str(target)!r} to move to"
-            )
-        return cast(self, dtype=target)
+    def to(self, target=None, dtype=None, *, device=None, non_blocking=False, copy=False):
+        """This tensor in another dtype, or in that of another tensor. There is one device: "cpu"."""
+        for one in (target, device):
+            if isinstance(one, Tensor):
+                dtype = one.dtype
+            elif is_device(one):
+                check_device(one)
+            elif one is not None:
+                dtype = one
+        if dtype is None or self.dtype == dtype:
+            return clone(self) if copy else self
+        return cast(self, dtype=dtype)
+
+    def type(self, dtype=None):
+        """This tensor in another dtype; without one, the name of the dtype that it has."""
+        return str(self.dtype) if dtype is None else self.to(dtype)
 
     def cuda(self):
         return self.to("cuda")
@@ -908,14 +1064,23 @@ class Tensor:
     def cpu(self):
         return self
 
+    def half(self):
+        return self.to(np.float16)
+
     def float(self):
-        return cast(self, dtype=np.float32)
+        return self.to(np.float32)
 
     def double(self):
-        return cast(self, dtype=np.float64)
+        return self.to(np.float64)
+
+    def int(self):
+        return self.to(np.int32)
 
     def long(self):
-        return cast(self, dtype=np.int64)
+        return self.to(np.int64)
+
+    def bool(self):
+        return self.to(np.bool_)
 
 
 def _unpacked(sizes: tuple) -> tuple:
@@ -936,15 +1101,58 @@ def _as_array(data: Any, dtype: Any) -> np.ndarray:
         raise type(error)(f"a tensor holds numbers, in rows of equal length; got {str(data)[:80]}") from None
 
 
+# -- devices -------------------------------------------------------------------------------------------------------
+
+
+class device:
+    """A place for numbers. "cpu" is the only one that has any: others can be named, but nothing can be moved there.
+
+    >>> device("cuda:1").type, device("cpu") == device("cpu")
+    ('cuda', True)
+    """
+
+    __slots__ = ("index", "type")
+
+    def __init__(self, name: Any, index: int | None = None):
+        kind, _, number = str(name).partition(":")
+        if kind not in ("cpu", "cuda", "mps", "xpu", "meta") or not (number or "0").isdigit():
+            raise RuntimeError(f"a device is 'cpu', 'cuda', 'cuda:0', 'mps'...: got {name!r}")
+        self.type, self.index = kind, int(number) if number else index
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __repr__(self) -> str:
+        return f"device(type={self.type!r}" + (f", index={self.index})" if self.index is not None else ")")
+
+
+def check_device(given: Any) -> None:
+    """Raise RuntimeError for a device that is not the CPU. None is the CPU."""
+    if given is not None and device(given).type != "cpu":
+        raise RuntimeError(f"TinyTorch computes on the CPU with NumPy: there is no device {str(given)!r} to move to")
+
+
+def is_device(x: Any) -> bool:
+    """Whether x is a device, or the name of one."""
+    return isinstance(x, device) or (isinstance(x, str) and x.split(":")[0] in ("cpu", "cuda", "mps", "xpu", "meta"))
+
+
 # -- making tensors ------------------------------------------------------------------------------------------------
 
 
-def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def tensor(data: Any, dtype: Any = None, requires_grad: bool = False, *, device: Any = None) -> Tensor:
     """A tensor with a copy of data. Unlike `Tensor`, it keeps whole numbers whole: [1, 2] is int64, [1.0, 2.0] float32.
 
     >>> tensor([1, 2]), tensor([1.0, 2.0])
     (tensor([1, 2], dtype=int64), tensor([1., 2.]))
     """
+    check_device(device)
     array = _as_array(data, dtype)
     if dtype is None and not isinstance(data, np.ndarray | Tensor):
         kind = np.asarray(data).dtype.kind
@@ -952,70 +1160,129 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     return Tensor(np.array(array), requires_grad)
 
 
-def zeros(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
-    """A tensor of zeros: zeros(2, 3) or zeros((2, 3))."""
-    return Tensor(np.zeros(_unpacked(shape), dtype), requires_grad)
+def _filled(shape: tuple, value: Any, dtype: Any, requires_grad: bool, device: Any) -> Tensor:
+    check_device(device)
+    return Tensor(np.full(_unpacked(shape), value, np.float32 if dtype is None else dtype), requires_grad)
 
 
-def ones(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
+def zeros(*shape: Any, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Tensor:
+    """A tensor of zeros, float32 if no dtype is given: zeros(2, 3) or zeros((2, 3))."""
+    return _filled(shape, 0, dtype, requires_grad, device)
+
+
+def ones(*shape: Any, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Tensor:
     """A tensor of ones."""
-    return Tensor(np.ones(_unpacked(shape), dtype), requires_grad)
+    return _filled(shape, 1, dtype, requires_grad, device)
 
 
-def full(shape: tuple, value: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def empty(*shape: Any, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Tensor:
+    """A tensor that waits to be filled: of zeros here."""
+    return _filled(shape, 0, dtype, requires_grad, device)
+
+
+def full(shape: tuple, value: Any, dtype: Any = None, requires_grad: bool = False, *, device: Any = None) -> Tensor:
     """A tensor filled with one value, whose kind decides the dtype as in `tensor`."""
-    return Tensor(np.full(shape, tensor(value, dtype).data), requires_grad)
+    value = tensor(value, dtype, device=device).data
+    return _filled((shape,), value, value.dtype, requires_grad, device)
 
 
-def zeros_like(x: Tensor) -> Tensor:
-    """Zeros in the shape and dtype of x."""
-    return Tensor(np.zeros_like(x.data))
+def zeros_like(x: Tensor, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Tensor:
+    """Zeros in the shape of x, and in its dtype if no other is given."""
+    return _filled(x.shape, 0, x.dtype if dtype is None else dtype, requires_grad, device)
 
 
-def ones_like(x: Tensor) -> Tensor:
-    """Ones in the shape and dtype of x."""
-    return Tensor(np.ones_like(x.data))
+def ones_like(x: Tensor, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Tensor:
+    """Ones in the shape of x, and in its dtype if no other is given."""
+    return _filled(x.shape, 1, x.dtype if dtype is None else dtype, requires_grad, device)
 
 
-def eye(n: int, m: int | None = None, dtype: Any = np.float32) -> Tensor:
+def full_like(x: Tensor, value: Any, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Tensor:
+    """One value in the shape of x, and in its dtype if no other is given."""
+    return _filled(x.shape, value, x.dtype if dtype is None else dtype, requires_grad, device)
+
+
+def eye(n: int, m: int | None = None, dtype: Any = np.float32, *, device: Any = None) -> Tensor:
     """The n x n identity matrix, or n x m with ones on its diagonal."""
+    check_device(device)
     return Tensor(np.eye(n, m, dtype=dtype))
 
 
-def arange(*bounds: Any, dtype: Any = None) -> Tensor:
+def arange(*bounds: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """arange(stop), arange(start, stop) or arange(start, stop, step): int64 if all are whole, else float32.
 
     >>> arange(3), arange(0, 1, 0.5)
     (tensor([0, 1, 2], dtype=int64), tensor([0. , 0.5]))
     """
-    values = np.arange(*bounds)
+    check_device(device)
+    values = np.arange(*(bound.item() if isinstance(bound, Tensor) else bound for bound in bounds))
     return Tensor(values.astype(dtype or (np.int64 if values.dtype.kind == "i" else np.float32)))
 
 
-def linspace(start: Any, end: Any, steps: int, dtype: Any = np.float32) -> Tensor:
+def linspace(start: Any, end: Any, steps: int, dtype: Any = np.float32, *, device: Any = None) -> Tensor:
     """`steps` values, evenly spaced from start to end, both included."""
+    check_device(device)
     return Tensor(np.linspace(start, end, steps, dtype=dtype))
 
 
+# -- chance --------------------------------------------------------------------------------------------------------
+
+
+class Generator(np.random.Generator):
+    """A source of chance of one's own, as PyTorch makes one: Generator().manual_seed(3)."""
+
+    def __init__(self, device: Any = None):
+        check_device(device)
+        super().__init__(np.random.PCG64(0))
+
+    def manual_seed(self, seed: int) -> "Generator":
+        """Start again from a seed, and return this generator."""
+        self.bit_generator.state = np.random.PCG64(seed).state
+        return self
+
+
 def rand(
-    *shape: Any, dtype: Any = np.float32, requires_grad: bool = False, rng: np.random.Generator = generator
+    *shape: Any,
+    dtype: Any = np.float32,
+    requires_grad: bool = False,
+    rng: Any = generator,
+    generator: Any = None,
+    device: Any = None,
 ) -> Tensor:
     """Uniform in [0, 1), from the package's generator or from rng."""
-    return Tensor(np.asarray(rng.random(_unpacked(shape), np.float32), dtype), requires_grad)
+    check_device(device)
+    return Tensor(np.asarray((generator or rng).random(_unpacked(shape), np.float32), dtype), requires_grad)
 
 
 def randn(
-    *shape: Any, dtype: Any = np.float32, requires_grad: bool = False, rng: np.random.Generator = generator
+    *shape: Any,
+    dtype: Any = np.float32,
+    requires_grad: bool = False,
+    rng: Any = generator,
+    generator: Any = None,
+    device: Any = None,
 ) -> Tensor:
     """Normal with mean 0 and variance 1."""
-    return Tensor(np.asarray(rng.standard_normal(_unpacked(shape), np.float32), dtype), requires_grad)
+    check_device(device)
+    return Tensor(np.asarray((generator or rng).standard_normal(_unpacked(shape), np.float32), dtype), requires_grad)
 
 
-def randint(low: int, high: int, size: tuple, rng: np.random.Generator = generator) -> Tensor:
-    """Whole numbers, uniform in low..high - 1, int64."""
-    return Tensor(rng.integers(low, high, size))
+def randint(
+    low: int,
+    high: Any,
+    size: Any = None,
+    rng: Any = generator,
+    *,
+    dtype: Any = np.int64,
+    generator: Any = None,
+    device: Any = None,
+) -> Tensor:
+    """Whole numbers, uniform in low..high - 1, int64; randint(high, size) starts at 0."""
+    check_device(device)
+    low, high, size = (0, low, high) if size is None else (low, high, size)
+    return Tensor((generator or rng).integers(low, high, size), dtype=dtype)
 
 
-def randperm(n: int, rng: np.random.Generator = generator) -> Tensor:
+def randperm(n: int, rng: Any = generator, *, generator: Any = None, device: Any = None) -> Tensor:
     """The numbers 0..n - 1 in random order, int64."""
-    return Tensor(rng.permutation(n))
+    check_device(device)
+    return Tensor((generator or rng).permutation(n))

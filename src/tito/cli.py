@@ -282,14 +282,19 @@ def update(number: Number) -> None:
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def run(context: typer.Context, file: Annotated[Path, typer.Argument(help="A Python file.")]) -> None:
+def run(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A Python file.")],
+    as_torch: Annotated[bool, typer.Option("--as-torch", help="In it, `import torch` means tinytorch.")] = False,
+) -> None:
     """Run a file on your own framework.
 
     Your chapters where you have them, the reference's where not.
     """
     if not file.is_file():
         fail(f"there is no file {file}")
-    code, _ = run_python(Workspace.of(courses.default()), [str(file), *context.args])
+    before = ["-m", "tinytorch.as_torch"] if as_torch else []
+    code, _ = run_python(Workspace.of(courses.default()), [*before, str(file), *context.args])
     raise typer.Exit(code)
 
 
