@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from oracles import numbers
 
-from tinytorch import activations, convolutions, layers, losses
+from tinytorch import activations, convolutions, layers, losses, operations, options
 from tinytorch.tensor import Primitive, Tensor
 
 tensor_module = sys.modules["tinytorch.tensor"]  # tinytorch.tensor is the function
 PRIMITIVES = {
     name: thing
-    for module in (tensor_module, activations, layers, losses, convolutions)
+    for module in (tensor_module, activations, layers, losses, convolutions, operations, options)
     for name, thing in vars(module).items()
-    if isinstance(thing, Primitive)
+    if isinstance(thing, Primitive) and thing.__module__ == module.__name__ and thing.__name__ == name
 }
 
 
@@ -87,7 +87,7 @@ def elementwise() -> list[Row]:
         *rows("add sub mul maximum minimum", PAIRS),
         *rows("div pow", PAIRS, low=0.5),
         *rows("matmul", PRODUCTS),
-        *rows("neg exp abs clone relu leaky_relu sigmoid tanh softplus silu", SINGLES),
+        *rows("neg exp abs clone relu leaky_relu sigmoid tanh softplus silu sin cos round floor ceil sign", SINGLES),
         *rows("log sqrt", SINGLES, low=0.5),
         *rows("clip", SINGLES, min=-1, max=1.5),
         *rows("clip", SINGLES, min=None, max=0.5),
@@ -101,11 +101,55 @@ def reductions() -> list[Row]:
     for shape, dim in REDUCTIONS:
         for keepdim in (False, True):
             result += rows("sum mean", [shape], dim=dim, keepdim=keepdim)
-            result += rows("max", [shape], theirs="amax", dim=dim, keepdim=keepdim)
-            result += rows("min", [shape], theirs="amin", dim=dim, keepdim=keepdim)
+            result += rows("amax", [shape], dim=dim, keepdim=keepdim)
+            result += rows("amin", [shape], dim=dim, keepdim=keepdim)
             result += rows("logsumexp", [shape], dim=dim, keepdim=keepdim) if isinstance(dim, int) else []
         result += rows("softmax log_softmax", [shape], dim=dim) if isinstance(dim, int) else []
     return result
+
+
+def ordered() -> list[Row]:
+    """Primitives that take from x along an axis, or up to a place in it."""
+
+    def taken(shape: tuple, index: list, dim: int) -> Row:
+        at = np.array(index, np.int64)
+        ours = lambda x: PRIMITIVES["take_along"](x, at, dim=dim)
+        return Row("take_along", (shape,), ours, lambda torch, x: x.gather(dim, torch.tensor(at)), f"-{dim}-{index}")
+
+    def bordered(shape: tuple, pad: tuple, before: tuple, after: tuple) -> Row:
+        ours = lambda x: PRIMITIVES["padded"](x, before=before, after=after, value=1.5)
+        return Row("padded", (shape,), ours, lambda torch, x: torch.nn.functional.pad(x, pad, value=1.5), f"-{pad}")
+
+    def measured(shape: tuple, dim: Any, keepdim: bool) -> Row:
+        ours = lambda x: PRIMITIVES["euclidean"](x, dim=dim, keepdim=keepdim)
+        theirs = lambda torch, x: torch.linalg.vector_norm(x, dim=dim, keepdim=keepdim)
+        return Row("euclidean", (shape,), ours, theirs, f"-{dim}-{keepdim}")
+
+    def surprised(shape: tuple) -> Row:
+        squashed = lambda x: x * 0.2 + 0.5  # from -2..2 to probabilities
+        theirs = lambda torch, x, y: torch.nn.functional.binary_cross_entropy(squashed(x), squashed(y), reduction="none")
+        inside = lambda x: PRIMITIVES["add"](PRIMITIVES["mul"](x, 0.2), 0.5)
+        ours = lambda x, y: PRIMITIVES["binary_surprise"](inside(x), inside(y))
+        return Row("binary_surprise", (shape, shape), ours, theirs)
+
+    def divided(name: str, theirs: Callable, pair: tuple) -> Row:  # by 0.53 more: not one of them a whole number of times
+        ours = lambda x, y: PRIMITIVES[name](x, y + 0.53)
+        return Row(name, pair, ours, lambda torch, x, y: theirs(torch, x, y + 0.53), low=0.5)
+
+    sums = [((), 0), ((), -1), ((4,), 0), ((2, 3), 1), ((2, 3), -2), ((2, 3, 4), 1), ((0, 3), 0), ((2, 0), 1)]
+    planes = [((3, 3), 0), ((2, 4), 1), ((4, 2), -1), ((2, 3, 3), 0), ((3, 3), 5), ((0, 3), 0)]
+    return [
+        *[row for shape, dim in sums for row in rows("cumsum", [shape], dim=dim)],
+        *[row for shape, diagonal in planes for row in rows("tril triu", [shape], diagonal=diagonal)],
+        *[measured(shape, dim, keepdim) for shape, dim in REDUCTIONS if shape for keepdim in (False, True)],
+        taken((3, 4), [[0, 2], [1, 1]], 0), taken((3, 4), [[0, 3, 0]], 1), taken((3, 4), [[0], [3], [1]], -1),
+        taken((2, 3, 2), [[[1, 0]]], -2), taken((3, 0), [[], []], 0), taken((3,), [], 0), taken((3,), [2, 2, 0, 2], 0),
+        bordered((2, 3), (1, 2), (0, 1), (0, 2)), bordered((2, 3), (1, 0, 2, 1), (2, 1), (1, 0)),
+        bordered((0, 3), (0, 0, 1, 1), (1, 0), (1, 0)), bordered((2, 2, 3), (0, 2), (0, 0, 0), (0, 0, 2)),
+        *[surprised(shape) for shape in SINGLES],
+        *[divided("remainder", lambda torch, x, y: torch.remainder(x, y), pair) for pair in PAIRS],
+        *[divided("floor_divide", lambda torch, x, y: torch.floor(x / y), pair) for pair in PAIRS],
+    ]  # fmt: skip
 
 
 def chosen() -> list[Row]:
@@ -234,4 +278,4 @@ def convolved() -> list[Row]:
     ]
 
 
-ROWS = [*elementwise(), *reductions(), *chosen(), *moved(), *joined(), *layered(), *lost(), *convolved()]
+ROWS = [*elementwise(), *reductions(), *ordered(), *chosen(), *moved(), *joined(), *layered(), *lost(), *convolved()]

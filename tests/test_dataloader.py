@@ -248,7 +248,7 @@ def test_mapped_arrays_stay_on_disk(tmp_path):
     with pytest.raises(ValueError, match="read-only"):
         mapped.arrays[0][0] = 0
     assert (tmp_path / "x.npy").read_bytes() == before
-    options = {"batch_size": 4, "shuffle": True, "transform": AUGMENT, "prefetch": 2}
+    options = {"batch_size": 4, "shuffle": True, "transform": AUGMENT, "seed": 0, "prefetch": 2}
     assert told(DataLoader(mapped, **options)) == told(DataLoader(in_memory, **options))
 
 

@@ -488,7 +488,7 @@ ERRORS = {
 def test_errors_name_what_was_given_and_what_was_needed(expression):
     kind, message = ERRORS[expression]
     with pytest.raises(kind, match=message):
-        eval(expression, {name: getattr(tt, name) for name in dir(tt)})
+        eval(expression, {name: getattr(tt, name) for name in dir(tt)} | {"bool": bool})  # Python's own
 
 
 # -- chance --------------------------------------------------------------------------------------------------------

@@ -226,14 +226,14 @@ def mean_inverted(x, *, dim=None, keepdim=False):
 def var_without_keepdim(x, dim=None, keepdim=False, correction=1):
     deviation = x - mean(x, dim=dim)
     squares = sum(deviation * deviation, dim=dim, keepdim=keepdim)
-    return squares / (x.size / squares.size - correction)
+    return squares / (x.numel() / squares.numel() - correction)
 
 
 @wrong("var", "subtracts the mean of everything")
 def var_of_everything(x, dim=None, keepdim=False, correction=1):
     deviation = x - mean(x)
     squares = sum(deviation * deviation, dim=dim, keepdim=keepdim)
-    return squares / (x.size / squares.size - correction)
+    return squares / (x.numel() / squares.numel() - correction)
 
 
 @wrong("var", "forgets the correction")
@@ -246,7 +246,7 @@ def var_uncorrected(x, dim=None, keepdim=False, correction=1):
 def var_is_std(x, dim=None, keepdim=False, correction=1):
     deviation = x - mean(x, dim=dim, keepdim=True)
     squares = sum(deviation * deviation, dim=dim, keepdim=keepdim)
-    return sqrt(squares / (x.size / squares.size - correction))
+    return sqrt(squares / (x.numel() / squares.numel() - correction))
 
 
 @wrong("var", "computes with NumPy, and forgets where the numbers came from")
@@ -258,7 +258,7 @@ def var_by_numpy(x, dim=None, keepdim=False, correction=1):
 def var_unsquared(x, dim=None, keepdim=False, correction=1):
     deviation = x - mean(x, dim=dim, keepdim=True)
     total = sum(deviation, dim=dim, keepdim=keepdim)
-    return total / (x.size / total.size - correction)
+    return total / (x.numel() / total.numel() - correction)
 
 
 # -- matmul -----------------------------------------------------------------------------------------------------------

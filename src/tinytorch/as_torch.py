@@ -144,17 +144,17 @@ def install() -> None:
 # -- the program ---------------------------------------------------------------------------------------------------
 
 
-def run(path: str, arguments: list[str]) -> None:
+def run_program(path: str, arguments: list[str]) -> None:
     """Run a file as Python itself would: as `__main__`, with its arguments, its folder first among the imports."""
     main = ModuleType("__main__")
     vars(main).update(__file__=path, __builtins__=__builtins__)
     sys.argv, sys.path[0], sys.modules["__main__"] = [path, *arguments], str(Path(path).resolve().parent), main
-    sys.excepthook = told
+    sys.excepthook = print_error
     install()
     exec(vars(import_module("builtins"))["compile"](Path(path).read_bytes(), path, "exec"), vars(main))
 
 
-def told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def print_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print an error as Python does, from the program's own first line on."""
     while trace is not None and trace.tb_frame.f_globals.get("__name__") != "__main__" or ours(trace):
         trace = trace.tb_next if trace else None
@@ -172,4 +172,4 @@ def ours(trace: TracebackType | None) -> bool:
 if __name__ == "__main__":
     if len(sys.argv) < 2 or not Path(sys.argv[1]).is_file():
         sys.exit("usage: python -m tinytorch.as_torch program.py [its arguments]")
-    run(sys.argv[1], sys.argv[2:])
+    run_program(sys.argv[1], sys.argv[2:])

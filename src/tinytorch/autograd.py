@@ -30,6 +30,7 @@ from tinytorch.tensor import (
     concatenate,
     div,
     exp,
+    floor_divide,
     getitem,
     log,
     matmul,
@@ -135,6 +136,12 @@ def mul_vjp(g, z, x, y):
 def div_vjp(g, z, x, y):
     """z = x / y   =>   dx = g / y,  dy = -g * z / y"""
     return g / y, -g * z / y
+
+
+@floor_divide.vjp
+def floor_divide_vjp(g, z, x, y):
+    """z = floor(x / y)   =>   dx = 0,  dy = 0: it is made of steps"""
+    return np.zeros_like(g), np.zeros_like(g)
 
 
 @remainder.vjp

@@ -103,12 +103,10 @@ class Subset(Dataset):
         return self.dataset.batch(self.indices[np.asarray(at)])
 
 
-def random_split(
-    dataset: Any, lengths: Sequence[float], generator: Any = None, *, seed: int | None = None
-) -> list[Subset]:
+def random_split(dataset: Any, lengths: Sequence[float], generator: Any = None) -> list[Subset]:
     """Cut a dataset at random into subsets of these lengths, or of these shares of it.
 
-    Without a seed, one is drawn from the generator, or from the package's. Raises ValueError unless the lengths sum to len(dataset), or the shares to 1.
+    The generator may be a seed, too; without one, the package's decides. Raises ValueError unless the lengths sum to len(dataset), or the shares to 1.
 
     >>> [len(part) for part in random_split(TensorDataset(np.zeros(10)), [0.75, 0.25])]
     [8, 2]
@@ -118,7 +116,7 @@ def random_split(
     ends = [round(n * end) if shares else int(end) for end in accumulate(lengths)]
     if not ends or ends[-1] != n or min(lengths) < 0:
         raise ValueError(f"cannot split {n} examples into {list(lengths)}: the sum must be {n}, or 1")
-    order = shuffled(n, drawn_seed(generator) if seed is None else seed)
+    order = shuffled(n, generator if isinstance(generator, int) else drawn_seed(generator))
     return [Subset(dataset, order[start:end]) for start, end in zip([0, *ends], ends)]
 
 

@@ -160,13 +160,13 @@ def refuse_fewer_axes(name: str, x: Any, least: int) -> None:
 
 
 @primitive
-def length(x, *, dim=None, keepdim=False):
+def euclidean(x, *, dim=None, keepdim=False):
     """z = the root of the sum of squares over dim."""
     return np.sqrt(np.sum(x * x, axis=dim, keepdims=keepdim))
 
 
-@length.vjp
-def length_vjp(g, z, x, *, dim=None, keepdim=False):
+@euclidean.vjp
+def euclidean_vjp(g, z, x, *, dim=None, keepdim=False):
     """z = |x|   =>   dx = g * x / z, and 0 where z is 0"""
     if dim is not None and not keepdim and x.ndim:
         g, z = np.expand_dims(g, dim), np.expand_dims(z, dim)
@@ -187,7 +187,7 @@ def norm(x: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Tenso
     Raises ValueError for another p.
     """
     if p in (2, "fro"):
-        return length(x, dim=dim, keepdim=keepdim)
+        return euclidean(x, dim=dim, keepdim=keepdim)
     if p not in (1, math.inf):
         raise ValueError(f"norm has p = 1, 2 or inf, got {p!r}")
     return (sum if p == 1 else amax)(abs(x), dim=dim, keepdim=keepdim)

@@ -89,7 +89,7 @@ def normalize(x: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Te
 # -- losses --------------------------------------------------------------------------------------------------------
 
 
-def average(values: Tensor, reduction: str, weight: Any = None) -> Tensor:
+def averaged(values: Tensor, reduction: str, weight: Any = None) -> Tensor:
     """The values' mean, weighted if there are weights; their sum; or themselves. ValueError for another reduction."""
     if reduction == "mean":
         return mean(values) if weight is None else sum(values) / sum(weight)
@@ -107,7 +107,7 @@ def nll_loss(
     x, classes, used = _by_class(x, y, ignore_index)
     weights = used if weight is None else used * weight.data[classes].astype(x.dtype)
     picked = -gather(x, x.ndim - 1, Tensor(classes[..., None])).squeeze(-1)
-    return average(where(used > 0, picked * Tensor(weights), 0.0), reduction, Tensor(weights))
+    return averaged(where(used > 0, picked * Tensor(weights), 0.0), reduction, Tensor(weights))
 
 
 def _by_class(x: Tensor, y: Tensor, ignore_index: int) -> tuple[Tensor, np.ndarray, np.ndarray]:
@@ -136,7 +136,7 @@ def cross_entropy(
     Raises ValueError for shapes that do not fit, IndexError for a class outside 0..C-1.
     """
     x, y = (z if isinstance(z, Tensor) else Tensor(z) for z in (x, y))
-    if y.dtype.kind == "f":
+    if y.dtype.kind == "f" and y.shape == x.shape:
         return _soft_cross_entropy(x, y, weight, reduction, label_smoothing)
     if x.ndim == 2 and weight is None and not (y.data == ignore_index).any():
         return losses.cross_entropy(x, y, label_smoothing=label_smoothing, reduction=reduction)
@@ -149,30 +149,29 @@ def cross_entropy(
     all_classes = 1.0 if weight is None else weight
     spread = -sum(log_p * all_classes, dim=-1) * Tensor(used)
     weights = used if weight is None else used * weight.data[classes]
-    smooth = average(spread, reduction, Tensor(weights))
+    smooth = averaged(spread, reduction, Tensor(weights))
     return (1 - label_smoothing) * loss + label_smoothing / log_p.shape[-1] * smooth
 
 
 def _soft_cross_entropy(x: Tensor, y: Tensor, weight: Any, reduction: str, label_smoothing: float) -> Tensor:
-    same_shape("cross_entropy", x.data, y.data)
     dim = 1 if x.ndim > 1 else 0
     classes = x.shape[dim]
     if label_smoothing:
         y = y * (1 - label_smoothing) + label_smoothing / classes
     if weight is not None:
         y = y * weight.reshape(*(classes if axis == dim else 1 for axis in range(x.ndim)))
-    return average(-sum(y * activations.log_softmax(x, dim=dim), dim=dim), reduction)
+    return averaged(-sum(y * activations.log_softmax(x, dim=dim), dim=dim), reduction)
 
 
 @primitive
-def surprise(p, y):
+def binary_surprise(p, y):
     """z = -y ln p - (1 - y) ln(1 - p), where no logarithm is below -100."""
     with np.errstate(divide="ignore"):
         return -(y * np.maximum(np.log(p), -100) + (1 - y) * np.maximum(np.log1p(-p), -100))
 
 
-@surprise.vjp
-def surprise_vjp(g, z, p, y):
+@binary_surprise.vjp
+def binary_surprise_vjp(g, z, p, y):
     """z = -y ln p - (1 - y) ln(1 - p)   =>   dp = g (p - y) / (p (1 - p)),  dy = g (ln(1 - p) - ln p)"""
     with np.errstate(divide="ignore"):
         dy = g * (np.maximum(np.log1p(-p), -100) - np.maximum(np.log(p), -100))
@@ -184,8 +183,8 @@ def binary_cross_entropy(p: Tensor, y: Tensor, weight: Tensor | None = None, *, 
     same_shape("binary_cross_entropy", p, y)
     if not ((p.data >= 0) & (p.data <= 1)).all():
         raise ValueError("binary_cross_entropy needs probabilities, 0 to 1: of logits, use ..._with_logits")
-    loss = surprise(p, y)
-    return average(loss if weight is None else loss * weight, reduction)
+    loss = binary_surprise(p, y)
+    return averaged(loss if weight is None else loss * weight, reduction)
 
 
 def binary_cross_entropy_with_logits(
@@ -205,7 +204,7 @@ def binary_cross_entropy_with_logits(
     same_shape("binary_cross_entropy_with_logits", x, y)
     scale = 1.0 if pos_weight is None else 1 + (pos_weight - 1) * y
     loss = (1 - y) * x + scale * activations.softplus(-x)  # -ln p = softplus(-x), -ln(1 - p) = x + softplus(-x)
-    return average(loss if weight is None else loss * weight, reduction)
+    return averaged(loss if weight is None else loss * weight, reduction)
 
 
 def smooth_l1_loss(x: Tensor, y: Tensor, *, reduction: str = "mean", beta: float = 1.0) -> Tensor:
@@ -219,7 +218,7 @@ def smooth_l1_loss(x: Tensor, y: Tensor, *, reduction: str = "mean", beta: float
     if beta == 0:
         return losses.l1_loss(x, y, reduction=reduction)
     off = x - y
-    return average(where(abs(off).data < beta, off * off * (0.5 / beta), abs(off) - 0.5 * beta), reduction)
+    return averaged(where(abs(off).data < beta, off * off * (0.5 / beta), abs(off) - 0.5 * beta), reduction)
 
 
 def huber_loss(x: Tensor, y: Tensor, *, reduction: str = "mean", delta: float = 1.0) -> Tensor:
