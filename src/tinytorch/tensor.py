@@ -734,14 +734,20 @@ def _index_of(index: Any) -> Any:
     return index.data if isinstance(index, Tensor) else index
 
 
-# The functions of tinytorch.operations that are methods of tensors, too.
-OPERATIONS = """
-    square sin cos round floor ceil sign cumsum norm tril triu clamp masked_fill split chunk unbind repeat tile
-    repeat_interleave flip gather bmm mm mv dot outer argsort sort topk eq ne lt le gt ge logical_not all any
-    isnan isinf isfinite equal allclose t expand_as view_as reshape_as type_as element_size is_floating_point
-    new_full new_zeros new_ones new_tensor multinomial bernoulli copy_ fill_ zero_ add_ sub_ mul_ div_ addcmul_
-    addcdiv_ lerp_ clamp_ masked_fill_ scatter_ normal_ uniform_ bernoulli_
-""".split()
+# Functions that are methods of tensors, too: by the module that has them, which a tensor imports when it is asked.
+_HOMES = {
+    "tensor": "add sub mul div floor_divide remainder neg maximum minimum",
+    "operations": """square sin cos round floor ceil sign cumsum norm tril triu clamp masked_fill split chunk unbind
+        repeat tile repeat_interleave flip gather bmm mm mv dot outer argsort sort topk eq ne lt le gt ge
+        logical_not all any isnan isinf isfinite equal allclose t expand_as view_as reshape_as type_as
+        element_size is_floating_point new_full new_zeros new_ones new_tensor multinomial bernoulli copy_
+        fill_ zero_ add_ sub_ mul_ div_ addcmul_ addcdiv_ lerp_ clamp_ masked_fill_ scatter_ normal_
+        uniform_ bernoulli_""",
+    "activations": "relu sigmoid tanh softmax log_softmax",
+    "losses": "logsumexp",
+}
+OPERATIONS = {name: home for home, names in _HOMES.items() for name in names.split()}
+
 
 # -- the tensor ----------------------------------------------------------------------------------------------------
 
@@ -1031,11 +1037,11 @@ class Tensor:
     mT = property(lambda self: transpose(self))
     # fmt: on
 
-    # the methods that are functions of tinytorch.operations: found there when they are first used
+    # the methods that are functions of other modules: found there when they are used
     def __getattr__(self, name: str) -> Any:
         if name not in OPERATIONS:
             raise AttributeError(f"TinyTorch's {type(self).__name__} has no {name!r}", name=name, obj=self)
-        return MethodType(getattr(import_module("tinytorch.operations"), name), self)
+        return MethodType(getattr(import_module(f"tinytorch.{OPERATIONS[name]}"), name), self)
 
     def __dir__(self) -> list[str]:
         return sorted([*object.__dir__(self), *OPERATIONS])
