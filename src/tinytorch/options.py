@@ -57,7 +57,7 @@ def padded(x, *, before, after, value=0.0):
     return np.pad(x, list(zip(before, after)), constant_values=value)
 
 
-@padded.vjp
+@padded.vjp(reads="")
 def padded_vjp(g, z, x, *, before, after, value=0.0):
     """z = x with a border   =>   dx = g without it"""
     return g[tuple(slice(start, start + n) for start, n in zip(before, x.shape))]
@@ -170,7 +170,7 @@ def binary_surprise(p, y):
         return -(y * np.maximum(np.log(p), -100) + (1 - y) * np.maximum(np.log1p(-p), -100))
 
 
-@binary_surprise.vjp
+@binary_surprise.vjp(reads="p y")
 def binary_surprise_vjp(g, z, p, y):
     """z = -y ln p - (1 - y) ln(1 - p)   =>   dp = g (p - y) / (p (1 - p)),  dy = g (ln(1 - p) - ln p)"""
     with np.errstate(divide="ignore"):
