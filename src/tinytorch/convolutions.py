@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import as_strided
 from tinytorch.autograd import accumulate
 from tinytorch.environment import generator
 from tinytorch.layers import Buffer, FunctionModule, Module, Parameter, Sequential, dropout
-from tinytorch.tensor import Primitive, Tensor, no_grad, primitive
+from tinytorch.tensor import Primitive, Tensor, no_grad, primitive, widened
 from tinytorch.training import Trainer
 
 # -- windows -------------------------------------------------------------------------------------------------------
@@ -414,6 +414,7 @@ def turned_round(over: Window) -> Window | None:
 
 
 @primitive
+@widened
 def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
     """z = x * weight + bias: x (B, C, H, W), weight (K, C / groups, kh, kw), bias (K,) -> (B, K, H', W').
 
@@ -439,7 +440,7 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
     return channels_first(joined([convolve(x, w, over, b) for x, w, b in parts]))
 
 
-@conv2d.vjp
+@conv2d.vjp(reads="x weight")
 def conv2d_vjp(g, z, x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, needs):
     """z = im2col(x) W + b   =>   dx = col2im(g W^T),  dW = im2col(x)^T g,  db = the sum of g over images and places"""
     over, dx, dw, db = window(weight.shape[2:], stride, padding, dilation), None, None, None
@@ -497,7 +498,7 @@ class Conv2d(Module):
             raise ValueError(f"groups must divide the channels: {in_channels}, {out_channels} in {groups} groups")
         over = window(kernel_size, stride, padding, dilation)
         shape = (out_channels, in_channels // groups, *over.kernel)
-        bound = 1 / math.sqrt(math.prod(shape[1:]))
+        bound = 1 / math.sqrt(max(math.prod(shape[1:]), 1))
         self.weight = Parameter(rng.uniform(-bound, bound, shape).astype(np.float32))
         self.bias = Parameter(np.zeros(out_channels, np.float32)) if bias else None
         self.over, self.groups = over, groups
@@ -580,7 +581,7 @@ def max_pool2d(x, *, kernel_size, stride=None, padding=0):
     return z
 
 
-@max_pool2d.vjp
+@max_pool2d.vjp(reads="z x")
 def max_pool2d_vjp(g, z, x, *, kernel_size, stride=None, padding=0):
     """z = the largest of each window   =>   g goes to it, of equals to the first, line by line
 
@@ -591,9 +592,10 @@ def max_pool2d_vjp(g, z, x, *, kernel_size, stride=None, padding=0):
     """
     # The loop of max_pool2d once more. A view wins where it equals z, if no earlier one
     # did: remember in a bool array what is taken. A pixel may win in several windows, so
-    # add. At the end cut the border off: unpadded(dx, over.padding).
+    # add. A border of np.nan equals nothing, so it never wins. At the end cut it off:
+    # unpadded(dx, over.padding).
     over = pooling(kernel_size, stride, padding)
-    x, g = padded(x, over.padding, -np.inf), laid_out_as(z, g)
+    x, g = padded(x, over.padding, np.nan), laid_out_as(z, g)
     dx, apart = np.zeros_like(x), all(s >= k for s, k in zip(over.stride, over.kernel))
     for part in chunks(x):
         taken = np.zeros_like(z[part], dtype=bool)
@@ -617,6 +619,7 @@ def laid_out_as(z: np.ndarray, g: np.ndarray) -> np.ndarray:
 
 
 @primitive
+@widened
 def avg_pool2d(x, *, kernel_size, stride=None, padding=0):
     """z = the mean of each window, padding zeros included: x (B, C, H, W) -> (B, C, H', W').
 
@@ -631,7 +634,7 @@ def avg_pool2d(x, *, kernel_size, stride=None, padding=0):
     return functools.reduce(np.add, (x[:, :, rows, columns] for _, _, rows, columns in taps)) / math.prod(over.kernel)
 
 
-@avg_pool2d.vjp
+@avg_pool2d.vjp(reads="")
 def avg_pool2d_vjp(g, z, x, *, kernel_size, stride=None, padding=0):
     """z = the mean of each window   =>   every pixel of it gets g / (kh kw)"""
     over = pooling(kernel_size, stride, padding)
@@ -657,7 +660,7 @@ def adaptive_avg_pool2d(x, *, output_size):
     return z
 
 
-@adaptive_avg_pool2d.vjp
+@adaptive_avg_pool2d.vjp(reads="")
 def adaptive_avg_pool2d_vjp(g, z, x, *, output_size):
     """z = the mean of each region   =>   every pixel of it gets g / (its number of pixels)"""
     dx = np.zeros_like(x)
@@ -742,12 +745,17 @@ def per_channel(row: np.ndarray, several: int) -> np.ndarray:
 
 
 def statistics(x: np.ndarray, all_sum: Sum = alone) -> tuple[np.ndarray, np.ndarray, int]:
-    """Mean and variance (biased) of each channel of x (B, C, ...), and how many numbers each is over."""
-    rows, several = lines(x)
+    """Mean and variance (biased) of each channel of x (B, C, ...), and how many numbers each is over.
+
+    Of float16 and of whole numbers they are float32. Raises ValueError for an x of nothing.
+    """
+    if not x.size:
+        raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
+    rows, several = lines(x if x.dtype in (np.float32, np.float64) else x.astype(np.float32))
     sums = per_channel(column_sums(rows), several)
     sums = all_sum(np.append(sums, sums.dtype.type(rows.size // len(sums))))
     mean, n = sums[:-1] / sums[-1], int(sums[-1])
-    wide, squares = np.tile(mean, several), np.zeros_like(rows[0])
+    wide, squares = np.tile(mean, several), np.zeros(rows.shape[1], rows.dtype)
     for part in chunks(rows):
         deviation = rows[part] - wide
         deviation *= deviation
@@ -756,6 +764,7 @@ def statistics(x: np.ndarray, all_sum: Sum = alone) -> tuple[np.ndarray, np.ndar
 
 
 @primitive
+@widened
 def standardize(x, weight, bias, *, mean, std, learned=False, all_sum=alone):
     """z = weight (x - mean) / std + bias for each channel of x (B, C, ...).
 
@@ -771,7 +780,7 @@ def standardize(x, weight, bias, *, mean, std, learned=False, all_sum=alone):
     return from_lines(z, x.shape)
 
 
-@standardize.vjp
+@standardize.vjp(reads="x weight")
 def standardize_vjp(g, z, x, weight, bias, *, mean, std, learned=False, all_sum=alone):
     """With n = (x - mean) / std: z = w n + b   =>   dw = sum(g n),  db = sum(g),  dx = w / std g
 
@@ -938,6 +947,9 @@ class AllReduce:
     def __init__(self, n: int):
         self.parts: list[Any] = [None] * n
         self.barrier = threading.Barrier(n)
+
+    def __reduce__(self) -> tuple:
+        return AllReduce, (len(self.parts),)  # a copy waits for threads of its own
 
     def __call__(self, number: int, part: np.ndarray) -> np.ndarray:
         self.parts[number] = part

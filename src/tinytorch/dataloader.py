@@ -82,14 +82,23 @@ class MappedDataset(TensorDataset):
 
 
 class Subset(Dataset):
-    """Some examples of a dataset, renumbered from 0.
+    """Some examples of a dataset, renumbered from 0: those with these numbers, or where a mask is True.
+
+    Raises ValueError for a mask of another length, TypeError for indices that are not whole numbers.
 
     >>> Subset(TensorDataset(np.array([10, 20, 30])), [2, 0])[0]
     (tensor(30, dtype=int64),)
     """
 
     def __init__(self, dataset: Dataset, indices: Any):
-        self.dataset, self.indices = dataset, np.asarray(indices, np.int64)
+        at = indices.data if isinstance(indices, Tensor) else np.asarray(indices)
+        if at.dtype == bool:
+            if at.shape != (len(dataset),):
+                raise ValueError(f"a mask of {len(dataset)} examples has their length, got shape {at.shape}")
+            at = np.flatnonzero(at)
+        if at.size and at.dtype.kind not in "iu":
+            raise TypeError(f"a subset is chosen by whole numbers or a mask, got {at.dtype}")
+        self.dataset, self.indices = dataset, at.astype(np.int64)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -220,7 +229,8 @@ def collate(examples: Sequence[Any]) -> Any:
     """Examples as one batch: arrays and numbers stacked, pairs as a Batch of two stacks.
 
     Tuples of another length and dicts keep their form; what they hold is collated. Floats of
-    Python become float32, its ints int64. Raises ValueError, naming them, if shapes differ.
+    Python become float32, its ints int64. Raises ValueError, naming them, if shapes differ,
+    TypeError for a None among them.
 
     >>> collate([(np.array([1, 2]), 7), (np.array([3, 4]), 8)])
     Batch(x=tensor([[1, 2],
@@ -247,6 +257,8 @@ def stacked(examples: Sequence[Any]) -> Any:
     """Numbers, arrays or tensors of one shape, as one tensor with an axis more; texts stay a list."""
     if isinstance(examples[0], str | bytes):
         return list(examples)
+    if any(x is None for x in examples):
+        raise TypeError("an example is None: does the data set's __getitem__ return what it makes?")
     if not isinstance(examples[0], np.ndarray | Tensor):
         return tensor(list(examples))
     arrays = [x.data if isinstance(x, Tensor) else x for x in examples]
@@ -427,7 +439,7 @@ def prefetch(items: Iterable[Any], depth: int = 2) -> Iterator[Any]:
 class DataLoader:
     """The batches of a dataset, pass after pass: `for x, y in loader`, or `batch.x`, `batch.y`.
 
-    `sampler` is an order of one's own, else `shuffle` decides; `collate_fn` makes a batch of a
+    `sampler` is an order of one's own, a Sampler or any iterable of numbers, else `shuffle` decides; `collate_fn` makes a batch of a
     list of examples. `transform(images, rng)` changes the arrays of x in each batch. With
     `prefetch` above 0, so many batches are made ahead in a thread; so they are with PyTorch's
     `num_workers`. Each whole pass goes on to the next epoch, as `set_epoch` does. Without a
@@ -443,7 +455,7 @@ class DataLoader:
         dataset: Any,
         batch_size: int = 1,
         shuffle: bool = False,
-        sampler: Sampler | None = None,
+        sampler: Iterable[int] | None = None,
         drop_last: bool = False,
         *,
         collate_fn: Callable[[list], Any] | None = None,
@@ -464,6 +476,10 @@ class DataLoader:
         seed = 0 if seed is None else seed
         if sampler is None:
             sampler = RandomSampler(n, seed) if shuffle else SequentialSampler(n)
+        if isinstance(sampler, Tensor | np.ndarray):
+            sampler = sampler.tolist()
+        if isinstance(sampler, Iterator):  # which can be walked once only, and every epoch walks
+            sampler = list(sampler)
         self.dataset, self.collate_fn, self.transform = dataset, collate_fn, transform
         self.batch_sampler = BatchSampler(sampler, batch_size, drop_last)
         self.seed, self.ahead = seed, prefetch or num_workers
@@ -494,7 +510,7 @@ class DataLoader:
             self.seed = self.seed if self.position else drawn_seed(self.generator)
             if isinstance(sampler, RandomSampler):
                 sampler.seed = self.seed
-        if isinstance(sampler, Sampler):
+        if hasattr(sampler, "set_epoch"):
             sampler.set_epoch(0 if self.draws else epoch)
 
     def load(self, k: int, at: list[int], epoch: int) -> Any:

@@ -1093,7 +1093,7 @@ class Tensor:
         if set_to_none or self.grad is None:
             self.grad = None
         else:
-            self.grad.data[...] = 0
+            self.grad.zero_()
 
     # arithmetic
     # fmt: off
