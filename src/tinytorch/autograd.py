@@ -46,6 +46,7 @@ from tinytorch.tensor import (
     pow,
     remainder,
     reshape,
+    setitem,
     split_index,
     sqrt,
     stack,
@@ -56,6 +57,7 @@ from tinytorch.tensor import (
     transpose,
     versions,
     where,
+    written,
 )
 
 # -- nudges --------------------------------------------------------------------------------------------------------
@@ -389,6 +391,13 @@ def getitem_vjp(g, z, x, *, index):
     return dx
 
 
+@setitem.vjp(reads="")
+def setitem_vjp(g, z, x, y, *, index):
+    """z = x with y at the index   =>   dx = g but 0 there,  dy = g there"""
+    basic, arrays = split_index(index, g.ndim)
+    return written(g, index, 0), g[basic][arrays] if arrays else g[basic]
+
+
 @take_along.vjp(reads="index")
 def take_along_vjp(g, z, x, index, *, dim):
     """z = x at the index along dim   =>   dx = 0, but g at the index; an element taken twice gets both"""
@@ -576,12 +585,21 @@ def _tracked_inputs(z: Tensor) -> Iterator[Tensor]:
             f"this graph was freed by an earlier backward (at {z.origin.primitive.name}): "
             "compute it again, or pass retain_graph=True the first time"
         )
-    return iter([x for x in z.origin.inputs if isinstance(x, Tensor) and x.requires_grad])
+    inputs = (as_of(x, z.origin.version) for x in z.origin.inputs)
+    return iter([x for x in inputs if isinstance(x, Tensor) and x.requires_grad])
+
+
+def as_of(x: Any, version: int) -> Any:
+    """An input as it was at a version: a tensor that was changed in place since, `x += y`, was another one then."""
+    while isinstance(x, Tensor) and x.origin is not None and x.origin.in_place is not None and x.origin.version > version:
+        x = x.origin.in_place
+    return x
 
 
 def input_gradients(origin: Origin, g: np.ndarray, z: np.ndarray) -> Iterator[tuple[Tensor, np.ndarray]]:
     """Apply the rule of one origin: each input that needs a gradient, and that gradient, in its shape."""
-    primitive, inputs, arrays = origin.primitive, origin.inputs or (), origin.arrays or []
+    primitive, arrays = origin.primitive, origin.arrays or []
+    inputs = [as_of(x, origin.version) for x in origin.inputs or ()]
     if primitive.rule is None:
         raise NotImplementedError(f"{primitive.name} has no derivative yet")
     if origin.version != versions.now:

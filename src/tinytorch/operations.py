@@ -25,8 +25,6 @@ from tinytorch.tensor import (
     div,
     full,
     matmul,
-    maximum,
-    minimum,
     mul,
     no_grad,
     places_along,
@@ -199,8 +197,8 @@ def clamp(x: Any, min: Any = None, max: Any = None) -> Tensor:
         raise ValueError("clamp needs a min or a max")
     if not isinstance(min, Tensor) and not isinstance(max, Tensor):
         return clip(x, min=min, max=max)
-    x = x if min is None else maximum(x, min)
-    return x if max is None else minimum(x, max)
+    x = x if min is None else where(x < min, min, x)
+    return x if max is None else where(x > max, max, x)
 
 
 def masked_fill(x: Tensor, mask: Tensor, value: Any) -> Tensor:
@@ -645,12 +643,12 @@ def lerp_(x: Tensor, y: Tensor, weight: float) -> Tensor:
 
 def clamp_(x: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """x <- x limited to min..max."""
-    return copy_(x, clamp(x.detach(), min, max))
+    return copy_(x, clamp(x, min, max))
 
 
 def masked_fill_(x: Tensor, mask: Tensor, value: Any) -> Tensor:
     """x <- value where the mask holds. Raises ValueError if the mask does not fit into x."""
-    return copy_(x, masked_fill(x.detach(), Tensor(np.broadcast_to(_mask(mask), x.shape)), value))
+    return copy_(x, masked_fill(x, Tensor(np.broadcast_to(_mask(mask), x.shape)), value))
 
 
 def scatter_(x: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:

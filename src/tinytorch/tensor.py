@@ -160,10 +160,11 @@ class Origin:
     backward pass has given back, has no inputs: `inputs` is None.
     """
 
-    __slots__ = ("arrays", "inputs", "parameters", "primitive", "saved", "version")
+    __slots__ = ("arrays", "in_place", "inputs", "parameters", "primitive", "saved", "version")
 
     def __init__(self, primitive: "Primitive", inputs: tuple, arrays: list, parameters: dict, saved: dict):
         self.version = versions.now
+        self.in_place: Tensor | None = None  # what the result took the place of, as in `x += y`
         self.primitive = primitive
         self.inputs: tuple | None = inputs
         self.arrays: list | None = arrays
@@ -830,6 +831,27 @@ def getitem(x, *, index):
 
 
 @primitive
+def setitem(x, y, *, index):
+    """z = x with y at the index: what `x[index] = y` makes of x where operations are recorded.
+
+    >>> setitem(Tensor([1, 2, 3]), 0, index=slice(1, None))
+    tensor([1., 0., 0.])
+    """
+    return written(x, index, y)
+
+
+def written(x: np.ndarray, index: Any, y: Any) -> np.ndarray:
+    """A copy of x with y at the index."""
+    z = np.array(x)
+    basic, arrays = split_index(index, z.ndim)
+    if arrays:
+        z[basic][arrays] = y
+    else:
+        z[basic] = y
+    return z
+
+
+@primitive
 def take_along(x, index, *, dim):
     """z[i][j] = x[index[i][j]][j] for dim 0, and likewise along any other: PyTorch's `gather`.
 
@@ -1134,41 +1156,58 @@ class Tensor:
     def __abs__(self):
         return abs(self)
 
-    # arithmetic in place: where no gradient is needed
+    # arithmetic in place: where a gradient is needed, this tensor becomes the result
     def __iadd__(self, y):
-        return self._in_place(np.add, y)
+        return self._in_place(np.add, y, add)
     def __isub__(self, y):
-        return self._in_place(np.subtract, y)
+        return self._in_place(np.subtract, y, sub)
     def __imul__(self, y):
-        return self._in_place(np.multiply, y)
+        return self._in_place(np.multiply, y, mul)
     def __itruediv__(self, y):
-        return self._in_place(np.true_divide, y)
+        return self._in_place(np.true_divide, y, div)
     def __ipow__(self, y):
-        return self._in_place(np.power, y)
+        return self._in_place(np.power, y, pow)
     def __iand__(self, y):
         return self._in_place(np.bitwise_and, y)
     def __ior__(self, y):
         return self._in_place(np.bitwise_or, y)
     def __setitem__(self, index, y):
-        self._refuse_recording(y)
+        if self._is_recorded_with(y):
+            return self._become(setitem, y, index=index)
         basic, arrays = split_index(index, self.ndim)
         if arrays:
             self._data[basic][arrays] = _operand(y)
         else:
             self._data[basic] = _operand(y)
         versions.increment(self._data)
-    def _in_place(self, ufunc: np.ufunc, y: Any) -> "Tensor":
-        self._refuse_recording(y)
+    def _in_place(self, ufunc: np.ufunc, y: Any, operation: Any = None) -> "Tensor":
+        if operation is not None and self._is_recorded_with(y):
+            return self._become(operation, y)
         ufunc(self._data, _operand(y), out=self._data, casting="same_kind")
         versions.increment(self._data)
         return self
-    def _refuse_recording(self, y: Any) -> None:
+    def _is_recorded_with(self, y: Any) -> bool:
         if y is None:
             raise TypeError("a tensor holds numbers, got None")
-        if _recording.enabled and (self._requires_grad or (isinstance(y, Tensor) and y._requires_grad)):
-            raise RuntimeError(
-                "changing a tensor in place is not recorded: do it inside `with no_grad():`, or make a new one"
-            )
+        return _recording.enabled and (self._requires_grad or (isinstance(y, Tensor) and y._requires_grad))
+    def _become(self, operation: Primitive, y: Any, **parameters: Any) -> "Tensor":
+        """Be operation(self, y) from here on, in memory of its own; who used this tensor before, used what it was."""
+        if self._requires_grad and self.origin is None:
+            raise RuntimeError("a leaf that requires gradients is not changed in place where operations are recorded: "
+                               "do it inside `with no_grad():`, or make a new tensor")
+        if self.origin is not None and self.origin.arrays and _owner(self._data) is _owner(self.origin.arrays[0]):
+            raise RuntimeError(f"a view, which {self.origin.primitive.name} made, cannot be changed in place where "
+                               "operations are recorded: make a new tensor, x = x + y")
+        before = Tensor.__new__(Tensor)
+        before._data, before.grad, before.origin, before._requires_grad = self._data, None, self.origin, self._requires_grad
+        y = before if y is self else cast(y, dtype=self.dtype) if isinstance(y, Tensor) and y.dtype != self.dtype else y
+        versions.increment()  # what was recorded until now is older than this change
+        z = operation(before, y, **parameters)
+        if z.shape != self.shape or z.dtype != self.dtype:
+            raise ValueError(f"{self.dtype} {self.shape} cannot hold {operation.name}'s result, {z.dtype} {z.shape}")
+        self._data, self.origin, self._requires_grad = z._data, z.origin, True
+        self.origin.in_place = before
+        return self
 
     # comparison: bool tensors, outside the graph
     def __eq__(self, y):
