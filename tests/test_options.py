@@ -42,13 +42,15 @@ def test_cross_entropy_with_its_options(shape, weighted, smoothing, reduction):
         return m.nn.functional.cross_entropy(x, y, weight, **options)
 
     def ignoring(m, x, y):
-        loss = m.nn.CrossEntropyLoss(m.tensor(WEIGHT) if weighted else None, ignore_index=2, reduction=reduction, label_smoothing=smoothing)
+        loss = m.nn.CrossEntropyLoss(
+            m.tensor(WEIGHT) if weighted else None, ignore_index=2, reduction=reduction, label_smoothing=smoothing
+        )
         return loss(x, y)
 
     agree(call, x, y)
     agree(call, x, soft.astype(np.float32))
-    agree(ignoring, x, np.where(y == 0, 2, 1))
-    agree(lambda m, x, y: m.nn.functional.cross_entropy(x, y, reduction=reduction), x, np.where(y == 0, -100, y))
+    agree(ignoring, x, np.where(y == 0, 3, 2))
+    agree(lambda m, x, y: m.nn.functional.cross_entropy(x, y, reduction=reduction), x, np.where(y == 1, -100, y))
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
@@ -69,12 +71,22 @@ def test_losses_of_pairs(reduction):
     w = np.array([0.5, 1, 2, 4], np.float32)
     p = np.array([[0.0, 1.0, 0.5, 0.2], [1.0, 0.0, 0.9, 0.1], [0.3, 0.6, 0.0, 1.0]], np.float32)
     agree(lambda m, x, y: m.nn.BCEWithLogitsLoss(m.tensor(w), reduction=reduction, pos_weight=m.tensor(w))(x, y), x, y)
-    agree(lambda m, x, y: m.nn.functional.binary_cross_entropy_with_logits(x * 40, y, reduction=reduction, pos_weight=m.tensor(w)), x, y)
+    agree(
+        lambda m, x, y: m.nn.functional.binary_cross_entropy_with_logits(
+            x * 40, y, reduction=reduction, pos_weight=m.tensor(w)
+        ),
+        x,
+        y,
+    )
     agree(lambda m, x, y: m.nn.SmoothL1Loss(reduction=reduction, beta=0.5)(x, y), x, y)
     agree(lambda m, x, y: m.nn.functional.smooth_l1_loss(x, y, reduction=reduction, beta=0.0), x, y)
     agree(lambda m, x, y: m.nn.HuberLoss(reduction=reduction, delta=2.0)(x, y), x, y)
     agree(lambda m, p: m.nn.BCELoss(reduction=reduction)(p, m.tensor(y)), p)
-    agree(lambda m, p, y: m.nn.functional.binary_cross_entropy(p, y, weight=m.tensor(w), reduction=reduction), p / 2 + 0.2, y)
+    agree(
+        lambda m, p, y: m.nn.functional.binary_cross_entropy(p, y, weight=m.tensor(w), reduction=reduction),
+        p / 2 + 0.2,
+        y,
+    )
 
 
 FUNCTIONS = {
@@ -90,6 +102,12 @@ FUNCTIONS = {
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions(name):
     agree(FUNCTIONS[name], numbers((3, 4)).astype(np.float32))
+
+
+def test_the_mean_of_nothing_is_nan():
+    torch = pytorch()
+    for m in (tt, torch):
+        assert np.isnan(m.nn.functional.cross_entropy(m.zeros(2, 3), m.tensor([-100, -100])).item())
 
 
 def test_one_hot():

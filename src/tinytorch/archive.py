@@ -60,8 +60,8 @@ def load(f: PathLike, map_location: Any = None, *, weights_only: bool = True) ->
     """
     check_device(map_location)
     with open(f, "rb") as file:
-        start = file.read(4)
-    if start[:2] == b"PK" or start[:1] == b"\x80":
+        start = file.read(9)
+    if start[8:] != b"{" and (start[:2] == b"PK" or start[:1] == b"\x80"):  # safetensors: a length, then {
         raise ValueError(
             f"{f} is a pickle: reading one runs whatever program its writer put there, so TinyTorch does not. "
             "In PyTorch, safetensors.torch.save_file(state_dict, path) writes a file that it reads"

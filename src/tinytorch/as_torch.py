@@ -73,7 +73,12 @@ EXTRAS: dict[str, dict[str, Any]] = {
     "torch.cuda.amp": {"GradScaler": GradScaler, "autocast": absent("autocast")},
     "torch.amp": {"GradScaler": GradScaler, "autocast": absent("autocast")},
     "torch.backends": {},
-    "torch.backends.cudnn": {"enabled": False, "deterministic": True, "benchmark": False, "is_available": answer(False)},
+    "torch.backends.cudnn": {
+        "enabled": False,
+        "deterministic": True,
+        "benchmark": False,
+        "is_available": answer(False),
+    },
     "torch.backends.cuda": {"matmul": ModuleType("matmul"), "is_built": answer(False)},
     "torch.backends.mps": {"is_available": answer(False), "is_built": answer(False)},
     "torch.distributed": {

@@ -591,7 +591,9 @@ def _tracked_inputs(z: Tensor) -> Iterator[Tensor]:
 
 def as_of(x: Any, version: int) -> Any:
     """An input as it was at a version: a tensor that was changed in place since, `x += y`, was another one then."""
-    while isinstance(x, Tensor) and x.origin is not None and x.origin.in_place is not None and x.origin.version > version:
+    while (
+        isinstance(x, Tensor) and x.origin is not None and x.origin.in_place is not None and x.origin.version > version
+    ):
         x = x.origin.in_place
     return x
 

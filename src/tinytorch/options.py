@@ -89,10 +89,13 @@ def normalize(x: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Te
 # -- losses --------------------------------------------------------------------------------------------------------
 
 
-def averaged(values: Tensor, reduction: str, weight: Any = None) -> Tensor:
+def averaged(values: Tensor, reduction: str, weight: Tensor | None = None) -> Tensor:
     """The values' mean, weighted if there are weights; their sum; or themselves. ValueError for another reduction."""
     if reduction == "mean":
-        return mean(values) if weight is None else sum(values) / sum(weight)
+        if weight is None:
+            return mean(values)
+        total = weight.data.sum()
+        return sum(values) * (1 / total if total else math.nan)
     reduced(values.data, reduction)  # it refuses what is none of the three words
     return sum(values) if reduction == "sum" else values
 

@@ -245,7 +245,11 @@ class Primitive:
                 arrays.append(array)
                 mixed = mixed or isinstance(array, np.ndarray)
         try:
-            z = observed(self.name, self.function, arrays, parameters) if observers else self.function(*arrays, **parameters)
+            z = (
+                observed(self.name, self.function, arrays, parameters)
+                if observers
+                else self.function(*arrays, **parameters)
+            )
         except ValueError as error:
             self._explain(error, arrays)
             raise
@@ -754,7 +758,11 @@ def min(x: "Tensor", dim: Any = None, keepdim: bool = False) -> Any:
 
 def _taken(x: "Tensor", indices: "Tensor", dim: int, keepdim: bool) -> Extremes:
     values = take_along(x, indices, dim=dim) if indices.ndim else clone(x)
-    return Extremes(values, indices) if keepdim or not indices.ndim else Extremes(*(t.squeeze(dim) for t in (values, indices)))
+    return (
+        Extremes(values, indices)
+        if keepdim or not indices.ndim
+        else Extremes(*(t.squeeze(dim) for t in (values, indices)))
+    )
 
 
 def _array_of(x: Any) -> Any:

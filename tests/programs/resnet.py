@@ -91,7 +91,10 @@ if __name__ == "__main__":
     images = torch.cos((torch.arange(n * 2 * 6 * 6) % 97).float() * 0.37).view(n, 2, 6, 6)
     labels = (images.mean(dim=(1, 2, 3)) * 40).long().remainder(3)
     dataset = TensorDataset(images, labels)
-    assert sorted(len(part) for part in random_split(dataset, [20, 4], generator=torch.Generator().manual_seed(0))) == [4, 20]
+    assert sorted(len(part) for part in random_split(dataset, [20, 4], generator=torch.Generator().manual_seed(0))) == [
+        4,
+        20,
+    ]
     loader = DataLoader(dataset, batch_size=8, shuffle=False, drop_last=True, pin_memory=False)
     net = ResNet(BasicBlock, [1, 2])
     decay = [p for name, p in net.named_parameters() if p.dim() >= 2]
