@@ -134,12 +134,13 @@ def ordered() -> list[Row]:
 
     def surprised(shape: tuple) -> Row:
         squashed = lambda x: x * 0.2 + 0.5  # from -2..2 to probabilities
-        theirs = lambda torch, x, y: torch.nn.functional.binary_cross_entropy(squashed(x), squashed(y), reduction="none")
+        loss = lambda torch: torch.nn.functional.binary_cross_entropy
+        theirs = lambda torch, x, y: loss(torch)(squashed(x), squashed(y), reduction="none")
         inside = lambda x: PRIMITIVES["add"](PRIMITIVES["mul"](x, 0.2), 0.5)
         ours = lambda x, y: PRIMITIVES["binary_surprise"](inside(x), inside(y))
         return Row("binary_surprise", (shape, shape), ours, theirs)
 
-    def divided(name: str, theirs: Callable, pair: tuple) -> Row:  # by 0.53 more: not one of them a whole number of times
+    def divided(name: str, theirs: Callable, pair: tuple) -> Row:  # by 0.53 more: never a whole number of times
         ours = lambda x, y: PRIMITIVES[name](x, y + 0.53)
         return Row(name, pair, ours, lambda torch, x, y: theirs(torch, x, y + 0.53), low=0.5)
 

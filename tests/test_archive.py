@@ -15,7 +15,8 @@ def test_what_was_saved_is_loaded(tmp_path):
     optimizer.step()
     kept = {
         "epoch": 3, "model": model.state_dict(), "optimizer": optimizer.state_dict(), "best": np.float32(0.5),
-        "history": [1.5, None, True, "text"], ("a", 1): (tt.tensor([1, 2]), tt.tensor(True)), 1: tt.zeros(1), "1": tt.ones(1),
+        "history": [1.5, None, True, "text"], ("a", 1): (tt.tensor([1, 2]), tt.tensor(True)),
+        1: tt.zeros(1), "1": tt.ones(1),
     }  # fmt: skip
     tt.save(kept, tmp_path / "c.pt")
     found = tt.load(tmp_path / "c.pt", map_location="cpu")

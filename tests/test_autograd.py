@@ -12,7 +12,22 @@ from primitives import PAIRS, PRIMITIVES, ROWS, Row
 import tinytorch as tt
 from tinytorch.autograd import Graph, grad, gradcheck, numeric_gradient, topological_order, unbroadcast
 from tinytorch.losses import l1_loss
-from tinytorch.tensor import Tensor, abs, amax, amin, clip, exp, max, maximum, min, minimum, observers, pow, primitive, sum
+from tinytorch.tensor import (
+    Tensor,
+    abs,
+    amax,
+    amin,
+    clip,
+    exp,
+    max,
+    maximum,
+    min,
+    minimum,
+    observers,
+    pow,
+    primitive,
+    sum,
+)
 
 every_row = pytest.mark.parametrize("row", ROWS, ids=str)
 

@@ -898,14 +898,17 @@ def test_manual_seed_decides_every_pass_of_a_loader_without_a_seed(ahead):
         manual_seed(3)
         passes += [[x.tolist() for (x,) in loader] for _ in range(2)]
     assert passes[:2] == passes[2:] and passes[0] != passes[1]
-    assert sorted(sum(passes[0], [])) == LABELS.tolist()
+    assert sorted(x for batch in passes[0] for x in batch) == LABELS.tolist()
 
 
 def test_a_loader_without_chance_draws_nothing_and_an_own_generator_leaves_the_package_s():
     state = manual_seed(3).bit_generator.state
     list(DataLoader(TensorDataset(LABELS), 4))
-    first = [x.tolist() for (x,) in DataLoader(TensorDataset(LABELS), 4, shuffle=True, generator=Generator().manual_seed(1))]
-    again = [x.tolist() for (x,) in DataLoader(TensorDataset(LABELS), 4, shuffle=True, generator=Generator().manual_seed(1))]
+    options = {"shuffle": True, "batch_size": 4}
+    first, again = (
+        [x.tolist() for (x,) in DataLoader(TensorDataset(LABELS), **options, generator=Generator().manual_seed(1))]
+        for _ in range(2)
+    )
     assert first == again and manual_seed(3).bit_generator.state == state
 
 

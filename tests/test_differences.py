@@ -128,8 +128,8 @@ def kinds_of_errors(torch):
 
 
 SHOWN = [
-    weights, biases, arrays, states, dtypes, shapes, in_place, gelu, broadcasting_losses, stable, floor_division, chance,
-    batches, workers, pickles, devices, constructors, lists, kinds_of_errors,
+    weights, biases, arrays, states, dtypes, shapes, in_place, gelu, broadcasting_losses, stable, floor_division,
+    chance, batches, workers, pickles, devices, constructors, lists, kinds_of_errors,
 ]  # fmt: skip
 
 

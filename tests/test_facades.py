@@ -30,7 +30,8 @@ FACADES = [
 ]
 HOMES = [
     f"tinytorch.{home}"
-    for home in "activations layers losses options filling optimizers training dataloader convolutions".split()
+    for home in ("activations", "layers", "losses", "options", "filling")
+    + ("optimizers", "training", "dataloader", "convolutions")
 ]
 every_facade = pytest.mark.parametrize("facade", FACADES, ids=lambda facade: facade.__name__)
 

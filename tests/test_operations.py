@@ -305,7 +305,8 @@ def test_a_seed_decides_what_is_drawn():
         return [
             tt.randn(3, **options), tt.rand(3, **options), tt.randint(9, (3,), **options), tt.randperm(5, **options),
             tt.normal(0, 2, (3,), **options), tt.multinomial(tt.tensor([1.0, 2.0, 1.0]), 2, **options),
-            tt.zeros(3).normal_(**options), tt.zeros(3).uniform_(-1, 1, **options), tt.bernoulli(tt.full((3,), 0.5), **options),
+            tt.zeros(3).normal_(**options), tt.zeros(3).uniform_(-1, 1, **options),
+            tt.bernoulli(tt.full((3,), 0.5), **options),
         ]  # fmt: skip
 
     tt.manual_seed(3)

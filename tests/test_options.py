@@ -127,9 +127,9 @@ def test_what_does_not_fit_is_refused():
     x, y = tt.zeros(2, 3), tt.tensor([0, 1])
     with pytest.raises(ValueError, match=r"\(2, 3\) and \(3,\)"):
         F.nll_loss(x, tt.tensor([0, 1, 2]))
-    with pytest.raises(IndexError, match="classes are 0..2"):
+    with pytest.raises(IndexError, match=r"classes are 0\.\.2"):
         F.cross_entropy(x, tt.tensor([0, 3]), tt.ones(3))
-    with pytest.raises(IndexError, match="classes are 0..2"):
+    with pytest.raises(IndexError, match=r"classes are 0\.\.2"):
         F.cross_entropy(x.reshape(1, 3, 2), tt.tensor([[0, -1]]))
     with pytest.raises(TypeError, match="class indices"):
         F.cross_entropy(x, tt.zeros(2))
@@ -139,7 +139,7 @@ def test_what_does_not_fit_is_refused():
         F.binary_cross_entropy(tt.full((2,), 1.5), tt.zeros(2))
     with pytest.raises(ValueError, match="two equal shapes"):
         F.smooth_l1_loss(tt.zeros(2), tt.zeros(2, 1))
-    with pytest.raises(ValueError, match="classes are 0..1"):
+    with pytest.raises(ValueError, match=r"classes are 0\.\.1"):
         F.one_hot(tt.tensor([2]), 2)
     with pytest.raises(TypeError, match="whole numbers"):
         F.one_hot(tt.zeros(2))

@@ -143,7 +143,7 @@ def install() -> None:
         if owner:
             setattr(modules[owner], own, module)
     sys.modules.update(modules)
-    sys.meta_path.insert(0, Absences)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Absences)
 
 
 # -- the program ---------------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ def run_program(path: str, arguments: list[str]) -> None:
 
 def print_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print an error as Python does, from the program's own first line on."""
-    while trace is not None and trace.tb_frame.f_globals.get("__name__") != "__main__" or ours(trace):
+    while (trace is not None and trace.tb_frame.f_globals.get("__name__") != "__main__") or ours(trace):
         trace = trace.tb_next if trace else None
     obj = getattr(error, "obj", None)
     if isinstance(error, AttributeError) and isinstance(obj, np.ndarray):

@@ -1027,7 +1027,7 @@ class ParallelTrainer(Trainer):
         for double, module in zip(replica.modules(), self.model.modules()):
             double.training = module.training
             if hasattr(module, "rng"):
-                double.rng = np.random.default_rng((module.rng or generator).integers(2**63))  # type: ignore[attr-defined]
+                double.rng = np.random.default_rng((module.rng or generator).integers(2**63))
 
     def part(self, replica: Module, part: tuple[Tensor, Tensor, float]) -> Any:
         """One thread's work: its part of the loss, or the error that ended it."""

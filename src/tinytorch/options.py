@@ -183,7 +183,7 @@ def binary_surprise_vjp(g, z, p, y):
 
 def binary_cross_entropy(p: Tensor, y: Tensor, weight: Tensor | None = None, *, reduction: str = "mean") -> Tensor:
     """-y ln p - (1 - y) ln(1 - p), times weight. Raises ValueError if shapes differ or a p is outside 0..1."""
-    same_shape("binary_cross_entropy", p, y)
+    same_shape("binary_cross_entropy", p.data, y.data)
     if not ((p.data >= 0) & (p.data <= 1)).all():
         raise ValueError("binary_cross_entropy needs probabilities, 0 to 1: of logits, use ..._with_logits")
     loss = binary_surprise(p, y)
@@ -204,7 +204,7 @@ def binary_cross_entropy_with_logits(
     """
     if weight is None and pos_weight is None:
         return losses.binary_cross_entropy_with_logits(x, y, reduction=reduction)
-    same_shape("binary_cross_entropy_with_logits", x, y)
+    same_shape("binary_cross_entropy_with_logits", x.data, y.data)
     scale = 1.0 if pos_weight is None else 1 + (pos_weight - 1) * y
     loss = (1 - y) * x + scale * activations.softplus(-x)  # -ln p = softplus(-x), -ln(1 - p) = x + softplus(-x)
     return averaged(loss if weight is None else loss * weight, reduction)
@@ -215,7 +215,7 @@ def smooth_l1_loss(x: Tensor, y: Tensor, *, reduction: str = "mean", beta: float
 
     Raises ValueError if shapes differ or beta is below 0.
     """
-    same_shape("smooth_l1_loss", x, y)
+    same_shape("smooth_l1_loss", x.data, y.data)
     if beta < 0:
         raise ValueError(f"beta is 0 or more, got {beta}")
     if beta == 0:

@@ -15,7 +15,8 @@ import operator
 import threading
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator as Steps
 from contextlib import ContextDecorator
 from importlib import import_module
 from types import EllipsisType, MethodType
@@ -62,7 +63,7 @@ class no_grad(ContextDecorator):
             return super().__call__(function)
         return functools.wraps(function)(lambda *inputs, **options: self._unrecorded(function(*inputs, **options)))
 
-    def _unrecorded(self, steps: Generator) -> Generator:
+    def _unrecorded(self, steps: Steps) -> Steps:
         """The same generator, inside no_grad while it runs; between its steps the setting is its caller's."""
         resume = functools.partial(steps.send, None)
         while True:
@@ -361,7 +362,7 @@ def widened(function: Callable) -> Callable:
 
 
 def _wide(x: Any) -> Any:
-    return x.astype(np.float32) if isinstance(x, np.ndarray) and x.dtype.kind in "biu" or _is_half(x) else x
+    return x.astype(np.float32) if (isinstance(x, np.ndarray) and x.dtype.kind in "biu") or _is_half(x) else x
 
 
 def _is_half(x: Any) -> bool:
@@ -1207,14 +1208,15 @@ class Tensor:
             raise RuntimeError(f"a view, which {self.origin.primitive.name} made, cannot be changed in place where "
                                "operations are recorded: make a new tensor, x = x + y")
         before = Tensor.__new__(Tensor)
-        before._data, before.grad, before.origin, before._requires_grad = self._data, None, self.origin, self._requires_grad
+        before._data, before.grad, before.origin = self._data, None, self.origin
+        before._requires_grad = self._requires_grad
         y = before if y is self else cast(y, dtype=self.dtype) if isinstance(y, Tensor) and y.dtype != self.dtype else y
         versions.increment()  # what was recorded until now is older than this change
-        z = operation(before, y, **parameters)
+        z: Any = operation(before, y, **parameters)
         if z.shape != self.shape or z.dtype != self.dtype:
             raise ValueError(f"{self.dtype} {self.shape} cannot hold {operation.name}'s result, {z.dtype} {z.shape}")
+        z.origin.in_place = before
         self._data, self.origin, self._requires_grad = z._data, z.origin, True
-        self.origin.in_place = before
         return self
 
     # comparison: bool tensors, outside the graph

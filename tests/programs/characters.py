@@ -12,7 +12,7 @@ from torch.nn import functional as F
 text = "a rose is a rose is a rose, and a rose by any other name would smell as sweet. "
 chars = sorted(set(text))
 stoi = {ch: i for i, ch in enumerate(chars)}
-itos = {i: ch for i, ch in enumerate(chars)}
+itos = dict(enumerate(chars))
 data = torch.tensor([stoi[ch] for ch in text * 4], dtype=torch.long)
 device = "cuda" if torch.cuda.is_available() else "cpu"
 

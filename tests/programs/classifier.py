@@ -51,7 +51,7 @@ class Stride(Sampler):
 
 class Net(nn.Module):
     def __init__(self):
-        super(Net, self).__init__()
+        super().__init__()
         self.conv1 = nn.Conv2d(1, 4, 3, 1, padding=1)
         self.conv2 = nn.Conv2d(4, 8, kernel_size=3, stride=1, padding=1)
         self.dropout = nn.Dropout(0.0)
