@@ -61,8 +61,9 @@ INDICES: list[Any] = [
     np.array([True, False]), np.zeros((2, 3), bool), np.arange(24).reshape(2, 3, 4) % 5 == 0, np.int64(1),
     (None, np.array(1)), (slice(None), (0, 0)), (0, slice(None), (1, 1)), ([1, 1, 0], slice(None), 2), [[0, 1], [1, 1]],
     (0, True, [0, 1]), (None, [0, 1], None, 0), ([0, 1, 1], None, [0, 1, 1]), (slice(None), [[0, 1], [1, 0]]), False,
-    (np.array([True, False]), slice(None), 0), ([0, 0], 1, [2, 2]), (..., [True, False, True, False]), (slice(None), []),
-    (np.int64(1), ..., np.array([2, 2])), [(0, 1), (1, 1)], (np.array([1, 0], np.uint8), 1), [np.array([0, 0]), 1],
+    (np.array([True, False]), slice(None), 0), ([0, 0], 1, [2, 2]), (..., [True, False, True, False]),
+    (slice(None), []), (np.int64(1), ..., np.array([2, 2])), [(0, 1), (1, 1)], (np.array([1, 0], np.uint8), 1),
+    [np.array([0, 0]), 1],
 ]  # fmt: skip
 
 # -- rows ----------------------------------------------------------------------------------------------------------

@@ -138,4 +138,5 @@ def log_softmax(x, *, dim=-1):
     # Shift by the maximum, as in softmax; then subtract the logarithm of the sum of
     # exponentials. Do not call softmax.
     shifted = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
-    return shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))
+    with np.errstate(divide="ignore"):  # of nothing at all the sum is 0
+        return shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))

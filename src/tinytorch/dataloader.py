@@ -115,7 +115,7 @@ class Subset(Dataset):
 def random_split(dataset: Any, lengths: Sequence[float], generator: Any = None) -> list[Subset]:
     """Cut a dataset at random into subsets of these lengths, or of these shares of it.
 
-    The generator may be a seed, too; without one, the package's decides. 
+    The generator may be a seed, too; without one, the package's decides.
     Raises ValueError unless the lengths sum to len(dataset), or the shares to 1.
 
     >>> [len(part) for part in random_split(TensorDataset(np.zeros(10)), [0.75, 0.25])]
@@ -441,10 +441,11 @@ class DataLoader:
     """The batches of a dataset, pass after pass: `for x, y in loader`, or `batch.x`, `batch.y`.
 
     `sampler` is an order of one's own, a Sampler or any iterable of numbers, else `shuffle`
-    decides; `collate_fn` makes a batch of a list of examples. `transform(images, rng)` changes the arrays of x in each batch. With
-    `prefetch` above 0, so many batches are made ahead in a thread; so they are with PyTorch's
-    `num_workers`. Each whole pass goes on to the next epoch, as `set_epoch` does. Without a
-    seed, each pass draws one from the generator, or from the package's, if chance has a part.
+    decides; `collate_fn` makes a batch of a list of examples. `transform(images, rng)` changes
+    the arrays of x in each batch. With `prefetch` above 0, so many batches are made ahead in a
+    thread; so they are with PyTorch's `num_workers`. Each whole pass goes on to the next epoch,
+    as `set_epoch` does. Without a seed, each pass draws one from the generator, or from the
+    package's, if chance has a part.
 
     >>> data = TensorDataset(np.arange(5), np.arange(5))
     >>> [batch.x.tolist() for batch in DataLoader(data, 2)]

@@ -454,7 +454,7 @@ def fans(x: Tensor) -> tuple[int, int]:
     return x.shape[1] * window, x.shape[0] * window
 
 
-def filled(x: Tensor, numbers: np.ndarray) -> Tensor:
+def refilled(x: Tensor, numbers: np.ndarray) -> Tensor:
     """x, with these numbers in place of its own."""
     x.data[...] = numbers
     versions.increment(x.data)
@@ -474,12 +474,12 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 def xavier_uniform_(x: Tensor, gain: float = 1.0, *, rng: np.random.Generator = generator) -> Tensor:
     """Fill a weight in place with uniform numbers of Xavier's standard deviation, times gain."""
     bound = gain * math.sqrt(3) * xavier_std(*fans(x)) if x.numel() else 0  # in +-b the deviation is b / sqrt(3)
-    return filled(x, rng.uniform(-bound, bound, x.shape))
+    return refilled(x, rng.uniform(-bound, bound, x.shape))
 
 
 def xavier_normal_(x: Tensor, gain: float = 1.0, *, rng: np.random.Generator = generator) -> Tensor:
     """Fill a weight in place with normal numbers of Xavier's standard deviation, times gain."""
-    return filled(x, rng.normal(0, gain * xavier_std(*fans(x)) if x.numel() else 0, x.shape))
+    return refilled(x, rng.normal(0, gain * xavier_std(*fans(x)) if x.numel() else 0, x.shape))
 
 
 def kaiming_uniform_(
@@ -492,7 +492,7 @@ def kaiming_uniform_(
 ) -> Tensor:
     """Fill a weight in place with uniform numbers of He's standard deviation; `a` is the slope of a leaky relu."""
     bound = math.sqrt(3) * kaiming_std(x, a, mode, nonlinearity)
-    return filled(x, rng.uniform(-bound, bound, x.shape))
+    return refilled(x, rng.uniform(-bound, bound, x.shape))
 
 
 def kaiming_normal_(
@@ -504,7 +504,7 @@ def kaiming_normal_(
     rng: np.random.Generator = generator,
 ) -> Tensor:
     """Fill a weight in place with normal numbers of He's standard deviation; `a` is the slope of a leaky relu."""
-    return filled(x, rng.normal(0, kaiming_std(x, a, mode, nonlinearity), x.shape))
+    return refilled(x, rng.normal(0, kaiming_std(x, a, mode, nonlinearity), x.shape))
 
 
 def kaiming_std(x: Tensor, a: float, mode: str, nonlinearity: str) -> float:

@@ -82,7 +82,8 @@ def logsumexp(x, *, dim=-1, keepdim=False):
     # (An infinite m must not be taken from itself; initial=-np.inf lets the axis be empty.)
     m = x.max(axis=dim, keepdims=True, initial=-np.inf)
     m = np.where(np.isinf(m), 0, m)
-    z = m + np.log(np.exp(x - m).sum(axis=dim, keepdims=True))
+    with np.errstate(divide="ignore"):  # the logarithm of 0 is -inf, and right
+        z = m + np.log(np.exp(x - m).sum(axis=dim, keepdims=True))
     return z if keepdim else z.squeeze(axis=dim)
 
 

@@ -328,17 +328,17 @@ def check_options(group: dict, defaults: dict) -> None:
     if unknown := group.keys() - {"params"} - defaults.keys():
         raise ValueError(f"unknown option {min(unknown)!r}; there are {', '.join(defaults)}")
     for name in defaults:
-        value = group[name] = number(name, group[name])
+        value = group[name] = plain_number(name, group[name])
         if name == "betas" and not all(0 <= beta < 1 for beta in value):
             raise ValueError(f"betas are at least 0 and below 1, got {value}")
         if name != "betas" and not value >= 0:
             raise ValueError(f"{name} is 0 or more, got {value}")
 
 
-def number(name: str, value: Any) -> Any:
+def plain_number(name: str, value: Any) -> Any:
     """An option as a plain number, or a pair of them. Raises TypeError, naming the option, for anything else."""
     if name == "betas" and isinstance(value, tuple | list) and len(value) == 2:
-        return tuple(number("beta", beta) for beta in value)
+        return tuple(plain_number("beta", beta) for beta in value)
     if isinstance(value, Tensor | np.ndarray | np.generic) and value.size == 1:
         value = value.item()
     if name == "betas" or not isinstance(value, int | float):
@@ -509,7 +509,7 @@ class LRScheduler:
         """Go on to the next learning rate."""
         for i, (group, last) in enumerate(zip(self.optimizer.param_groups, self.last)):
             if group["lr"] != last:
-                self.base_lrs[i] = self._base_for(number("lr", group["lr"]), self.base_lrs[i])
+                self.base_lrs[i] = self._base_for(plain_number("lr", group["lr"]), self.base_lrs[i])
         self.t += 1
         self._apply()
 

@@ -58,7 +58,7 @@ class no_grad(ContextDecorator):
     def __exit__(self, *_: object) -> None:
         _recording.enabled = _recording.before.pop()
 
-    def __call__(self, function: Callable) -> Callable:
+    def __call__(self, function: Any) -> Any:
         if not inspect.isgeneratorfunction(function):
             return super().__call__(function)
         return functools.wraps(function)(lambda *inputs, **options: self._unrecorded(function(*inputs, **options)))
@@ -135,10 +135,10 @@ class Versions:
             for owner in map(_owner, arrays):
                 key = id(owner)
                 if key not in self.alive:
-                    self.alive[key] = weakref.ref(owner, lambda _, key=key: self._forget(key))
+                    self.alive[key] = weakref.ref(owner, functools.partial(self._forget, key))
                 self.last[key] = self.now
 
-    def _forget(self, key: int) -> None:
+    def _forget(self, key: int, _: weakref.ref) -> None:
         del self.last[key], self.alive[key]
 
 
@@ -362,7 +362,8 @@ def widened(function: Callable) -> Callable:
 
 
 def _wide(x: Any) -> Any:
-    return x.astype(np.float32) if (isinstance(x, np.ndarray) and x.dtype.kind in "biu") or _is_half(x) else x
+    narrow = isinstance(x, np.ndarray) and (x.dtype.kind in "biu" or x.dtype == np.float16)
+    return x.astype(np.float32) if narrow else x
 
 
 def _is_half(x: Any) -> bool:

@@ -81,8 +81,8 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> f
     |g| is the norm of all the gradients laid end to end, so that their direction stays. A
     parameter without a gradient is left out. Pascanu, Mikolov and Bengio, 2013.
 
-    Raises ValueError for no parameters at all, such as a generator that was used before, and
-    for a norm below 0.
+    Raises ValueError for a generator of parameters that was used up before, and for a norm
+    below 0.
 
     >>> x, y = Tensor([0.0], requires_grad=True), Tensor([0.0], requires_grad=True)
     >>> x.grad, y.grad = Tensor([3.0]), Tensor([4.0])
@@ -91,10 +91,12 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> f
     """
     # One norm for all of them: the root of the sum of every square. Square in float64: in
     # float32 the square of 1e20 is infinite. Scale p.grad.data in place if |g| is too large.
-    parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-    if not parameters or not max_norm >= 0:
-        raise ValueError(f"clipping needs parameters and a norm of 0 or more, got {len(parameters)} and {max_norm}")
-    gradients = [p.grad.data for p in parameters if p.grad is not None]
+    clipped = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    if not clipped and isinstance(parameters, Iterator):
+        raise ValueError("clipping got a generator of no parameters: was it used before?")
+    if not max_norm >= 0:
+        raise ValueError(f"a norm is clipped to 0 or more, got {max_norm}")
+    gradients = [p.grad.data for p in clipped if p.grad is not None]
     norm = math.sqrt(sum(np.square(g, dtype=np.float64).sum() for g in gradients))
     if norm > max_norm:
         for g in gradients:
