@@ -124,6 +124,14 @@ def ordered() -> list[Row]:
         ours = lambda x: PRIMITIVES["take_along"](x, at, dim=dim)
         return Row("take_along", (shape,), ours, lambda torch, x: x.gather(dim, torch.tensor(at)), f"-{dim}-{index}")
 
+    def replaced(shape: tuple, part: tuple, index: Any) -> Row:
+        def theirs(torch: Any, x: Any, y: Any) -> Any:
+            z = x.clone()
+            z[index] = y
+            return z
+
+        return Row("setitem", (shape, part), lambda x, y: PRIMITIVES["setitem"](x, y, index=index), theirs, f"-{index}")
+
     def bordered(shape: tuple, pad: tuple, before: tuple, after: tuple) -> Row:
         ours = lambda x: PRIMITIVES["padded"](x, before=before, after=after, value=1.5)
         return Row("padded", (shape,), ours, lambda torch, x: torch.nn.functional.pad(x, pad, value=1.5), f"-{pad}")
@@ -153,6 +161,8 @@ def ordered() -> list[Row]:
         *[measured(shape, dim, keepdim) for shape, dim in REDUCTIONS if shape for keepdim in (False, True)],
         taken((3, 4), [[0, 2], [1, 1]], 0), taken((3, 4), [[0, 3, 0]], 1), taken((3, 4), [[0], [3], [1]], -1),
         taken((2, 3, 2), [[[1, 0]]], -2), taken((3, 0), [[], []], 0), taken((3,), [], 0), taken((3,), [2, 2, 0, 2], 0),
+        replaced((2, 3), (3,), 1), replaced((2, 3), (), (slice(None), 0)), replaced((4,), (2,), [2, 0]),
+        replaced((2, 3), (1, 2), (slice(None), [0, 2])), replaced((0, 3), (3,), slice(None)),
         bordered((2, 3), (1, 2), (0, 1), (0, 2)), bordered((2, 3), (1, 0, 2, 1), (2, 1), (1, 0)),
         bordered((0, 3), (0, 0, 1, 1), (1, 0), (1, 0)), bordered((2, 2, 3), (0, 2), (0, 0, 0), (0, 0, 2)),
         *[surprised(shape) for shape in SINGLES],

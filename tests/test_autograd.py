@@ -421,7 +421,7 @@ def test_what_a_rule_reads_must_not_change(row):
         names = z.origin.primitive.inputs or [""] * len(inputs)
         held = [*z.origin.inputs, z]
         at = next((k for k, x in enumerate(held) if x is [*inputs, z][i]), None)
-        if at is None or not held[at].size or not held[at].data.flags.writeable:
+        if at is None or not held[at].numel() or not held[at].data.flags.writeable:
             continue
         with tt.no_grad():
             held[at] += 1
