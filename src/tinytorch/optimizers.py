@@ -339,7 +339,8 @@ def plain_number(name: str, value: Any) -> Any:
     """An option as a plain number, or a pair of them. Raises TypeError, naming the option, for anything else."""
     if name == "betas" and isinstance(value, tuple | list) and len(value) == 2:
         return tuple(plain_number("beta", beta) for beta in value)
-    if isinstance(value, Tensor | np.ndarray | np.generic) and value.size == 1:
+    value = value.data if isinstance(value, Tensor) else value
+    if isinstance(value, np.ndarray | np.generic) and value.size == 1:
         value = value.item()
     if name == "betas" or not isinstance(value, int | float):
         raise TypeError(f"{name} is {'a pair of numbers' if name == 'betas' else 'a number'}, got {value!r}")
