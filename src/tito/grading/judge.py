@@ -130,7 +130,7 @@ class Grading:
     def session(self, exercise: Exercise, source: Source, connection: Connection) -> Session:
         """Load the chapter in the worker. Raises the outcome if it cannot be, or if the exercise is not in it."""
         explain = explainer(self.chapter.number, exercise.name, source.place)
-        session = Session(connection, self.rubric.probes, explain)
+        session = Session(connection, self.rubric.probes, explain, self.rubric.probes.in_place)
         lacking = session.ask({"do": "load", "module": self.rubric.module, "names": [exercise.name]})
         if exercise.name in (lacking if isinstance(lacking, list) else []):
             raise missing(source, exercise.name)

@@ -88,7 +88,11 @@ class Connection:
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         token, began = secrets.token_hex(8), time.monotonic()
-        self._requests.put(wire.pack({"id": token, **request}))
+        try:
+            frame = wire.pack({"id": token, **request})
+        except wire.Malformed as error:
+            raise ValueError(f"this cannot be handed to the program: {error}") from None
+        self._requests.put(frame)
         try:
             reply = self._replies.get(timeout=max(self.budget, 0.01))
         except queue.Empty:

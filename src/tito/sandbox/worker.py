@@ -8,6 +8,7 @@ job: nothing else of the course is there.
 """
 
 import contextlib
+import functools
 import io
 import json
 import os
@@ -79,10 +80,14 @@ class Shop:
         self.probes: dict[str, Any] = {}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """{"value": ...} or {"error": ...}; and {"changed": ...} beside it if a call wrote into its arguments."""
+        self.changed: list[dict[str, Any]] = []
+        reply: dict[str, Any]
         try:
-            return {"value": getattr(self, "do_" + request["do"])(request)}
+            reply = {"value": getattr(self, "do_" + request["do"])(request)}
         except BaseException as error:  # SystemExit and KeyboardInterrupt are a student's answers too
-            return {"error": self.describe(error)}
+            reply = {"error": self.describe(error)}
+        return {**reply, "changed": self.changed[:8]} if self.changed else reply
 
     # -- requests -----------------------------------------------------------------------------------------------------
 
@@ -95,11 +100,21 @@ class Shop:
         return [name for name in request["names"] if not self.has(name)]
 
     def do_call(self, request: dict[str, Any]) -> Any:
-        return self.plain(self.find(request["name"])(*request["arguments"], **request["keywords"]))
+        return self.call(self.find(request["name"]), request["arguments"], request["keywords"])
 
     def do_batch(self, request: dict[str, Any]) -> Any:
         function = self.find(request["name"])
-        return [self.plain(function(*arguments)) for arguments in request["arguments"]]
+        return [self.call(function, arguments, {}, turn) for turn, arguments in enumerate(request["arguments"])]
+
+    def call(self, function: Any, arguments: list[Any], keywords: dict[str, Any], turn: int = 0) -> Any:
+        """The function's answer. Arguments that are not afterwards what they were before go into `changed`."""
+        before = [fingerprint(value) for value in (*arguments, *keywords.values())]
+        try:
+            return self.plain(function(*arguments, **keywords))
+        finally:
+            for place, value, print_ in zip([*range(len(arguments)), *keywords], (*arguments, *keywords.values()), before):
+                if fingerprint(value) != print_:
+                    self.changed.append({"turn": turn, "place": place, "name": parameter(function, place)})
 
     def do_probe(self, request: dict[str, Any]) -> None:
         """Define a probe: it sees tt, np and its arguments."""
@@ -108,27 +123,27 @@ class Shop:
         space: dict[str, Any] = {"np": np, "tt": self.tt, "__name__": "probe"}
         exec(compile(request["source"], "<probe>", "exec"), space)
         probe = space[request["name"]]
-        self.probes[request["name"]] = lambda *arguments, **keywords: probe(self.tt, *arguments, **keywords)
+        self.probes[request["name"]] = functools.partial(probe, self.tt)
 
     def do_patch(self, request: dict[str, Any]) -> None:
         """Define again: as if the text stood at the end of the module."""
         exec(compile(request["source"], self.module.__file__, "exec"), vars(self.module))
 
     def do_examples(self, request: dict[str, Any]) -> list[dict[str, Any]]:
-        """Run the examples of a docstring one after the other; answer with what each printed or raised."""
+        """Run the examples of a docstring one after the other; answer with what each showed or raised."""
         import numpy as np
 
         space, results = {"np": np, "tt": self.tt, **vars(self.module)}, []
         for source, mode in request["examples"]:
-            printed, result = io.StringIO(), {}
-            with contextlib.redirect_stdout(printed):
+            shown, result = Shown(sys.stdout), {}
+            with contextlib.redirect_stdout(shown):
                 try:
                     value = (eval if mode == "eval" else exec)(compile(source, "<example>", mode), space)
                     if mode == "eval" and value is not None:
-                        print(repr(value))
+                        shown.own += repr(value) + "\n"
                 except BaseException as error:
                     result["error"] = self.describe(error)
-            results.append({"printed": printed.getvalue()[:4000], **result})
+            results.append({"printed": shown.own[:4000], **result})
         return results
 
     def do_modules(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -201,6 +216,43 @@ class Shop:
             "message": json.loads(json.dumps(message[:2000])),
             "frames": frames[-20:],
         }
+
+
+class Shown(io.TextIOBase):
+    """Standard output while an example runs: what the example prints is its result, all else goes on to `out`."""
+
+    def __init__(self, out: Any):
+        self.out, self.own = out, ""
+
+    def write(self, text: str) -> int:
+        if sys._getframe(1).f_code.co_filename == "<example>":
+            self.own += text
+            return len(text)
+        return self.out.write(text)
+
+    def flush(self) -> None:
+        self.out.flush()
+
+
+def fingerprint(value: Any) -> bytes:
+    """Bytes that are equal for equal values only: an array with its dtype and shape, what lists and dicts hold."""
+    import wire  # copied beside this file
+
+    try:
+        return wire.pack(value)
+    except (wire.Malformed, ValueError, RecursionError):
+        return b""  # what came over the wire could be packed: this is something else
+
+
+def parameter(function: Any, place: int | str) -> str:
+    """The name of the parameter that takes the argument at this place."""
+    import inspect
+
+    if isinstance(place, str):
+        return place
+    with contextlib.suppress(TypeError, ValueError, IndexError):
+        return list(inspect.signature(function).parameters)[place]
+    return f"argument {place + 1}"
 
 
 if __name__ == "__main__":
