@@ -14,6 +14,9 @@ import nox
 ROOT = Path(__file__).parent
 BOOK = ROOT / "build" / "book"
 CHAPTERS = sorted(path.name[:2] for path in (ROOT / "chapters").glob("[0-9][0-9]_*.md"))
+COMPARING = [
+    path for path in (ROOT / "tests").glob("test_*.py") if re.search("pytorch|importorskip", path.read_text("utf-8"))
+]
 WORKLOADS = re.findall(
     r"^@workload.*\ndef (\w+)", (ROOT / "chapters" / "measures" / "workloads.py").read_text("utf-8"), re.MULTILINE
 )
@@ -100,6 +103,13 @@ def lint(session: nox.Session) -> None:
     """Ruff (lint and format) and mypy."""
     for tool in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
         python(session, "-m", *tool)
+
+
+@nox.session
+def oracles(session: nox.Session) -> None:
+    """Compare with PyTorch and other libraries: a test that skips for want of one fails."""
+    files = [str(path.relative_to(ROOT)) for path in sorted(COMPARING)]
+    python(session, "-m", "pytest", "--oracles", "-n", "2", "--dist", "loadfile", *files, *session.posargs)
 
 
 @nox.session

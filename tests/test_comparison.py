@@ -11,6 +11,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from tito import cli, course
+from tito.cli import measures
 from tito.course import CourseError
 from tito.measure import comparison
 from tito.measure.comparison import Comparison, Contender, Result, Turn
@@ -151,7 +152,7 @@ def test_a_part_is_not_recorded():
 def test_the_command_prints_and_keeps_the_result(monkeypatch, tmp_path):
     monkeypatch.setattr(comparison, "compare", lambda *_: MADE)
     monkeypatch.setattr(comparison, "recorded", lambda course: tmp_path / "results.json")
-    monkeypatch.setattr(course, "default", lambda: course.Course(tmp_path))
+    monkeypatch.setattr(measures, "default", lambda: course.Course(tmp_path))
     result = CliRunner().invoke(cli.main, ["compare", "--record"])
     assert result.exit_code == 0, result.output
     assert "step of the MLP" in result.output and "Recorded:" in result.output

@@ -13,7 +13,7 @@ from tito.work.workspace import Workspace
 
 COURSE = course.default()
 ALL = questions.questions(COURSE).all
-ANSWERED = [one for one in ALL if questions.available(one, COURSE, reference=True)]
+ANSWERED = [question for question in ALL if questions.available(question, COURSE, reference=True)]
 CHAPTERS = [
     "environment", "tensor", "activations", "layers", "losses", "autograd", "optimizers", "training",
     "dataloader", "convolutions", "tokenization", "embeddings", "attention", "transformers", "profiling",
@@ -22,17 +22,17 @@ CHAPTERS = [
 
 
 def test_there_are_sixteen_questions_over_all_chapters():
-    assert [one.id for one in ALL] == [f"{number:02d}" for number in range(1, 17)]
-    assert all(one.text.endswith("?") for one in ALL) and len({one.text for one in ALL}) == 16
-    assert {name for one in ALL for name in one.needs} == set(CHAPTERS)
-    for one in ALL:
-        assert list(one.needs) == sorted(one.needs, key=CHAPTERS.index) or one.id in ("14", "15")
-    assert [one.id for one in ANSWERED][:10] == [f"{number:02d}" for number in range(1, 11)]
+    assert [question.id for question in ALL] == [f"{number:02d}" for number in range(1, 17)]
+    assert all(question.text.endswith("?") for question in ALL) and len({question.text for question in ALL}) == 16
+    assert {name for question in ALL for name in question.needs} == set(CHAPTERS)
+    for question in ALL:
+        assert list(question.needs) == sorted(question.needs, key=CHAPTERS.index) or question.id in ("14", "15")
+    assert [question.id for question in ANSWERED][:10] == [f"{number:02d}" for number in range(1, 11)]
 
 
-@pytest.mark.parametrize("one", ANSWERED, ids=lambda one: one.id)
-def test_the_reference_can(one, tmp_path):
-    verdict = questions.test(one, Workspace(COURSE, tmp_path), reference=True)
+@pytest.mark.parametrize("question", ANSWERED, ids=lambda question: question.id)
+def test_the_reference_can(question, tmp_path):
+    verdict = questions.test(question, Workspace(COURSE, tmp_path), reference=True)
     assert verdict.state == "passed", verdict.outcome.message
 
 
@@ -67,12 +67,12 @@ WRONG = [  # the checkpoint, the module, the definition, a body, what is said
 
 @pytest.mark.parametrize(("id", "module", "name", "body", "says"), WRONG)
 def test_what_is_wrong_is_found_on_the_students_chapters(id, module, name, body, says, tmp_path):
-    one = questions.wanted(COURSE, id)
+    question = questions.wanted(COURSE, id)
     source = (COURSE.package / f"{module}.py").read_text(encoding="utf-8")
     if not any(chapter.name == module for chapter in COURSE.chapters()):
         pytest.skip(f"there is no chapter on {module} yet")
     (tmp_path / f"{module}.py").write_text(stubs.with_body(source, name, body), encoding="utf-8")
-    verdict = questions.test(one, Workspace(COURSE, tmp_path))
+    verdict = questions.test(question, Workspace(COURSE, tmp_path))
     assert verdict.state in ("failed", "error"), verdict.state
     if verdict.state == "failed":
         assert says in verdict.outcome.message

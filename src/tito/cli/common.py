@@ -6,8 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from tito import course as courses
-from tito.course import Chapter, CourseError
+from tito.course import Chapter, CourseError, default
 from tito.work.source import SourceError
 from tito.work.workspace import Workspace
 
@@ -54,7 +53,7 @@ def fail(text: str) -> None:
 
 def workspace() -> Workspace:
     """The student's work on the course that this tool belongs to."""
-    return Workspace.of(courses.default())
+    return Workspace.of(default())
 
 
 def opened(number: str) -> tuple[Workspace, Chapter]:

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tinytorch.datasets import DataUnavailable
-from tito import data as data_sets
+from tinytorch.datasets import DataUnavailable, data_root
 from tito.cli.common import app, fail, say, workspace
+from tito.data import SETS, fetch, named, state
 from tito.doctor import examine
 
 
@@ -37,15 +37,15 @@ def data(
       tito data          what there is, and what is here
       tito data mnist    fetch MNIST
     """
-    folder = data_sets.root()
+    folder = data_root()
     if name is None:
-        for data_set in data_sets.SETS:
-            say(f"{data_set.name:12} {data_set.what:48} {data_sets.state(data_set, folder)}")
+        for data_set in SETS:
+            say(f"{data_set.name:12} {data_set.what:48} {state(data_set, folder)}")
         say(f"\nThey are kept in {folder}. Fetch one: tito data mnist")
         return
-    data_set = data_sets.named(name)
+    data_set = named(name)
     try:
-        data_sets.fetch(data_set, folder, Console())
+        fetch(data_set, folder, Console())
     except KeyboardInterrupt:
         say(f"Stopped. What has come so far is kept: tito data {data_set.name} goes on from there.")
         raise typer.Exit(130) from None

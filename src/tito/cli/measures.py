@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tito import course as courses
 from tito.cli.common import app, fail, say
+from tito.course import default
 from tito.measure import comparison, profiles
 
 
@@ -23,7 +23,7 @@ def profile(
       tito profile 05            the same as: nox -s profile-05
       tito profile 05 --record   writes chapters/measures/profiles/05.json, which the chapter shows
     """
-    course = courses.default()
+    course = default()
     made, html = profiles.measure(course, name)
     say(made.table())
     say(f"\nScalene's report: {html}")
@@ -47,7 +47,7 @@ def compare(
       tito compare -k cnn     the steps of convolutional networks only
       tito compare --record   writes chapters/measures/comparison.json, which the book shows
     """
-    course = courses.default()
+    course = default()
     names = [name for name in comparison.CALLS if (only or "") in name]
     if not names:
         fail(f"no benchmark is named {only!r}; there are: {', '.join(comparison.CALLS)}")

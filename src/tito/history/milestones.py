@@ -20,7 +20,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tito import data, launch
+from tinytorch.datasets import data_root
+from tito import launch
 from tito.course import Chapter, Course, CourseError
 from tito.history.runner import STOPPED
 from tito.rubrics.rubric import load
@@ -41,6 +42,11 @@ class Milestone:
     needs: tuple[str, ...]
     presets: tuple[str, ...] = ()
     preset: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What one may call it: 1957, perceptron, 1957_perceptron."""
+        return (self.path.stem, *self.path.stem.split("_", 1))
 
     @property
     def stem(self) -> str:
@@ -81,16 +87,16 @@ def _read(path: Path) -> Milestone:
 def wanted(course: Course, name: str, preset: str = "") -> list[Milestone]:
     """The milestone called "1957" or "perceptron", or all. Raises CourseError, listing what there is."""
     every = milestones(course)
-    found = [one for one in every if name in ("all", one.name, one.path.stem, one.path.stem.partition("_")[2])]
+    found = [milestone for milestone in every if name in ("all", *milestone.names)]
     if not found:
-        listing = ", ".join(one.name for one in every)
+        listing = ", ".join(milestone.name for milestone in every)
         raise CourseError(f"there is no milestone {name!r}; there are: {listing or 'none yet'}")
     if not preset:
         return found
-    if strange := [one for one in found if preset not in one.presets]:
+    if strange := [milestone for milestone in found if preset not in milestone.presets]:
         known = ", ".join(strange[0].presets) or "none"
         raise CourseError(f"{strange[0].name} has no preset {preset!r}; it has: {known}")
-    return [replace(one, preset="" if preset == one.presets[0] else preset) for one in found]
+    return [replace(milestone, preset="" if preset == milestone.presets[0] else preset) for milestone in found]
 
 
 # -- what is built ----------------------------------------------------------------------------------------------------
@@ -151,14 +157,14 @@ class Run:
         return self.code == STOPPED or self.code == -signal.SIGINT
 
 
-def unbuilt(one: Milestone, course: Course) -> list[str]:
+def unbuilt(milestone: Milestone, course: Course) -> list[str]:
     """The modules that not even the reference has."""
-    return [name for name in one.needs if not (course.package / f"{name}.py").is_file()]
+    return [name for name in milestone.needs if not (course.package / f"{name}.py").is_file()]
 
 
-def state_folder(one: Milestone, workspace: Workspace, reference: bool, seed: int) -> Path:
+def state_folder(milestone: Milestone, workspace: Workspace, reference: bool, seed: int) -> Path:
     """Where a run keeps what it needs to go on: a folder for this script and this seed."""
-    name = f"{one.stem}{'.reference' if reference else ''}-{one.program}.{seed}"
+    name = f"{milestone.stem}{'.reference' if reference else ''}-{milestone.program}.{seed}"
     return workspace.folder / "milestones" / ".state" / name
 
 
@@ -170,18 +176,18 @@ def forget(folder: Path, others: bool = False) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def run(one: Milestone, workspace: Workspace, reference: bool, seed: int, note: str = "") -> Run:
+def run(milestone: Milestone, workspace: Workspace, reference: bool, seed: int, note: str = "") -> Run:
     """Run a milestone in a process of its own, on the student's modules or the reference's. The result keeps a note."""
-    folder = state_folder(one, workspace, reference, seed)
+    folder = state_folder(milestone, workspace, reference, seed)
     forget(folder, others=True)
     with tempfile.TemporaryDirectory(prefix="tito-", ignore_cleanup_errors=True) as temporary:
         place = Path(temporary).resolve()
         tree, result = place / "tree", place / "result.json"
-        whose = play(tree, workspace.course, workspace.folder, only=() if reference else one.needs)
+        whose = play(tree, workspace.course, workspace.folder, only=() if reference else milestone.needs)
         plan = {
-            "script": str(one.path), "seed": seed, "folder": str(folder), "data": str(data.root()),
+            "script": str(milestone.path), "seed": seed, "folder": str(folder), "data": str(data_root()),
             "result": str(result), "tree": str(tree), "whose": whose,
-            "options": {"preset": one.preset} if one.preset else {},
+            "options": {"preset": milestone.preset} if milestone.preset else {},
         }  # fmt: skip
         (place / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
         env = launch.environment(tree)
@@ -189,18 +195,18 @@ def run(one: Milestone, workspace: Workspace, reference: bool, seed: int, note: 
         if code or not result.is_file():
             return Run(code or 1, None, whose)
         found = json.loads(result.read_text(encoding="utf-8"))
-    mine = [name for name in one.needs if whose.get(name) == "work"]
+    mine = [name for name in milestone.needs if whose.get(name) == "work"]
     about = {
-        "milestone": one.name,
-        "title": one.title,
+        "milestone": milestone.name,
+        "title": milestone.title,
         "accuracy": found["measured"]["accuracy"],
         "seconds": found["seconds"],
         "cpu": found["cpu"],
         "seed": seed,
-        "program": one.program,
+        "program": milestone.program,
         "code": "reference" if reference else "work",
         "chapters": mine,
-        **({"preset": one.preset} if one.preset else {}),
+        **({"preset": milestone.preset} if milestone.preset else {}),
         **({"note": note} if note else {}),
         "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "machine": machine(int(env["OPENBLAS_NUM_THREADS"])),
@@ -247,9 +253,9 @@ def _lines(value: Any, indent: str = "") -> str:
     return json.dumps(value)
 
 
-def known(one: Milestone, workspace: Workspace) -> dict[str, Any] | None:
+def known(milestone: Milestone, workspace: Workspace) -> dict[str, Any] | None:
     """The result of the student's last run that ended; else that of the reference here; else nothing."""
-    for path in (one.result(workspace), one.result(workspace, reference=True)):
+    for path in (milestone.result(workspace), milestone.result(workspace, reference=True)):
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(found, dict) and isinstance(found.get("accuracy"), int | float):

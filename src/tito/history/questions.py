@@ -22,9 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from tito import course as courses
 from tito import sandbox
-from tito.course import Course, CourseError
+from tito.course import Course, CourseError, program
 from tito.grading.judge import ATTEMPTS
 from tito.history.milestones import Lack, lacking
 from tito.outcomes import Infrastructure, Mismatch, Outcome
@@ -86,7 +85,7 @@ class Questions:
 def questions(course: Course) -> Questions:
     """The course's questions, read from grading/checkpoints.py; none if it has no such file."""
     path = course.root / "grading" / "checkpoints.py"
-    return courses.program(path).questions if path.is_file() else Questions()
+    return program(path).questions if path.is_file() else Questions()
 
 
 def wanted(course: Course, id: str) -> Question:

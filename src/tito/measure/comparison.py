@@ -22,9 +22,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tito import course as courses
 from tito import launch
-from tito.course import Course, CourseError
+from tito.course import Course, CourseError, default
 from tito.work.workspace import write
 
 CALLS = {"mlp": 300, "cnn": 4, "cnn_bn": 4, "cnn_last": 4, "add": 2000, "chain": 300}  # in one turn: less than a second
@@ -131,7 +130,7 @@ class Comparison:
 
 def load(course: Course | None = None) -> Comparison:
     """The recorded comparison. Raises CourseError if there is none."""
-    path = recorded(course or courses.default())
+    path = recorded(course or default())
     if not path.is_file():
         raise CourseError("no comparison is recorded: tito compare --record makes one")
     return from_json(json.loads(path.read_text(encoding="utf-8")))

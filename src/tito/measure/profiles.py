@@ -21,9 +21,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from tito import course as courses
 from tito import launch
-from tito.course import Course, CourseError
+from tito.course import Course, CourseError, default
 from tito.work.workspace import write
 
 SMALLEST = 0.05  # below this share, two runs of Scalene differ by as much as they report
@@ -134,7 +133,7 @@ def _row(name: str, first: float | None, second: float, memory: float = 0.0) -> 
 
 def load(name: str, course: Course | None = None) -> Profile:
     """The recorded profile of a chapter (05, or autograd) or of another workload. Raises CourseError without one."""
-    course = course or courses.default()
+    course = course or default()
     path = recorded(course, find(course, name)[0])
     if not path.is_file():
         raise CourseError(f"no profile of {name} is recorded: tito profile {name} --record makes it")

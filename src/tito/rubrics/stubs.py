@@ -155,35 +155,19 @@ def stub(source: str, names: Iterable[str], number: str) -> str:
 def append(student: str, source: str, names: Iterable[str]) -> str:
     """The student's text, then the reference's definitions of these names: the later definition wins.
 
-    Line numbers of the student's text stay. Methods are defined in a class of a private name (so that mangled
-    names agree), given the real class for super(), and attached to it.
+    Line numbers of the student's text stay. A method is defined in a function whose argument is called __class__, which
+    is where Python's super() looks for the class, and then assigned to the student's class.
     """
-    parts, methods = [student, ""], []
+    parts = [student, ""]
     for name in names:
         owner, _, method = name.rpartition(".")
         text = textwrap.dedent(reference(source, name))
         if owner:
-            wrapped = f"class _{owner.rpartition('.')[2].lstrip('_')}:\n{_shift(text, '    ')}"
-            methods.append(
-                f"{_shift(wrapped, '    ')}    _attach({owner}, {method!r}, {wrapped[6 : wrapped.index(':')]})\n"
-            )
-        else:
-            parts.append(text)
-    if methods:
-        parts.append(_ATTACH)
-        parts += [f"def _attach_reference():\n{text}\n\n_attach_reference()\n" for text in methods]
+            made = f"_{name.replace('.', '_')}"
+            text = f"def {made}(__class__):\n{_shift(text, '    ')}    return {method}\n"
+            text += f"\n\n{owner}.{method} = {made}({owner})\n"
+        parts.append(text)
     return "\n".join(parts)
-
-
-_ATTACH = """
-def _attach(owner, name, source):
-    member = vars(source)[name]
-    for function in (member, getattr(member, "__func__", None), *(getattr(member, f, None) for f in ("fget", "fset"))):
-        code = getattr(function, "__code__", None)
-        if code is not None and "__class__" in code.co_freevars:
-            function.__closure__[code.co_freevars.index("__class__")].cell_contents = owner
-    setattr(owner, name, member)
-"""
 
 
 def _shift(text: str, indentation: str) -> str:
