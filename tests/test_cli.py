@@ -63,8 +63,7 @@ double: 0 of 4 points
     The examples in the docstring give what is shown there.
     an example shows something else
       example = double(np.array([1.0, 2.0]))
-      yours    here
-               array([-2., -4.])
+      yours    array([-2., -4.])
       expected array([2., 4.])
   twice, 2 points: failed
     Twice as much.
