@@ -25,7 +25,7 @@ class Connection:
     """A started worker. Use as a context manager: leaving it kills the worker and all in its group."""
 
     def __init__(self, isolation: Isolation, job: Path, deadline: float):
-        self.isolation, self.deadline = isolation, deadline
+        self.isolation, self.job, self.deadline = isolation, job, deadline
         self.budget = deadline
         self._tree = str(job / "tree") + os.sep
         self.over: Outcome | None = None
@@ -58,8 +58,12 @@ class Connection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def end(self) -> None:
+        """End the worker and all it started: what waits for it has an answer at once."""
+        self.isolation.end(self.process, self.job)
+
     def close(self) -> None:
-        self.isolation.end(self.process)
+        self.end()
         self._requests.put(None)
         with contextlib.suppress(queue.Empty):
             while True:

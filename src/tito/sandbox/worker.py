@@ -3,8 +3,8 @@
     python -I -S -B worker.py SITE TREE
 
 SITE is the folder that holds numpy, TREE the folder that holds the composed tinytorch/. Standard input and output are
-duplicated for the wire and then redirected, so that prints cannot reach it. This file and wire.py are copied into the
-job: nothing else of the course is there.
+duplicated for the wire and then redirected, so that prints cannot reach it. This file, wire.py and warden.py are
+copied into the job: nothing else of the course is there.
 """
 
 import contextlib
@@ -21,15 +21,19 @@ LIMITS = {"RLIMIT_AS": 4 << 30, "RLIMIT_CPU": 120, "RLIMIT_FSIZE": 16 << 20, "RL
 def main() -> None:
     site, tree = sys.argv[1:3]
     del sys.argv[1:]
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path.insert(0, here)
+    import warden  # type: ignore[import-not-found]  # copied beside this file, as wire is
+
+    warden.divide(here)
     incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     _redirect()
     _limit()
 
     # NumPy is imported while its folder is on the path; its neighbours (torch, hypothesis...) never become importable.
-    here = os.path.dirname(os.path.abspath(__file__))
-    sys.path[:0] = [here, site]
+    sys.path.insert(1, site)
     import numpy as np
-    import wire  # type: ignore[import-not-found]  # copied beside this file
+    import wire  # type: ignore[import-not-found]
 
     sys.path[:2] = [tree]
     outgoing.write(wire.pack({"ready": [sys.version.split()[0], np.__version__]}))
