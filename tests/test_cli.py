@@ -280,7 +280,9 @@ def test_what_the_system_refuses_is_one_line(work, monkeypatch, arguments):
     (work.parent / "file").write_text("")
     monkeypatch.setenv("TINYTORCH_WORK", str(work.parent / "file" / "work"))
     code, output = tito(*arguments)
-    assert code == 2 and output.startswith("tito: ") and output.endswith(": Not a directory\n") and output.count("\n") == 1
+    assert (
+        code == 2 and output.startswith("tito: ") and output.endswith(": Not a directory\n") and output.count("\n") == 1
+    )
 
 
 def test_a_folder_in_the_place_of_a_chapter_is_one_line(work):
@@ -293,7 +295,8 @@ def test_a_folder_in_the_place_of_a_chapter_is_one_line(work):
 DAMAGED = [
     "", "{", "[]", "3", "[" * 5000, "1" * 5000, '{"chapters": []}', '{"chapters": {"02": []}}',
     '{"chapters": {"01": {"exercises": []}}}', '{"chapters": {"01": {"exercises": {"double": {"state": "passed"}}}}}',
-    '{"chapters": {"01": {"exercises": {"double": 4}}}}', '{"chapters": {"01": {}}}', '{"chapters": {}, "checkpoints": []}',
+    '{"chapters": {"01": {"exercises": {"double": 4}}}}', '{"chapters": {"01": {}}}',
+    '{"chapters": {}, "checkpoints": []}',
     '{"chapters": {"01": {"exercises": {"double": {"points": "4", "state": "passed"}}}}}',
     '{"chapters": {}, "checkpoints": {"01": {"state": 7}}}', "\udcff",
 ]  # fmt: skip

@@ -105,7 +105,8 @@ IN_A_BODY = {
     "an error without a name": ("raise type('', (Exception,), {'__str__': lambda self: 1 / 0})()", "error"),
     "an error that says a megabyte": ("raise ValueError('x' * 10**6)", "error"),
     "1,600 folders in each other": (
-        "import os\nfor _ in range(1600):\n    os.mkdir('a')\n    os.chdir('a')\nos.chmod('.', 0)\nreturn x", "failed"
+        "import os\nfor _ in range(1600):\n    os.mkdir('a')\n    os.chdir('a')\nos.chmod('.', 0)\nreturn x",
+        "failed",
     ),
     "25 torch": ("import torch\nreturn x", "error"),
     "25 the reference": ("import tinytorch.reference\nreturn x", "error"),

@@ -148,7 +148,9 @@ def test_a_right_answer_of_another_dtype_is_told_so():
 # -- prints -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("say", ["print('here')", "print('array([2., 4.])')", "import sys; sys.stdout.write('here\\n')"])
+@pytest.mark.parametrize(
+    "say", ["print('here')", "print('array([2., 4.])')", "import sys; sys.stdout.write('here\\n')"]
+)
 def test_a_print_in_a_right_body_costs_nothing_and_is_shown(say):
     report = graded(instead(double=f"{say}\nreturn x + x"))
     assert report.passed and report["double"].printed.strip()
@@ -220,3 +222,26 @@ def test_a_mistake_is_named_only_if_it_explains_every_failing_case():
     assert told(lambda x: x + 1, lambda x: {"one is added to the first": np.array([x[0] + 1])}) == ""
     reversed_ = {"wrong": lambda x: x[:1] + 1, "right": lambda x: x + 1}
     assert told(lambda x: x + 1, lambda x: {say: wrong(x) for say, wrong in reversed_.items()}) == "right"
+
+
+OWN_MAX = '''
+
+def max(x, *, dim=None):
+    """The largest of x."""
+    return np.max(x, axis=dim)
+
+
+def sum(x):
+    """All of x."""
+    return x.sum()
+'''
+
+
+@pytest.mark.parametrize("body, noted", [
+    ("return max(x[0], 0) + x", True), ("return x + max([1.0, 2.0], key=abs)", True),
+    ("return sum(v for v in x) + x", True), ("values = [1.0]\nreturn sum(\n    values\n) + x", True),
+    ("return max(x, dim=9)", False), ("return max(x) + x[99]", False), ("return abs('x')", False),
+])  # fmt: skip
+def test_a_builtin_that_the_chapter_redefines_is_told_apart(body, noted):
+    check = graded(instead(double=body) + OWN_MAX)["double"].checks[1]
+    assert check.state == "error" and ("is builtins." in check.diagnosis) == noted

@@ -33,7 +33,11 @@ def close(
     {"this is the gradient of the other input": g * x}. `like` is the input whose gradient this is: it is judged as the
     walk takes it, summed over the axes along which the input was broadcast.
     """
-    mine, wanted, wrongs = _numbers(yours), np.asarray(expected), {say: np.asarray(w) for say, w in (mistakes or {}).items()}
+    mine, wanted, wrongs = (
+        _numbers(yours),
+        np.asarray(expected),
+        {say: np.asarray(w) for say, w in (mistakes or {}).items()},
+    )
     fail = functools.partial(Mismatch, what=what, yours=yours, expected=expected)
     if mine is None:
         message, diagnosis = f"{what} is not an array", f"{what} is {_kind(yours)}, not an array of numbers"

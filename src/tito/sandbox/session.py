@@ -101,6 +101,11 @@ def explainer(chapter: str, exercise: str, place: Callable[[list[Any]], str]) ->
             return StudentError(f"the answer cannot be sent: {message}", kind=kind)
         if kind == "SyntaxError":
             return StudentError(f"the file does not compile: {message}", kind=kind, where=place(frames))
-        return StudentError(f"{kind}: {message}" if message else kind, kind=kind, where=place(frames))
+        outcome = StudentError(f"{kind}: {message}" if message else kind, kind=kind, where=place(frames))
+        if str(builtin := error.get("builtin", "")).isidentifier():
+            outcome.details["diagnosis"] = (
+                f"{builtin} is another one here, made for tensors: Python's own is builtins.{builtin} (import builtins)"
+            )
+        return outcome
 
     return explain

@@ -7,10 +7,13 @@ duplicated for the wire and then redirected, so that prints cannot reach it. Thi
 copied into the job: nothing else of the course is there.
 """
 
+import ast
+import builtins
 import contextlib
 import functools
 import io
 import json
+import linecache
 import os
 import sys
 from typing import Any
@@ -116,7 +119,9 @@ class Shop:
         try:
             return self.plain(function(*arguments, **keywords))
         finally:
-            for place, value, print_ in zip([*range(len(arguments)), *keywords], (*arguments, *keywords.values()), before):
+            for place, value, print_ in zip(
+                [*range(len(arguments)), *keywords], (*arguments, *keywords.values()), before
+            ):
                 if fingerprint(value) != print_:
                     self.changed.append({"turn": turn, "place": place, "name": parameter(function, place)})
 
@@ -215,11 +220,49 @@ class Shop:
                 message = str(error)
             except Exception:  # a student's own __str__ may raise anything, and is told all the same
                 message = "(an error whose text cannot be read)"
-        return {
-            "type": type(error).__name__[:80],
-            "message": json.loads(json.dumps(message[:2000])),
-            "frames": frames[-20:],
-        }
+        told = {"type": type(error).__name__[:80], "message": message[:2000], "frames": frames[-20:]}
+        if (name := self.builtin_meant(error)) and isinstance(error, TypeError | ValueError | AttributeError):
+            told["builtin"] = name
+        return json.loads(json.dumps(told))
+
+    def builtin_meant(self, error: BaseException) -> str:
+        """The name of a builtin that the tree's code redefines, if the error came of calling it as the builtin."""
+        meant, trace = "", error.__traceback__
+        while trace is not None:
+            code, space = trace.tb_frame.f_code, {**trace.tb_frame.f_globals, **trace.tb_frame.f_locals}
+            call = called(code, trace.tb_lasti) if code.co_filename.startswith(self.tree + os.sep) else None
+            name = call.func.id if call is not None and isinstance(call.func, ast.Name) else ""
+            own, builtin = space.get(name), getattr(builtins, name or "-", None)
+            if call is not None and builtin and own is not None and own is not builtin and as_builtin(call, space):
+                meant = name
+            trace = trace.tb_next
+        return meant
+
+
+def called(code: Any, instruction: int) -> ast.Call | None:
+    """The call that a piece of code was making, as its file has it; None if it was making none."""
+    line, end, column, end_column = list(code.co_positions())[instruction // 2]
+    if None in (line, end, column, end_column):
+        return None
+    lines = [linecache.getline(code.co_filename, number).encode() for number in range(line, end + 1)]
+    lines[-1] = lines[-1][:end_column]
+    lines[0] = lines[0][column:]
+    with contextlib.suppress(SyntaxError, ValueError):
+        node = ast.parse(b"".join(lines).strip(), mode="eval").body
+        return node if isinstance(node, ast.Call) else None
+    return None
+
+
+def as_builtin(call: ast.Call, space: dict[str, Any]) -> bool:
+    """Whether min, max, sum... are called as Python's own: with several numbers, a list, or a key."""
+    if len(call.args) > 1 or any(keyword.arg in ("key", "default", "start") for keyword in call.keywords):
+        return call.func.id != "pow" or len(call.args) > 2  # type: ignore[attr-defined]
+    if not call.args:
+        return False
+    first = call.args[0]
+    value = space.get(first.id) if isinstance(first, ast.Name) else None
+    shown = ast.List | ast.Tuple | ast.Set | ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.Starred
+    return isinstance(first, shown) or isinstance(value, list | tuple | set | dict | int | float)
 
 
 class Shown(io.TextIOBase):
