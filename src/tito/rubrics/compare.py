@@ -1,7 +1,7 @@
 """Comparisons: how a check says that an answer is not the expected one.
 
-`close` compares arrays, `about` a number that was counted, `same` everything else; `refuses` looks at errors, `holds` states a sentence, and
-`nudged` is the gradient that a student's own forward pass implies.
+`close` compares arrays, `about` a number that was counted, `same` everything else; `refuses` looks at errors, `holds`
+states a sentence, and `nudged` is the gradient that a student's own forward pass implies.
 """
 
 import functools

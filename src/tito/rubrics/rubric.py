@@ -209,7 +209,7 @@ class Rubric:
 
             asked = self.exercise(name, difficulty=difficulty, minutes=minutes)
             asked.accounting = Accounting(definition(function), unit, counted, tolerance)
-            doc = f"The number is the one that our own counter finds, give or take {tolerance:.2g} of it."
+            doc = f"The number is the one that our own counter finds, give or take {100 * tolerance:g} %."
             self._add(Check(name, the_number_that_is_counted.__name__, points, doc, the_number_that_is_counted))
             return function
 
