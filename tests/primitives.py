@@ -61,7 +61,11 @@ INDICES: list[Any] = [
     (1, ..., -1), [0, 0, 1], np.array([1, -1, 1]), np.array([[0, 1], [1, 0]]), (slice(None), [2, 2, 0]),
     ([0, 1, 1], [2, 0, 0]), (0, slice(None), np.array([1, 1])), ([0, 1], slice(None), [3, 3]), (slice(0, 0), 1),
     np.array([True, False]), np.zeros((2, 3), bool), np.arange(24).reshape(2, 3, 4) % 5 == 0, np.int64(1),
-    (None, np.array(1)),
+    (None, np.array(1)), (slice(None), (0, 0)), (0, slice(None), (1, 1)), ([1, 1, 0], slice(None), 2), [[0, 1], [1, 1]],
+    (0, True, [0, 1]), (None, [0, 1], None, 0), ([0, 1, 1], None, [0, 1, 1]), (slice(None), [[0, 1], [1, 0]]), False,
+    (np.array([True, False]), slice(None), 0), ([0, 0], 1, [2, 2]), (..., [True, False, True, False]),
+    (slice(None), []), (np.int64(1), ..., np.array([2, 2])), [(0, 1), (1, 1)], (np.array([1, 0], np.uint8), 1),
+    [np.array([0, 0]), 1],
 ]  # fmt: skip
 
 # -- rows ----------------------------------------------------------------------------------------------------------
@@ -106,8 +110,17 @@ def reductions() -> list[Row]:
             result += rows("max", [shape], theirs="amax", dim=dim, keepdim=keepdim)
             result += rows("min", [shape], theirs="amin", dim=dim, keepdim=keepdim)
             result += rows("logsumexp", [shape], dim=dim, keepdim=keepdim) if isinstance(dim, int) else []
+        for correction in (0, 1):
+            label = f"-{dim}-{correction}"
+            if np.prod(shape) > 1 and shape != (1, 4, 1):  # one element alone varies by NaN
+                result.append(spread(shape, dim, correction, label))
         result += rows("softmax log_softmax", [shape], dim=dim) if isinstance(dim, int) else []
     return result
+
+
+def spread(shape: tuple, dim: Any, correction: int, label: str) -> Row:
+    options = {"dim": tuple(dim) if isinstance(dim, list) else dim, "correction": correction}
+    return Row("std", (shape,), lambda x: PRIMITIVES["std"](x, **options), lambda _, x: x.std(**options), label)
 
 
 def chosen() -> list[Row]:
@@ -128,9 +141,10 @@ def moved() -> list[Row]:
         label = "".join(f"-{value}" for value in parameters.values())
         return Row(name, (input_shape,), lambda x: PRIMITIVES[name](x, **parameters), lambda torch, x: theirs(x), label)
 
-    def indexed(index: Any) -> Row:  # PyTorch knows fewer kinds of index: here it sees positions in the flat array
-        at = np.arange(24).reshape(2, 3, 4)[index]
-        return row("getitem", (2, 3, 4), lambda x: x.flatten()[at.flatten().tolist()].reshape(at.shape), index=index)
+    def indexed(index: Any) -> Row:
+        if isinstance(index, slice) and index.step == -2:  # PyTorch has no steps backwards
+            return row("getitem", (2, 3, 4), lambda x: x.flip(0)[::2], index=index)
+        return row("getitem", (2, 3, 4), lambda x: x[index], index=index)
 
     shapes = [((2, 3), (3, 2)), ((2, 3), (-1,)), ((), (1, 1)), ((4,), (2, -1)), ((0, 3), (3, 0)), ((1,), ())]
     orders: list[tuple] = [(), (0,), (1, 0), (2, 0, 1), (-1, 0, 1), (0, -1, -2)]

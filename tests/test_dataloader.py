@@ -884,3 +884,39 @@ def test_a_transform_changes_a_batch_that_is_one_tensor():
 def test_a_transform_of_what_is_no_tensor_says_what_helps():
     with pytest.raises(TypeError, match="a transform changes a tensor, got dict: let collate_fn do it"):
         list(DataLoader([{"x": 1.0}], transform=flip))
+
+
+# -- nothing is accepted and then ignored --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("examples", [[None, None], [1.0, None], [(1.0, None), (2.0, None)], [{"a": None}, {"a": 1}]])
+def test_a_none_among_the_examples_is_named(examples):
+    with pytest.raises(TypeError, match="an example is None"):
+        next(iter(DataLoader(examples, 2)))
+
+
+def test_a_subset_by_a_mask_is_where_it_is_true():
+    data = TensorDataset(np.array([10, 20, 30, 40]))
+    for mask in (np.array([True, False, True, False]), [True, False, True, False], Tensor(np.array([1, 0, 1, 0]) > 0)):
+        assert [x.item() for (x,) in Subset(data, mask)] == [10, 30]
+    with pytest.raises(ValueError, match=r"a mask of 4 examples has their length, got shape \(2,\)"):
+        Subset(data, [True, False])
+    with pytest.raises(TypeError, match="whole numbers or a mask, got float64"):
+        Subset(data, [0.5, 1.0])
+    assert len(Subset(data, [])) == 0
+
+
+SAMPLERS = {
+    "list": [3, 1, 2], "tuple": (3, 1, 2), "array": np.array([3, 1, 2]), "tensor": Tensor(np.array([3, 1, 2])),
+    "dict": {3: 0, 1: 0, 2: 0}, "range": range(3, 0, -1),
+    "generator": (i for i in (3, 1, 2)), "iterator": iter([3, 1, 2]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_any_iterable_of_numbers_is_a_sampler_epoch_after_epoch(name):
+    loader = DataLoader(TensorDataset(np.arange(5)), 2, sampler=SAMPLERS[name])
+    expected = [[3, 2], [1]] if name == "range" else [[3, 1], [2]]
+    for _ in range(2):
+        assert [batch[0].tolist() for batch in loader] == expected
+    assert len(loader) == 2

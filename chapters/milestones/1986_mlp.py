@@ -35,7 +35,9 @@ def learn(stage, name: str, data: Split, widths: tuple[int, ...], epochs: int, r
     batches = Batches(x_train, data.y_train, BATCH, seed=stage.seed)
     test = Batches(x_test, data.y_test, 1000, shuffle=False)
     optimizer = Adam(model.parameters(), lr=rate)
-    cycle = OneCycleLR(optimizer, rate, epochs * len(batches) + 1)  # and a rate after the last step
+    cycle = OneCycleLR(
+        optimizer, rate, epochs * len(batches) + 1, cycle_momentum=False
+    )  # a rate after the last step, too
     trainer = Trainer(model, optimizer, schedule=cycle, metrics={"accuracy": accuracy})
     stage.fit(name, trainer, batches, epochs, test)
 

@@ -81,14 +81,23 @@ class MappedDataset(TensorDataset):
 
 
 class Subset(Dataset):
-    """Some examples of a dataset, renumbered from 0.
+    """Some examples of a dataset, renumbered from 0: those with these numbers, or where a mask is True.
+
+    Raises ValueError for a mask of another length, TypeError for indices that are not whole numbers.
 
     >>> Subset(TensorDataset(np.array([10, 20, 30])), [2, 0])[0]
     (tensor(30, dtype=int64),)
     """
 
     def __init__(self, dataset: Dataset, indices: Any):
-        self.dataset, self.indices = dataset, np.asarray(indices, np.int64)
+        at = indices.data if isinstance(indices, Tensor) else np.asarray(indices)
+        if at.dtype == bool:
+            if at.shape != (len(dataset),):
+                raise ValueError(f"a mask of {len(dataset)} examples has their length, got shape {at.shape}")
+            at = np.flatnonzero(at)
+        if at.size and at.dtype.kind not in "iu":
+            raise TypeError(f"a subset is chosen by whole numbers or a mask, got {at.dtype}")
+        self.dataset, self.indices = dataset, at.astype(np.int64)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -210,7 +219,8 @@ def collate(examples: Sequence[Any]) -> Any:
     """Examples as one batch: arrays and numbers stacked, pairs as a Batch of two stacks.
 
     Tuples of another length and dicts keep their form; what they hold is collated. Floats of
-    Python become float32, its ints int64. Raises ValueError, naming them, if shapes differ.
+    Python become float32, its ints int64. Raises ValueError, naming them, if shapes differ,
+    TypeError for a None among them.
 
     >>> collate([(np.array([1, 2]), 7), (np.array([3, 4]), 8)])
     Batch(x=tensor([[1, 2],
@@ -235,6 +245,8 @@ def bundle(columns: Sequence[Any]) -> Any:
 
 def stacked(examples: Sequence[Any]) -> Tensor:
     """Numbers, arrays or tensors of one shape, as one tensor with an axis more."""
+    if any(x is None for x in examples):
+        raise TypeError("an example is None: does the data set's __getitem__ return what it makes?")
     if not isinstance(examples[0], np.ndarray | Tensor):
         return tensor(list(examples))
     arrays = [x.data if isinstance(x, Tensor) else x for x in examples]
@@ -415,10 +427,10 @@ def prefetch(items: Iterable[Any], depth: int = 2) -> Iterator[Any]:
 class DataLoader:
     """The batches of a dataset, pass after pass: `for x, y in loader`, or `batch.x`, `batch.y`.
 
-    `sampler` is an order of one's own, else `shuffle` decides; `collate_fn` makes a batch of a
-    list of examples. `transform(images, rng)` changes the arrays of x in each batch. With
-    `prefetch` above 0, so many batches are made ahead in a thread. Each whole pass goes on to
-    the next epoch, as `set_epoch` does.
+    `sampler` is an order of one's own, a Sampler or any iterable of numbers, else `shuffle`
+    decides; `collate_fn` makes a batch of a list of examples. `transform(images, rng)` changes
+    the arrays of x in each batch. With `prefetch` above 0, so many batches are made ahead in a
+    thread. Each whole pass goes on to the next epoch, as `set_epoch` does.
 
     >>> data = TensorDataset(np.arange(5), np.arange(5))
     >>> [batch.x.tolist() for batch in DataLoader(data, 2)]
@@ -430,7 +442,7 @@ class DataLoader:
         dataset: Any,
         batch_size: int = 1,
         shuffle: bool = False,
-        sampler: Sampler | None = None,
+        sampler: Iterable[int] | None = None,
         drop_last: bool = False,
         *,
         collate_fn: Callable[[list], Any] | None = None,
@@ -443,6 +455,10 @@ class DataLoader:
         n = len(dataset)
         if sampler is None:
             sampler = RandomSampler(n, seed) if shuffle else SequentialSampler(n)
+        if isinstance(sampler, Tensor | np.ndarray):
+            sampler = sampler.tolist()
+        if isinstance(sampler, Iterator):  # which can be walked once only, and every epoch walks
+            sampler = list(sampler)
         self.dataset, self.collate_fn, self.transform = dataset, collate_fn, transform
         self.batch_sampler = BatchSampler(sampler, batch_size, drop_last)
         self.seed, self.ahead = seed, prefetch
@@ -457,7 +473,8 @@ class DataLoader:
 
     def __iter__(self) -> Iterator[Any]:
         epoch, self.position, self.start = self.epoch, self.start, 0
-        self.batch_sampler.sampler.set_epoch(epoch)
+        if hasattr(self.batch_sampler.sampler, "set_epoch"):
+            self.batch_sampler.sampler.set_epoch(epoch)
         numbered = islice(enumerate(self.batch_sampler), self.position, None)
         made: Iterable[Any] = (self.load(k, at, epoch) for k, at in numbered)
         for batch in prefetch(made, self.ahead) if self.ahead else made:

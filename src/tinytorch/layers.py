@@ -12,7 +12,7 @@ import numpy as np
 
 from tinytorch.activations import gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, softplus, tanh
 from tinytorch.environment import generator
-from tinytorch.tensor import Primitive, Tensor, primitive
+from tinytorch.tensor import Primitive, Tensor, primitive, versions
 
 # -- modules -------------------------------------------------------------------------------------------------------
 
@@ -36,8 +36,23 @@ class Buffer(Tensor):
     __slots__ = ()
 
 
+def members(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """An attribute with its name; of lists, tuples and dicts, what they hold, under dotted names.
+
+    >>> list(members("heads", {"a": 1, "b": [2, 3]}))
+    [('heads.a', 1), ('heads.b.0', 2), ('heads.b.1', 3)]
+    """
+    if not isinstance(value, list | tuple | dict):
+        yield name, value
+        return
+    for key, member in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from members(f"{name}.{key}", member)
+
+
 class Module:
-    """A part of a network: its attributes may be parameters, other modules, or lists of modules.
+    """A part of a network: its attributes may be parameters, other modules, or lists and dicts of them.
+
+    Raises TypeError where something else is assigned over a parameter, a buffer or a module, which would be lost.
 
     >>> class Scale(Module):
     ...     def __init__(self):
@@ -50,6 +65,21 @@ class Module:
 
     training = True
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        before = vars(self).get(name)
+        if isinstance(before, Buffer) and isinstance(value, Tensor) and not value.requires_grad:
+            value = value if isinstance(value, Buffer) else Buffer(value.data)
+        kinds = [kind for kind in (Parameter, Buffer, Module) if isinstance(before, kind)]
+        if kinds and value is not None and not isinstance(value, kinds[0]):
+            kind = kinds[0].__name__
+            raise TypeError(f"{name} is a {kind}, and takes a {kind} or None, got {type(value).__name__}")
+        object.__setattr__(self, name, value)
+
+    def named_members(self) -> Iterator[tuple[str, Any]]:
+        """Every attribute, and what those that are lists, tuples or dicts hold, in the order of assignment."""
+        for name, value in vars(self).items():
+            yield from members(name, value)
+
     def forward(self, *inputs: Any) -> Any:
         """What this module computes. Each kind of module has its own."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
@@ -59,11 +89,7 @@ class Module:
 
     def named_children(self) -> Iterator[tuple[str, "Module"]]:
         """The modules directly inside this one, in the order in which they were assigned; lists count by index."""
-        for name, value in vars(self).items():
-            members = enumerate(value) if isinstance(value, list | tuple) else [(None, value)]
-            for index, member in members:
-                if isinstance(member, Module):
-                    yield name if index is None else f"{name}.{index}", member
+        return ((name, member) for name, member in self.named_members() if isinstance(member, Module))
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """Every parameter of this module and of those inside it, with its dotted name, each parameter once.
@@ -79,9 +105,9 @@ class Module:
 
     def collect_parameters(self, prefix: str) -> Iterator[tuple[str, Parameter]]:
         """Own parameters first, then those of each child, under its name and a dot; tied ones under every name."""
-        # vars(self) maps each attribute's name to its value. A child from named_children() can
-        # collect for itself: hand it a longer prefix.
-        for name, value in vars(self).items():
+        # self.named_members() gives each attribute's name and value, those in lists and dicts too.
+        # A child from named_children() can collect for itself: hand it a longer prefix.
+        for name, value in self.named_members():
             if isinstance(value, Parameter):
                 yield prefix + name, value
         for name, child in self.named_children():
@@ -104,7 +130,7 @@ class Module:
     def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
         """Every buffer of this module and of those inside it, with its dotted name."""
         for prefix, module in self.named_modules():
-            for name, value in vars(module).items():
+            for name, value in module.named_members():
                 if isinstance(value, Buffer):
                     yield f"{prefix}.{name}" if prefix else name, value
 
@@ -143,6 +169,7 @@ class Module:
         arrays = {name: Tensor(state[name], dtype=kept.dtype).data for name, kept in own.items()}
         for name, kept in own.items():
             kept.data[...] = arrays[name]
+        versions.increment(*(kept.data for kept in own.values()))
 
     def extra_repr(self) -> str:
         """What stands between the brackets when the module is printed."""
@@ -211,30 +238,57 @@ def he_std(fan_in: int) -> float:
     return math.sqrt(2 / fan_in)
 
 
-def xavier_uniform_(x: Tensor, rng: np.random.Generator = generator) -> Tensor:
-    """Fill a weight (in, out) in place with uniform numbers of Xavier's standard deviation."""
-    bound = math.sqrt(3) * xavier_std(*x.shape)  # uniform in +-b has standard deviation b / sqrt(3)
-    x.data[...] = rng.uniform(-bound, bound, x.shape)
+def fans(x: Tensor) -> tuple[int, int]:
+    """How many numbers each output sees, and how many outputs see each number: (fan_in, fan_out).
+
+    Of a weight (in, out) these are its axes; of a convolution's, (K, C, ...), C and K times the size of its window.
+    Raises ValueError for fewer than two axes.
+
+    >>> fans(Tensor(np.zeros((300, 500)))), fans(Tensor(np.zeros((64, 3, 5, 5))))
+    ((300, 500), (75, 1600))
+    """
+    if x.ndim < 2:
+        raise ValueError(f"fan-in and fan-out need a weight of two axes or more, got shape {x.shape}")
+    if x.ndim == 2:
+        return x.shape
+    window = math.prod(x.shape[2:])
+    return x.shape[1] * window, x.shape[0] * window
+
+
+def refilled(x: Tensor, numbers: np.ndarray) -> Tensor:
+    """x, with these numbers in place of its own."""
+    x.data[...] = numbers
+    versions.increment(x.data)
     return x
+
+
+def xavier_uniform_(x: Tensor, rng: np.random.Generator = generator) -> Tensor:
+    """Fill a weight in place with uniform numbers of Xavier's standard deviation."""
+    bound = math.sqrt(3) * xavier_std(*fans(x)) if x.size else 0  # uniform in +-b has standard deviation b / sqrt(3)
+    return refilled(x, rng.uniform(-bound, bound, x.shape))
 
 
 def xavier_normal_(x: Tensor, rng: np.random.Generator = generator) -> Tensor:
-    """Fill a weight (in, out) in place with normal numbers of Xavier's standard deviation."""
-    x.data[...] = rng.normal(0, xavier_std(*x.shape), x.shape)
-    return x
+    """Fill a weight in place with normal numbers of Xavier's standard deviation."""
+    return refilled(x, rng.normal(0, xavier_std(*fans(x)) if x.size else 0, x.shape))
 
 
-def kaiming_uniform_(x: Tensor, rng: np.random.Generator = generator) -> Tensor:
-    """Fill a weight (in, out) in place with uniform numbers of He's standard deviation."""
-    bound = math.sqrt(3) * he_std(x.shape[0])
-    x.data[...] = rng.uniform(-bound, bound, x.shape)
-    return x
+def kaiming_uniform_(x: Tensor, rng: np.random.Generator = generator, *, mode: str = "fan_in") -> Tensor:
+    """Fill a weight in place with uniform numbers of He's standard deviation, of its "fan_in" or its "fan_out"."""
+    bound = math.sqrt(3) * he_std(fan(x, mode)) if x.size else 0
+    return refilled(x, rng.uniform(-bound, bound, x.shape))
 
 
-def kaiming_normal_(x: Tensor, rng: np.random.Generator = generator) -> Tensor:
-    """Fill a weight (in, out) in place with normal numbers of He's standard deviation."""
-    x.data[...] = rng.normal(0, he_std(x.shape[0]), x.shape)
-    return x
+def kaiming_normal_(x: Tensor, rng: np.random.Generator = generator, *, mode: str = "fan_in") -> Tensor:
+    """Fill a weight in place with normal numbers of He's standard deviation, of its "fan_in" or its "fan_out"."""
+    return refilled(x, rng.normal(0, he_std(fan(x, mode)) if x.size else 0, x.shape))
+
+
+def fan(x: Tensor, mode: str) -> int:
+    """One of the fans, by its name. Raises ValueError for another name."""
+    if mode not in ("fan_in", "fan_out"):
+        raise ValueError(f"mode is 'fan_in' or 'fan_out', got {mode!r}")
+    return fans(x)[mode == "fan_out"]
 
 
 # -- linear --------------------------------------------------------------------------------------------------------
@@ -265,7 +319,7 @@ class Linear(Module):
     """
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True, rng: np.random.Generator = generator):
-        bound = 1 / math.sqrt(in_features)
+        bound = 1 / math.sqrt(max(in_features, 1))
         self.weight = Parameter(rng.uniform(-bound, bound, (in_features, out_features)).astype(np.float32))
         self.bias = Parameter(np.zeros(out_features, np.float32)) if bias else None
 
@@ -294,6 +348,8 @@ def dropout(x, *, p=0.5, rng=generator):
     # Divide it by 1 - p in the dtype of x: x.dtype.type(1 - p).
     if not 0 <= p < 1:
         raise ValueError(f"dropout needs 0 <= p < 1, got {p}")
+    if x.dtype.kind != "f":
+        raise TypeError(f"dropout needs floats, got {x.dtype}")
     mask = (rng.random(x.shape, np.float32) >= p) / x.dtype.type(1 - p)
     return x * mask, {"mask": mask}
 

@@ -25,7 +25,7 @@ checkpoint = typer.Typer(
     rich_markup_mode=None,
     help="What your chapters can do together, as questions.\n\n"
     "\b\n  tito checkpoint status     all of them, and where you stand\n"
-    "  tito checkpoint test 06    answer chosen",
+    "  tito checkpoint test 06    answer one",
 )
 app.add_typer(milestone, name="milestone")
 app.add_typer(checkpoint, name="checkpoint")
