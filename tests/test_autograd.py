@@ -15,6 +15,8 @@ from tinytorch.losses import l1_loss
 from tinytorch.tensor import (
     Tensor,
     abs,
+    amax,
+    amin,
     clip,
     exp,
     max,
@@ -89,9 +91,9 @@ def test_results_and_gradients_keep_the_dtype_of_the_input(row, dtype):
 
 
 KINKS = {
-    "max(x, dim=0)": "torch.amax(x, dim=0)",
+    "amax(x, dim=0)": "torch.amax(x, dim=0)",
     "max(x)": "torch.max(x)",
-    "min(x, dim=(0, 1), keepdim=True)": "torch.amin(x, dim=(0, 1), keepdim=True)",
+    "amin(x, dim=(0, 1), keepdim=True)": "torch.amin(x, dim=(0, 1), keepdim=True)",
     "maximum(x, y)": "torch.maximum(x, y)",
     "minimum(x, y)": "torch.minimum(x, y)",
     "clip(x, 0.0, 1.0)": "torch.clip(x, 0.0, 1.0)",
@@ -115,7 +117,7 @@ def test_ties_and_kinks_and_zero_go_where_pytorch_sends_them(mine, theirs):
     arrays = np.array([[0.0, 1.0, 1.0], [0.0, 2.0, 1.0]]), np.array([[0.0, 1.0, 3.0], [2.0, 0.0, 1.0]])
     x, y = (Tensor(a, requires_grad=True) for a in arrays)
     s, t = (torch.tensor(a, requires_grad=True) for a in arrays)
-    functions = {f.__name__: f for f in (abs, clip, max, min, maximum, minimum, pow, l1_loss)}
+    functions = {f.__name__: f for f in (abs, amax, amin, clip, max, min, maximum, minimum, pow, l1_loss)}
     z = tt.nn.functional.relu(x) if mine == "x.relu" else eval(mine, functions | {"x": x, "y": y})
     w = eval(theirs, {"torch": torch, "x": s, "y": t})
     z.backward(Tensor(direction(z.shape)))
@@ -128,7 +130,7 @@ def test_ties_and_kinks_and_zero_go_where_pytorch_sends_them(mine, theirs):
 
 CORNERS = [
     (lambda x: max(x), [1, 3, 3], [0, 0.5, 0.5]),
-    (lambda x: min(x, dim=0), [1, 1, 3], [0.5, 0.5, 0]),
+    (lambda x: amin(x, dim=0), [1, 1, 3], [0.5, 0.5, 0]),
     (lambda x: maximum(x, 1.0).sum(), [0, 1, 2], [0, 0.5, 1]),
     (lambda x: minimum(x, 1.0).sum(), [0, 1, 2], [1, 0.5, 0]),
     (lambda x: abs(x).sum(), [-1, 0, 2], [-1, 0, 1]),
@@ -475,7 +477,7 @@ def test_what_a_rule_reads_must_not_change(row):
         names = z.origin.primitive.inputs or [""] * len(inputs)
         held = [*z.origin.inputs, z]
         at = next((k for k, x in enumerate(held) if x is [*inputs, z][i]), None)
-        if at is None or not held[at].size or not held[at].data.flags.writeable:
+        if at is None or not held[at].numel() or not held[at].data.flags.writeable:
             continue
         with tt.no_grad():
             held[at] += 1

@@ -429,7 +429,7 @@ def test_a_convolution_as_a_module():
     assert (
         repr(Conv2d(1, 2, 3, dilation=2, bias=False)) == "Conv2d(1, 2, kernel_size=(3, 3), dilation=(2, 2), bias=False)"
     )
-    assert sum(p.size for p in layer.parameters()) == 6 * 2 * 3 * 2 + 6
+    assert sum(p.numel() for p in layer.parameters()) == 6 * 2 * 3 * 2 + 6
     assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
     bound = 1 / math.sqrt(2 * 3 * 2)
     assert bound * 0.9 < abs(layer.weight.data).max() <= bound and not layer.bias.data.any()

@@ -6,8 +6,6 @@ from oracles import numbers, pytorch
 
 import tinytorch as tt
 from tinytorch.losses import (
-    BCEWithLogitsLoss,
-    CrossEntropyLoss,
     L1Loss,
     MSELoss,
     binary_cross_entropy_with_logits,
@@ -16,6 +14,7 @@ from tinytorch.losses import (
     logsumexp,
     mse_loss,
 )
+from tinytorch.options import BCEWithLogitsLoss, CrossEntropyLoss
 from tinytorch.tensor import Tensor
 
 # The values and gradients of every reduction and smoothing are rows of the table in primitives.py.

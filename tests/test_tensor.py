@@ -492,7 +492,7 @@ ERRORS = {
 def test_errors_name_what_was_given_and_what_was_needed(expression):
     kind, message = ERRORS[expression]
     with pytest.raises(kind, match=message):
-        eval(expression, {name: getattr(tt, name) for name in dir(tt)})
+        eval(expression, {name: getattr(tt, name) for name in dir(tt)} | {"bool": bool})  # Python's own
 
 
 # -- chance --------------------------------------------------------------------------------------------------------
@@ -532,17 +532,6 @@ def test_what_needs_no_gradient_may_change_in_place_recorded_or_not(statement):
     exec(statement, theirs)
     np.testing.assert_array_equal(memory, theirs["x"].numpy())
     np.testing.assert_array_equal(alias.data, memory.ravel())
-
-
-def test_what_would_lose_a_gradient_is_refused_in_place():
-    w, x = tt.tensor([1.0], requires_grad=True), tt.zeros(1)
-    for change in (lambda: x.__iadd__(w), lambda: x.__setitem__(0, w), lambda: (w * 1).__iadd__(1)):
-        with pytest.raises(RuntimeError, match="not recorded"):
-            change()
-    assert x.item() == 0
-    with no_grad():
-        x += w
-    assert x.item() == 1
 
 
 def test_truths_change_in_place():
@@ -591,7 +580,7 @@ def test_indexing_and_assignment_are_pytorch_s(index):
     x[index] = -1
     theirs[index] = -1
     np.testing.assert_array_equal(x.data, theirs)
-    values = np.arange(x[index].size).reshape(x[index].shape)
+    values = np.arange(x[index].numel()).reshape(x[index].shape)
     x[index], theirs[index] = tt.tensor(values), torch.tensor(values)
     np.testing.assert_array_equal(x.data, theirs)
 

@@ -50,7 +50,7 @@ def learn(stage, name: str, data: Split, widths: tuple[int, ...], epochs: int, r
     pixels = [(image * 255).astype(np.uint8).tobytes().hex() for image in x_test[wrong]]
     return {
         "accuracy": right,
-        "weights": sum(p.size for p in model.parameters()),
+        "weights": sum(p.numel() for p in model.parameters()),
         "images": {"train": len(x_train), "test": len(x_test)},
         "widths": [x_test.shape[1], *widths, 10],
         "epochs": epochs, "batch": BATCH, "rate": rate,

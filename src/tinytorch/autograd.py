@@ -21,6 +21,8 @@ from tinytorch.tensor import (
     Tensor,
     abs,
     add,
+    amax,
+    amin,
     broadcast_to,
     cast,
     clip,
@@ -28,30 +30,34 @@ from tinytorch.tensor import (
     concatenate,
     div,
     exp,
+    floor_divide,
     getitem,
     log,
     matmul,
-    max,
     maximum,
     mean,
-    min,
     minimum,
     mul,
     neg,
     observed,
     observers,
     permute,
+    places_along,
     pow,
+    remainder,
     reshape,
+    setitem,
     split_index,
     sqrt,
     stack,
     std,
     sub,
     sum,
+    take_along,
     transpose,
     versions,
     where,
+    written,
 )
 
 # -- nudges --------------------------------------------------------------------------------------------------------
@@ -86,7 +92,7 @@ def gradcheck(function: Callable[..., Tensor], *inputs: Any, eps: float = 1e-6, 
     arrays = [np.array(x, np.float64) for x in inputs]
     tensors = [Tensor(a, requires_grad=True) for a in arrays]
     z = function(*tensors)
-    g = np.cos(np.arange(z.size)).reshape(z.shape)  # any direction but all ones, which would hide a missing factor
+    g = np.cos(np.arange(z.numel())).reshape(z.shape)  # any direction but all ones, which would hide a missing factor
     backward(z, Tensor(g))
     for i, x in enumerate(arrays):
 
@@ -135,6 +141,18 @@ def mul_vjp(g, z, x, y):
 def div_vjp(g, z, x, y):
     """z = x / y   =>   dx = g / y,  dy = -g * z / y"""
     return g / y, -g * z / y
+
+
+@floor_divide.vjp(reads="")
+def floor_divide_vjp(g, z, x, y):
+    """z = floor(x / y)   =>   dx = 0,  dy = 0: it is made of steps"""
+    return np.zeros_like(g), np.zeros_like(g)
+
+
+@remainder.vjp(reads="x y")
+def remainder_vjp(g, z, x, y):
+    """z = x - y floor(x / y)   =>   dx = g,  dy = -g floor(x / y)"""
+    return g, -g * np.floor_divide(x, y)
 
 
 @neg.vjp(reads="")
@@ -320,18 +338,18 @@ def std_vjp(g, z, x, *, dim=None, keepdim=False, correction=1):
     return deviation * expanded(g / (n * z) if n > 0 else g * np.nan, x.shape, dim, keepdim)
 
 
-@max.vjp(reads="z x")
-def max_vjp(g, z, x, *, dim=None, keepdim=False):
-    """z = max of x over dim   =>   g goes to the largest; equals share it"""
+@amax.vjp(reads="z x")
+def amax_vjp(g, z, x, *, dim=None, keepdim=False):
+    """z = the largest of x over dim   =>   g goes to the largest; equals share it"""
     largest = (x == expanded(z, x.shape, dim, keepdim)) | (x != x)  # where there is a NaN, it is the largest
     share = largest / largest.sum(axis=dim, keepdims=True)
     return expanded(g, x.shape, dim, keepdim) * share.astype(g.dtype)
 
 
-@min.vjp(reads="z x")
-def min_vjp(g, z, x, *, dim=None, keepdim=False):
-    """z = min of x over dim   =>   g goes to the smallest; equals share it"""
-    return max_vjp(g, -z, -x, dim=dim, keepdim=keepdim)
+@amin.vjp(reads="z x")
+def amin_vjp(g, z, x, *, dim=None, keepdim=False):
+    """z = the smallest of x over dim   =>   g goes to the smallest; equals share it"""
+    return amax_vjp(g, -z, -x, dim=dim, keepdim=keepdim)
 
 
 # -- moving rules: a moved element takes its gradient back ---------------------------------------------------------
@@ -371,6 +389,21 @@ def getitem_vjp(g, z, x, *, index):
     else:
         dx[basic] = g
     return dx
+
+
+@setitem.vjp(reads="")
+def setitem_vjp(g, z, x, y, *, index):
+    """z = x with y at the index   =>   dx = g but 0 there,  dy = g there"""
+    basic, arrays = split_index(index, g.ndim)
+    return written(g, index, 0), g[basic][arrays] if arrays else g[basic]
+
+
+@take_along.vjp(reads="index")
+def take_along_vjp(g, z, x, index, *, dim):
+    """z = x at the index along dim   =>   dx = 0, but g at the index; an element taken twice gets both"""
+    dx = np.zeros(x.shape, g.dtype)
+    np.add.at(dx, places_along(x, index, dim), g)
+    return dx, None
 
 
 @concatenate.vjp(reads="")
@@ -552,14 +585,30 @@ def _tracked_inputs(z: Tensor) -> Iterator[Tensor]:
             f"this graph was freed by an earlier backward (at {z.origin.primitive.name}): "
             "compute it again, or pass retain_graph=True the first time"
         )
-    for x in z.origin.inputs:
+    for x in inputs_then(z.origin):
         if isinstance(x, Tensor) and x._requires_grad:  # the slot: a property would be 2 % of a walk over tiny arrays
             yield x
 
 
+def inputs_then(origin: Origin) -> tuple:
+    """The inputs of an origin as they were when it was made."""
+    inputs = origin.inputs or ()
+    return inputs if origin.version == versions.now else tuple(as_of(x, origin.version) for x in inputs)
+
+
+def as_of(x: Any, version: int) -> Any:
+    """An input as it was at a version: a tensor that was changed in place since, `x += y`, was another one then."""
+    while isinstance(x, Tensor) and x.origin is not None and x.origin.in_place is not None:
+        if x.origin.version <= version:
+            break
+        x = x.origin.in_place
+    return x
+
+
 def input_gradients(origin: Origin, g: np.ndarray, z: np.ndarray) -> Iterator[tuple[Tensor, np.ndarray]]:
     """Apply the rule of one origin: each input that needs a gradient, and that gradient, in its shape."""
-    primitive, inputs, arrays = origin.primitive, origin.inputs or (), origin.arrays or []
+    primitive, arrays = origin.primitive, origin.arrays or []
+    inputs = inputs_then(origin)
     if primitive.rule is None:
         raise NotImplementedError(f"{primitive.name} has no derivative yet")
     if origin.version != versions.now:
@@ -650,7 +699,7 @@ def seed(z: Tensor, gradient: Tensor | None) -> np.ndarray:
     if not z.requires_grad:
         raise RuntimeError("backward needs a tensor made from one with requires_grad=True")
     if gradient is None:
-        if z.size != 1:
+        if z.numel() != 1:
             raise RuntimeError(
                 f"backward needs a gradient of shape {z.shape}: only a single element has one of its own"
             )

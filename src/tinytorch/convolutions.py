@@ -720,17 +720,17 @@ class BatchNorm(Module):
 
     def forward(self, x: Any) -> Tensor:
         x = x if isinstance(x, Tensor) else Tensor(x)
-        if x.ndim not in self.axes or x.shape[1] != self.weight.size:
+        if x.ndim not in self.axes or x.shape[1] != self.weight.numel():
             axes = " or ".join(f"{n} axes" for n in self.axes)
             kind = type(self).__name__
             raise ValueError(
-                f"{kind}({self.weight.size}) needs {axes}, the second of {self.weight.size}: got {x.shape}"
+                f"{kind}({self.weight.numel()}) needs {axes}, the second of {self.weight.numel()}: got {x.shape}"
             )
         tensors = (self.running_mean, self.running_var, self.weight, self.bias)
         return batch_norm(x, *tensors, self.training, self.momentum, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{self.weight.size}, eps={self.eps}, momentum={self.momentum}"
+        return f"{self.weight.numel()}, eps={self.eps}, momentum={self.momentum}"
 
 
 class BatchNorm1d(BatchNorm):

@@ -156,15 +156,3 @@ class L1Loss(FunctionModule):
     """l1_loss as a module."""
 
     function = l1_loss
-
-
-class BCEWithLogitsLoss(FunctionModule):
-    """binary_cross_entropy_with_logits as a module."""
-
-    function = binary_cross_entropy_with_logits
-
-
-class CrossEntropyLoss(FunctionModule):
-    """cross_entropy as a module: CrossEntropyLoss(label_smoothing=0.1)."""
-
-    function = cross_entropy

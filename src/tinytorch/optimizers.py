@@ -111,8 +111,8 @@ class Flat:
         self.parameters = parameters
         self.forms = [(p.shape, p.dtype) for p in parameters]
         self.steps = [0] * len(parameters)
-        ends = np.cumsum([p.size for p in parameters]).tolist()
-        self.places = [slice(end - p.size, end) for p, end in zip(parameters, ends)]
+        ends = np.cumsum([p.numel() for p in parameters]).tolist()
+        self.places = [slice(end - p.numel(), end) for p, end in zip(parameters, ends)]
         self.state: dict[str, np.ndarray] = {}
         self.remember(states)
 
@@ -144,7 +144,7 @@ class Flat:
         piece: list[tuple[int, slice]] = []
         room = BLOCK
         for i in run:
-            size = self.parameters[i].size
+            size = self.parameters[i].numel()
             for start in range(0, size, BLOCK):
                 part = slice(start, min(start + BLOCK, size))
                 if piece and part.stop - start > room:
@@ -265,11 +265,11 @@ class Optimizer:
                     state = {name: array[place] for name, array in flat.state.items()}
                     self.update(p, g, state, t, group)
 
-    def zero_grad(self) -> None:
-        """Forget the gradient of every parameter."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradient of every parameter; with set_to_none=False, fill it with zeros instead."""
         for group in self.param_groups:
             for p in group["params"]:
-                p.grad = None
+                p.zero_grad(set_to_none)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """What is remembered, and the options: enough to go on as if never stopped.
@@ -339,7 +339,8 @@ def plain_number(name: str, value: Any) -> Any:
     """An option as a plain number, or a pair of them. Raises TypeError, naming the option, for anything else."""
     if name == "betas" and isinstance(value, tuple | list) and len(value) == 2:
         return tuple(plain_number("beta", beta) for beta in value)
-    if isinstance(value, Tensor | np.ndarray | np.generic) and value.size == 1:
+    value = value.data if isinstance(value, Tensor) else value
+    if isinstance(value, np.ndarray | np.generic) and value.size == 1:
         value = value.item()
     if name == "betas" or not isinstance(value, int | float):
         raise TypeError(f"{name} is {'a pair of numbers' if name == 'betas' else 'a number'}, got {value!r}")
