@@ -33,6 +33,7 @@ _MODULES = (
     "training",
     "dataloader",
     "convolutions",
+    "tokenization",
     "datasets",
     "serialization",
 )
