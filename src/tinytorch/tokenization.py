@@ -129,7 +129,7 @@ def ranges(kinds: str, category: str, start: int) -> str:
 # -- merges --------------------------------------------------------------------------------------------------------
 
 
-def count_pairs(words: Iterable[Sequence[int]], counts: Iterable[int]) -> Counter[Pair]:
+def count_pairs(words: Sequence[Sequence[int]], counts: Sequence[int]) -> Counter[Pair]:
     """How often each pair of neighbours stands in a text that has word i counts[i] times.
 
     Pairs may overlap: (1, 1) stands twice in 1, 1, 1.
@@ -138,7 +138,7 @@ def count_pairs(words: Iterable[Sequence[int]], counts: Iterable[int]) -> Counte
     Counter({(2, 3): 11, (1, 2): 10})
     """
     # zip(words, counts) goes through both side by side, pairwise(word) through the pairs of
-    # neighbours in one word. A Counter says 0 for what it has not seen yet.
+    # neighbours in one word. A Counter holds 0 for what it has not seen yet.
     pairs: Counter[Pair] = Counter()
     for word, count in zip(words, counts):
         for pair in pairwise(word):
@@ -152,8 +152,8 @@ def merge(word: Sequence[int], pair: Pair, new: int) -> list[int]:
     >>> merge([1, 1, 1, 2], (1, 1), 5)
     [5, 1, 2]
     """
-    # Build a new list, id by id. If an id is the right half, and the list ends with the
-    # left half, then the new id takes the place of that end.
+    # Build a new list, id by id. When a right half comes, the left half stands at the end of
+    # that list, or it does not.
     left, right = pair
     merged: list[int] = []
     for i in word:
@@ -176,7 +176,7 @@ class PairTable:
     ([[1, 4], [4]], (1, 4))
     """
 
-    def __init__(self, words: Iterable[Sequence[int]], counts: Iterable[int]):
+    def __init__(self, words: Sequence[Sequence[int]], counts: Sequence[int]):
         self.words, self.counts = list(map(list, words)), list(counts)
         self.pairs = count_pairs(self.words, self.counts)
         self.places: defaultdict[Pair, set[int]] = defaultdict(set)
@@ -249,7 +249,7 @@ class Vocabulary:
         return self.ids[token]
 
 
-def train(words: Iterable[Sequence[int]], counts: Iterable[int], size: int) -> list[Pair]:
+def train(words: Sequence[Sequence[int]], counts: Sequence[int], size: int) -> list[Pair]:
     """The merges that make a vocabulary of `size` tokens, the most frequent pair first; fewer, if no pair is left.
 
     Word i consists of ids of bytes and stands counts[i] times. Of pairs that stand equally often
@@ -258,14 +258,19 @@ def train(words: Iterable[Sequence[int]], counts: Iterable[int], size: int) -> l
     >>> train([[71, 72, 71, 72]], [1], size=258)
     [(71, 72), (256, 256)]
     """
-    # As long as the vocabulary is too small and the table has a most frequent pair: join
-    # its tokens in a Vocabulary(), merge it in the PairTable, and note it.
+    # A PairTable knows the most frequent pair, and merges it wherever it stands; a Vocabulary
+    # knows the id of what a pair makes. There are two reasons to stop.
     vocabulary, table = Vocabulary(), PairTable(words, counts)
     merges: list[Pair] = []
     while len(vocabulary) < size and (pair := table.most_frequent()):
         table.merge(pair, vocabulary.join(pair))
         merges.append(pair)
     return merges
+
+
+NEVER = 1 << 60  # the rank of a pair that was not learned
+GONE = -1  # the id of nothing
+LONG = 100  # from about so many bytes on, n log n steps are faster than n^2 quick ones
 
 
 def encode_word(word: Sequence[int], ranks: Mapping[Pair, int], made: Sequence[int]) -> list[int]:
@@ -276,10 +281,10 @@ def encode_word(word: Sequence[int], ranks: Mapping[Pair, int], made: Sequence[i
     >>> encode_word([1, 2, 3, 1, 2], ranks={(2, 3): 0, (1, 2): 1}, made=[4, 5])
     [1, 4, 5]
     """
-    # Keep the rank of each pair of neighbours in a list, NEVER for those without. order =
-    # min(list) and list.index(order) tell which to merge: ids[i : i + 2] = [new] puts one
-    # id in the place of two. Then one rank is gone, and those at its left and right have
-    # changed. (To list all ranks again after each merge is right, too, and slower.)
+    # With ranks.get(pair, NEVER) every pair of neighbours has a rank; min(order) is the lowest
+    # and order.index finds where it stands first. ids[i : i + 2] = [new] puts one id in the
+    # place of two. Then look at the ranks again: all of them, or, faster, the two that are
+    # new. Work on a list of your own: the caller still needs the word.
     ids = list(word)
     order = [ranks.get(pair, NEVER) for pair in pairwise(ids)]
     while order and (rank := min(order)) < NEVER:
@@ -329,11 +334,6 @@ def encode_long_word(word: Sequence[int], ranks: Mapping[Pair, int], made: Seque
     return [i for i in ids if i != GONE]
 
 
-NEVER = 1 << 60  # the rank of a pair that was never learned
-GONE = -1
-LONG = 100  # from about so many bytes on, n log n steps are faster than n^2 quick ones
-
-
 def decode(ids: Iterable[int], tokens: Sequence[bytes]) -> str:
     r"""The text whose bytes are the tokens with these ids; what is no UTF-8 becomes U+FFFD.
 
@@ -342,9 +342,9 @@ def decode(ids: Iterable[int], tokens: Sequence[bytes]) -> str:
     >>> decode([1, 2, 0], [b"!", b"h\xc3", b"\xa9"]), decode([1], [b"!", b"h\xc3", b"\xa9"])
     ('hé!', 'h�')
     """
-    # known_ids(ids, size) refuses the wrong ones. b"".join(parts) puts bytes together;
-    # bytes.decode has a parameter `errors`. A character's bytes may be spread over several
-    # tokens.
+    # known_ids(ids, size) gives a list of them, or refuses. A character's bytes may be spread
+    # over several tokens: so what has to come first, b"".join or bytes.decode? See its
+    # parameter `errors`, too.
     data = b"".join([tokens[i] for i in known_ids(ids, len(tokens))])
     return data.decode("utf-8", errors="replace")
 
@@ -687,7 +687,7 @@ class BytePairTokenizer:
         for _, found in segments(map(valid, slices([text] if isinstance(text, str) else text)), specials):
             counts.update(found)
         distinct = [word.encode().translate(BYTE_IDS) for word in counts]
-        merges = train(distinct, counts.values(), size - len(specials))
+        merges = train(distinct, list(counts.values()), size - len(specials))
         vocabulary = Vocabulary()
         for pair in merges:
             vocabulary.join(pair)
@@ -701,16 +701,16 @@ class BytePairTokenizer:
             texts = slices([text.decode("utf-8", "surrogateescape")])
         else:
             texts = map(valid, slices([text]))
-        return list(self.ids(texts, special))
+        return list(self.encode_slices(texts, special))
 
     def encode_stream(self, chunks: Iterable[str], special: bool = True) -> Iterator[int]:
         """What encode gives for the whole text, id by id, wherever the chunks are cut.
 
         Holds a few slices of the text and a bounded cache of words, however long the text is.
         """
-        return self.ids(map(valid, slices(chunks)), special)
+        return self.encode_slices(map(valid, slices(chunks)), special)
 
-    def ids(self, texts: Iterable[str], special: bool) -> Iterator[int]:
+    def encode_slices(self, texts: Iterable[str], special: bool) -> Iterator[int]:
         """The ids of a text that comes in slices."""
         known = self.cache.__getitem__
         lists = (
