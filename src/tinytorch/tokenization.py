@@ -223,49 +223,36 @@ BYTES = [bytes([byte]) for byte in ORDER]
 BYTE_IDS = bytes(ORDER.index(byte) for byte in range(256))  # word.encode().translate(BYTE_IDS) are the ids of its bytes
 
 
-class Vocabulary:
-    """Tokens, and their ids: at first the 256 bytes, those that print before the others, then what merges make.
-
-    >>> vocabulary = Vocabulary()
-    >>> vocabulary.tokens[71], vocabulary.tokens[72], vocabulary.join((71, 72))
-    (b'h', b'i', 256)
-    >>> vocabulary.tokens[256], vocabulary.join((71, 72))
-    (b'hi', 256)
-    """
-
-    def __init__(self, tokens: Iterable[bytes] = BYTES):
-        self.tokens = list(tokens)
-        self.ids = {token: i for i, token in enumerate(self.tokens)}
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    def join(self, pair: Pair) -> int:
-        """The id of the token that a pair makes: the next free one, unless another pair has made that token before."""
-        token = self.tokens[pair[0]] + self.tokens[pair[1]]
-        if token not in self.ids:
-            self.ids[token] = len(self.tokens)
-            self.tokens.append(token)
-        return self.ids[token]
-
-
 def train(words: Sequence[Sequence[int]], counts: Sequence[int], size: int) -> list[Pair]:
     """The merges that make a vocabulary of `size` tokens, the most frequent pair first; fewer, if no pair is left.
 
-    Word i consists of ids of bytes and stands counts[i] times. Of pairs that stand equally often
-    the one with the smallest ids is merged first. Sennrich, Haddow and Birch, 2016.
+    Word i consists of ids of bytes, 0..255, and stands counts[i] times. The first merge makes token
+    256, the next one 257. Of pairs that stand equally often the one with the smallest ids is merged
+    first. Sennrich, Haddow and Birch, 2016.
 
     >>> train([[71, 72, 71, 72]], [1], size=258)
     [(71, 72), (256, 256)]
     """
-    # A PairTable knows the most frequent pair, and merges it wherever it stands; a Vocabulary
-    # knows the id of what a pair makes. There are two reasons to stop.
-    vocabulary, table = Vocabulary(), PairTable(words, counts)
+    # A PairTable knows the most frequent pair, and merges it wherever it stands. There are two
+    # reasons to stop: the vocabulary is large enough, or the table has no pair any more.
+    table = PairTable(words, counts)
     merges: list[Pair] = []
-    while len(vocabulary) < size and (pair := table.most_frequent()):
-        table.merge(pair, vocabulary.join(pair))
+    while 256 + len(merges) < size and (pair := table.most_frequent()):
+        table.merge(pair, 256 + len(merges))
         merges.append(pair)
     return merges
+
+
+def merged_tokens(merges: Iterable[Pair]) -> list[bytes]:
+    """The 256 bytes, and behind them what each merge makes. No two are equal if `train` has found the merges.
+
+    >>> merged_tokens([(71, 72), (256, 256)])[71:73], merged_tokens([(71, 72), (256, 256)])[256:]
+    ([b'h', b'i'], [b'hi', b'hihi'])
+    """
+    tokens = list(BYTES)
+    for left, right in merges:
+        tokens.append(tokens[left] + tokens[right])
+    return tokens
 
 
 NEVER = 1 << 60  # the rank of a pair that was not learned
@@ -680,7 +667,7 @@ class BytePairTokenizer:
         Raises ValueError if size leaves no room for the bytes and the special tokens.
         """
         check_specials(specials)
-        if size < len(BYTES) + len(specials):
+        if size < 256 + len(specials):
             least = f"{256 + len(specials)}, 256 bytes and {len(specials)} special tokens"
             raise ValueError(f"the smallest vocabulary has {least}; got size {size}")
         counts: Counter[str] = Counter()
@@ -688,11 +675,8 @@ class BytePairTokenizer:
             counts.update(found)
         distinct = [word.encode().translate(BYTE_IDS) for word in counts]
         merges = train(distinct, list(counts.values()), size - len(specials))
-        vocabulary = Vocabulary()
-        for pair in merges:
-            vocabulary.join(pair)
-        tokens = [*vocabulary.tokens, *(special.encode() for special in specials)]
-        return cls(tokens, merges, {special: len(vocabulary) + k for k, special in enumerate(specials)})
+        tokens = [*merged_tokens(merges), *(special.encode() for special in specials)]
+        return cls(tokens, merges, {special: 256 + len(merges) + k for k, special in enumerate(specials)})
 
     def encode(self, text: str | bytes, special: bool = True) -> list[int]:
         """The ids of a text, or of any bytes. With special=False, special tokens in it are text like any other."""
