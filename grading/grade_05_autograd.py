@@ -17,7 +17,8 @@ from strategies import (
     whole_numbers,
 )
 
-from tito.rubric import Rubric, close, given, nudged, same
+from tito.rubrics.compare import close, nudged, same
+from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("05", module="autograd")
 

@@ -10,7 +10,8 @@ import numpy as np
 from hypothesis import strategies as st
 from strategies import shapes, whole_numbers
 
-from tito.rubric import Rubric, close, given, holds
+from tito.rubrics.compare import close, holds
+from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("06", module="optimizers")
 

@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 from strategies import distinct, filled, shapes, whole_numbers
 
-from tito.rubric import Rubric, close, given, holds, refuses, same
+from tito.rubrics.compare import close, holds, refuses, same
+from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("07", module="training")
 

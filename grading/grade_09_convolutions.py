@@ -10,7 +10,8 @@ import numpy as np
 from hypothesis import strategies as st
 from strategies import mixed, shapes, shuffled
 
-from tito.rubric import Rubric, close, given, holds, nudged, refuses
+from tito.rubrics.compare import close, holds, nudged, refuses
+from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("09", module="convolutions")
 

@@ -1,21 +1,23 @@
 """The table of every primitive over many shapes: what the tests of values, of dtypes and of gradients walk through."""
 
-import sys
 from collections.abc import Callable
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any, NamedTuple
 
 import numpy as np
 from oracles import numbers
 
-from tinytorch import activations, convolutions, layers, losses
+import tinytorch
+from tinytorch import convolutions
 from tinytorch.tensor import Primitive, Tensor
 
-tensor_module = sys.modules["tinytorch.tensor"]  # tinytorch.tensor is the function
+MODULES = [import_module(f"tinytorch.{module.name}") for module in iter_modules(tinytorch.__path__)]
 PRIMITIVES = {
     name: thing
-    for module in (tensor_module, activations, layers, losses, convolutions)
+    for module in MODULES
     for name, thing in vars(module).items()
-    if isinstance(thing, Primitive)
+    if isinstance(thing, Primitive) and thing.__module__ == module.__name__
 }
 
 

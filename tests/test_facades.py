@@ -17,6 +17,7 @@ import tinytorch.nn.functional
 import tinytorch.nn.init
 import tinytorch.optim
 import tinytorch.optim.lr_scheduler
+from tito.course import default
 
 FACADES = [
     tinytorch.data,
@@ -26,9 +27,7 @@ FACADES = [
     tinytorch.optim,
     tinytorch.optim.lr_scheduler,
 ]
-HOMES = [
-    f"tinytorch.{home}" for home in ("activations", "layers", "losses", "optimizers", "dataloader", "convolutions")
-]
+HOMES = [f"tinytorch.{chapter.name}" for chapter in default().chapters()]
 every_facade = pytest.mark.parametrize("facade", FACADES, ids=lambda facade: facade.__name__)
 
 

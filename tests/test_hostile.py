@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from toys import FULL, SCALING, TOY, graded, instead, points
 
-from tito import compose, judge
-from tito.isolation import Weak
-from tito.link import Link
-from tito.outcome import TimedOut
+from tito.grading import judge
+from tito.outcomes import TimedOut
+from tito.sandbox import tree
+from tito.sandbox.connection import Connection
+from tito.sandbox.isolation import Weak
 
 OTHERS = {name: full for name, full in FULL.items() if name != "double"}
 
@@ -134,12 +135,12 @@ def test_at_import(code, state):
 
 def test_a_worker_that_does_not_read_cannot_block_the_judge(tmp_path):
     """A megabyte does not fit into a pipe: sending it has a deadline too."""
-    compose.job(tmp_path)
+    tree.job(tmp_path)
     code = "import sys, time\nsys.path[:0] = [sys.argv[1], '..']\nimport wire\n"
     ready = "sys.stdout.buffer.write(wire.pack({'ready': []}))\nsys.stdout.flush()\ntime.sleep(60)\n"
     (tmp_path / "worker.py").write_text(code + ready)
-    with Link(Weak(), tmp_path, 1.0) as link, pytest.raises(TimedOut):
-        link.ask({"do": "call", "arguments": [np.zeros(1 << 17)]})
+    with Connection(Weak(), tmp_path, 1.0) as connection, pytest.raises(TimedOut):
+        connection.ask({"do": "call", "arguments": [np.zeros(1 << 17)]})
 
 
 def test_7_8_only_the_chapter_is_taken(tmp_path):
@@ -261,11 +262,10 @@ def test_trouble_before_the_first_word_is_not_scored():
 
 
 def test_the_worker_sees_no_rubric_no_oracle_and_no_tool(tmp_path):
-    tree = compose.job(tmp_path)
-    compose.compose(tree, TOY, TOY.chapter("01"), SCALING)
-    with Link(Weak(), tmp_path, 5.0) as link:
-        link.ask({"do": "load", "module": "scaling", "names": []})
-        seen = link.ask({"do": "modules"})["value"]
+    tree.compose(tree.job(tmp_path), TOY, TOY.chapter("01"), SCALING)
+    with Connection(Weak(), tmp_path, 5.0) as connection:
+        connection.ask({"do": "load", "module": "scaling", "names": []})
+        seen = connection.ask({"do": "modules"})["value"]
     forbidden = (
         "tito",
         "hypothesis",
@@ -291,9 +291,11 @@ def test_the_worker_sees_no_rubric_no_oracle_and_no_tool(tmp_path):
         "tree/tinytorch/counting.py",
         "tree/tinytorch/scaling.py",
     }
-    assert {os.path.relpath(tree / file, tmp_path).replace(os.sep, "/") for file in seen["files"]} == expected
+    assert {
+        os.path.relpath(tmp_path / "tree" / file, tmp_path).replace(os.sep, "/") for file in seen["files"]
+    } == expected
 
 
 def test_nothing_after_the_chapter_is_in_its_tree(tmp_path):
-    compose.compose(tmp_path / "tree", TOY, TOY.chapter("00"), "")
+    tree.compose(tmp_path / "tree", TOY, TOY.chapter("00"), "")
     assert sorted(path.name for path in (tmp_path / "tree" / "tinytorch").iterdir()) == ["__init__.py", "counting.py"]

@@ -1,19 +1,17 @@
 """Law 2, the weave: the book is the whole program, and no cell repeats the package."""
 
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tito import course
+from tito.book import spans
+from tito.book.cells import Block, blocks, cells, names
+from tito.rubrics import rubric
+
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "docs" / "_ext"))
-
-import sources  # noqa: E402
-from cells import Block, blocks, cells, names  # noqa: E402
-from tito import course, rubric  # noqa: E402
-
 CHAPTERS = course.Course(ROOT).chapters()
 each_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.number)
 
@@ -36,9 +34,9 @@ def missing(markdown: str, chapter: course.Chapter, source: str) -> list[str]:
     shown: set[int] = set()
     for block in blocks(markdown):
         if wanted := quoted(chapter, block):
-            for first, last in sources.spans(source, wanted):
+            for first, last in spans.spans(source, wanted):
                 shown |= set(range(first, last + 1))
-    every = sources.definitions(source)
+    every = spans.places(source)
     known = {name: span for name, span in every.items() if public(name)}
     parts = {name: methods(name, known) or methods(name, every) for name in known}
     return [
@@ -84,7 +82,7 @@ def test_a_class_without_public_methods_is_shown_by_all_its_others(tmp_path):
 def test_no_cell_defines_a_name_of_the_package(chapter):
     package = {}
     for path in (ROOT / "src" / "tinytorch").glob("*.py"):
-        for name in sources.definitions(path.read_text(encoding="utf-8")):
+        for name in spans.places(path.read_text(encoding="utf-8")):
             if public(name) and "." not in name and path.stem != "__init__":
                 package[name] = path.name
     for cell in cells(chapter.markdown.read_text(encoding="utf-8")):
@@ -108,17 +106,17 @@ def test_what_is_graded_appears_in_its_exercise_and_nowhere_else(chapter):
     boxes = [block.argument for block in found if block.name == "{exercise}"]
     assert sorted(boxes) == sorted(graded)
     source = chapter.source.read_text(encoding="utf-8")
-    places = sources.definitions(source)
+    places = spans.places(source)
     for block in found:
         if block.name != "{exercise}" and (wanted := quoted(chapter, block)):
-            for first, last in sources.spans(source, wanted):
+            for first, last in spans.spans(source, wanted):
                 given_away = [name for name in graded if first <= places[name][0] and places[name][1] <= last]
                 assert not given_away, f"line {block.line}: the listing {wanted!r} shows {given_away}"
 
 
 @each_chapter
 def test_front_matter_says_what_a_reader_needs(chapter):
-    from chapters import front_matter
+    from tito.book.chapters import front_matter
 
     facts = front_matter(chapter.markdown)
     assert set(facts) >= {"title", "able", "reading", "working"}

@@ -4,7 +4,7 @@ Every name is loaded when it is first used, so that a tree that holds only the f
 """
 
 from importlib import import_module
-from importlib.util import find_spec
+from pkgutil import iter_modules
 from typing import Any
 
 import numpy as np
@@ -21,25 +21,10 @@ _HOMES = {
     "activations": "relu sigmoid tanh softmax log_softmax",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
-_MODULES = (
-    "nn",
-    "optim",
-    "data",
-    "activations",
-    "layers",
-    "losses",
-    "autograd",
-    "optimizers",
-    "training",
-    "dataloader",
-    "convolutions",
-    "tokenization",
-    "datasets",
-    "serialization",
-)
+_MODULES = {module.name for module in iter_modules(__path__)}
 
 # As in PyTorch, tinytorch.tensor is a function. The module of that name, imported first, cannot hide it later.
-if find_spec("tinytorch.tensor"):
+if "tensor" in _MODULES:
     from tinytorch.tensor import tensor as tensor
 
 
