@@ -123,3 +123,26 @@ def backward_impatient(z, gradient=None, retain_graph=False):
         for x, dx in input_gradients(node.origin, g, node.data):
             gradients[id(x)] = gradients[id(x)] + dx if id(x) in gradients else dx
             waiting.append(x)
+
+
+# -- graph_bytes ------------------------------------------------------------------------------------------------------
+
+
+@wrong("graph_bytes", "counts numbers, not bytes")
+def graph_numbers():
+    return 60 * (4 * 128 + 10)
+
+
+@wrong("graph_bytes", "forgets that relu makes a result of its own")
+def graph_of_layers():
+    return 4 * 60 * (2 * 128 + 10)
+
+
+@wrong("graph_bytes", "counts the digits, too")
+def graph_and_input():
+    return 4 * 60 * (64 + 4 * 128 + 10)
+
+
+@wrong("graph_bytes", "counts the weights, not the results")
+def graph_of_weights():
+    return 4 * (64 * 128 + 128 * 128 + 128 * 10)

@@ -206,7 +206,8 @@ def answers() -> dict[str, str]:
     sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "src" / "tinytorch").rglob("*.py")}
     bodies, run = dict[str, str](), set[str]()
     for chapter in course.Course(ROOT).chapters():
-        names, source = list(rubric.load(chapter.number).exercises), sources[chapter.source]
+        graded = rubric.load(chapter.number)
+        names, source = list(graded.exercises), graded.source
         for name in names:
             bodies |= {line.strip(): f"{chapter.number} {name}" for line in stubs.body(source, name).split("\n")}
         sources[chapter.source] = stubs.stub(source, names, chapter.number)

@@ -1,11 +1,12 @@
 """Comparisons: how a check says that an answer is not the expected one.
 
-`close` compares arrays, `same` compares everything else, `refuses` looks at errors, `holds` states a sentence, and
+`close` compares arrays, `about` a number that was counted, `same` everything else; `refuses` looks at errors, `holds` states a sentence, and
 `nudged` is the gradient that a student's own forward pass implies.
 """
 
 import functools
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,22 @@ def close(
     if typed and isinstance(yours, np.ndarray | np.generic) and mine.dtype != wanted.dtype:
         message = f"{what} has dtype {mine.dtype}, not {wanted.dtype}"
         raise fail(message, kind="dtype", diagnosis="the numbers are right, the dtype is not")
+
+
+def about(yours: Any, counted: float, tolerance: float, unit: str) -> None:
+    """Fail unless yours is the counted number, give or take a share of it. What was counted is not told."""
+    number = isinstance(yours, int | float | np.integer | np.floating) and not isinstance(yours, bool)
+    if not number or not np.isfinite(yours):
+        said = f"the answer is {_kind(yours)}, not a number of {unit}"
+        raise Mismatch("the answer is not a number", kind="type", yours=yours, diagnosis=said)
+    mine, truth = Fraction(yours), Fraction(counted)
+    if abs(mine - truth) <= Fraction(tolerance) * abs(truth):
+        return
+    size = "large" if mine > truth else "small"
+    ratio = float(max(mine, truth) / min(mine, truth)) if mine > 0 < truth else 0.0
+    factor = round(ratio) if ratio and abs(ratio - round(ratio)) <= tolerance * ratio and ratio < 2000 else 0
+    diagnosis = f"too {size} by a factor of {factor}" if factor > 1 else ""
+    raise Mismatch(f"the number of {unit} is too {size}", kind="value", yours=yours, diagnosis=diagnosis)
 
 
 def holds(truth: Any, sentence: str, **shown: Any) -> None:
