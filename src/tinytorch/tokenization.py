@@ -324,7 +324,7 @@ def encode_long_word(word: Sequence[int], ranks: Mapping[Pair, int], made: Seque
 def decode(ids: Iterable[int], tokens: Sequence[bytes]) -> str:
     r"""The text whose bytes are the tokens with these ids; what is no UTF-8 becomes U+FFFD.
 
-    Raises ValueError for an id that is not in the vocabulary.
+    Raises ValueError, naming it, for an id that is not in the vocabulary.
 
     >>> decode([1, 2, 0], [b"!", b"h\xc3", b"\xa9"]), decode([1], [b"!", b"h\xc3", b"\xa9"])
     ('hé!', 'h�')
