@@ -134,14 +134,14 @@ def from_nothing_to_a_run_of_one_letter(student):
     told([counts_of(student, *case) for case in cases])
 
 
-# -- merge ------------------------------------------------------------------------------------------------------------
+# -- merge_pair -------------------------------------------------------------------------------------------------------
 
-rubric.doctests("merge", points=1)
+rubric.doctests("merge_pair", points=1)
 
 
 @rubric.probe
 def merged(tt, word, pair, new):
-    return tt.tokenization.merge(word, tuple(pair), new), [word]
+    return tt.tokenization.merge_pair(word, tuple(pair), new), [word]
 
 
 def put(ids, pair, new):
@@ -193,14 +193,14 @@ def merge_of(student, word, pair, new):
     return Answer(yours, right, "the merged word", mistakes, word=word, pair=pair, new=new)
 
 
-@rubric.check("merge", points=2)
+@rubric.check("merge_pair", points=2)
 @given(st.lists(st.integers(1, 2), min_size=3, max_size=8), st.tuples(st.integers(1, 2), st.integers(1, 2)))
 def each_pair_becomes_one_id(student, word, left, right):
     """From left to right each pair is replaced by the new id; all else stays, and the caller's list too."""
     told([merge_of(student, word, [left, right], 9)])
 
 
-@rubric.check("merge", points=1)
+@rubric.check("merge_pair", points=1)
 def runs_and_borders(student):
     """Runs of one letter: the second of three a's goes to the first. The pair at either end, alone, or not at all."""
     cases = [
@@ -224,14 +224,14 @@ def runs_and_borders(student):
     told([merge_of(student, *case, 256) for case in cases])
 
 
-# -- train ------------------------------------------------------------------------------------------------------------
+# -- learn_merges -----------------------------------------------------------------------------------------------------
 
-rubric.doctests("train", points=1)
+rubric.doctests("learn_merges", points=1)
 
 
 @rubric.probe
 def learned(tt, words, counts, size):
-    return tt.tokenization.train(words, counts, size), [words, counts]
+    return tt.tokenization.learn_merges(words, counts, size), [words, counts]
 
 
 def learn(words, counts, size, key=lambda pair, times: (-times, pair), start=256, least=1):
@@ -268,14 +268,14 @@ def merges_of(student, words, counts, size):
     return Answer(yours, right, "the list of merges", mistakes, words=words, counts=counts, size=size)
 
 
-@rubric.check("train", points=2)
+@rubric.check("learn_merges", points=2)
 @given(texts, st.integers(256, 262))
 def the_most_frequent_pair_first(student, words, counts, size):
     """Merge after merge: always the most frequent pair of what the merges before it have left."""
     told([merges_of(student, words, counts, size)])
 
 
-@rubric.check("train", points=1)
+@rubric.check("learn_merges", points=1)
 def it_stops_and_ties_have_a_winner(student):
     """It stops at the size, or when no pair is left; of equals the smallest ids win; no pairs, no merges."""
     cases = [
@@ -413,16 +413,16 @@ def words_that_tell_orders_apart(student):
     told([encoding_of(student, *case) for case in cases])
 
 
-# -- decode -----------------------------------------------------------------------------------------------------------
+# -- decode_tokens ----------------------------------------------------------------------------------------------------
 
-rubric.doctests("decode", points=1)
+rubric.doctests("decode_tokens", points=1)
 
 
 @rubric.probe
 def decoded(tt, ids, tokens, kind="list"):
     own = {"list": list, "tuple": tuple, "array": np.array}[kind](ids)
     table = [bytes(token) for token in tokens]
-    text = tt.tokenization.decode(own, table)
+    text = tt.tokenization.decode_tokens(own, table)
     return text, list(own) == ids and table == [bytes(token) for token in tokens]
 
 
@@ -459,14 +459,14 @@ def cut_texts(draw):
     return list(order), tokens
 
 
-@rubric.check("decode", points=1)
+@rubric.check("decode_tokens", points=1)
 @given(cut_texts())
 def the_text_comes_back_however_it_was_cut(student, ids, tokens):
     """The bytes of all tokens, one after the other, are the text: a character may begin in one and end in another."""
     told([text_of(student, ids, tokens)])
 
 
-@rubric.check("decode", points=1)
+@rubric.check("decode_tokens", points=1)
 def what_is_no_text_is_shown_as_such(student):
     """No id is the empty text; bytes that are no UTF-8 become U+FFFD; ids may come as a list, a tuple or an array."""
     tokens = [list(token) for token in (b"a", b"\xc3", b"\xa9", b"\xf0\x9f", b"\x98\x80", b"\xff", b"<|end|>", b"")]
@@ -475,7 +475,7 @@ def what_is_no_text_is_shown_as_such(student):
     told([text_of(student, ids, tokens, kind) for ids, kind in [*((ids, "list") for ids in cases), *kinds]])
 
 
-@rubric.check("decode", points=1)
+@rubric.check("decode_tokens", points=1)
 def an_id_that_is_none_is_refused(student):
     """-1 is no id, though Python finds a last token there; nor is the number of tokens. The error names the id."""
     tokens = [[97], [98], [99]]

@@ -32,18 +32,18 @@ from tinytorch.tokenization import (
     count_pairs,
     encode_long_word,
     encode_word,
-    merge,
+    learn_merges,
+    merge_pair,
     merged_tokens,
-    runs,
-    slices,
+    one_or_more,
     spell,
     split_specials,
     split_words,
-    train,
+    stream_words,
+    text_slices,
     unspell,
     word_pattern,
     wordpiece,
-    words,
 )
 
 SPECIALS = ("<|endoftext|>", "<|end|>", "<|end|>x")
@@ -121,7 +121,7 @@ GPT2 = r"""'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S
 
 def test_the_classes_are_those_of_unicodedata_for_every_character():
     (near, far), (one, other) = character_ranges("L"), character_ranges("N")
-    letter, number = re.compile(runs(f"[{near}]", f"[{far}]")), re.compile(runs(f"[{one}]", f"[{other}]"))
+    letter, number = re.compile(one_or_more(f"[{near}]", f"[{far}]")), re.compile(one_or_more(f"[{one}]", f"[{other}]"))
     every = [chr(code) for code in range(0x110000)]
     kinds = [unicodedata.category(character)[0] for character in every]
     assert [c for c, kind in zip(every, kinds) if bool(letter.match(c)) != (kind == "L")] == []
@@ -144,8 +144,8 @@ def test_spaces_are_those_of_the_regex_package():
 @quick
 @given(adversarial)
 def test_a_text_is_cut_as_by_the_regex_package(text):
-    assert words(text) == pytest.importorskip("regex").findall(GPT2, text)
-    assert "".join(words(text)) == text
+    assert split_words(text) == pytest.importorskip("regex").findall(GPT2, text)
+    assert "".join(split_words(text)) == text
 
 
 @quick
@@ -180,7 +180,7 @@ def test_the_table_counts_as_if_all_were_counted_anew(given_words, merges):
         assert {p: n for p, n in table.pairs.items() if n} == counted
         if pair in counted and new not in pair:
             table.merge(pair, new)
-            expected, new = [merge(word, pair, new) for word in expected], new + 1
+            expected, new = [merge_pair(word, pair, new) for word in expected], new + 1
             assert table.words == expected
 
 
@@ -189,7 +189,7 @@ def naive(words, counts, size):
     merges = []
     while 256 + len(merges) < size and (counted := count_pairs(words, counts)):
         pair = min(counted, key=lambda p: (-counted[p], p))
-        words = [merge(word, pair, 256 + len(merges)) for word in words]
+        words = [merge_pair(word, pair, 256 + len(merges)) for word in words]
         merges.append(pair)
     return merges
 
@@ -199,7 +199,7 @@ def naive(words, counts, size):
 def test_training_is_the_naive_one(given_words, size):
     words, counts = [word for word, _ in given_words], [count for _, count in given_words]
     before = copy.deepcopy(words)
-    assert train(words, counts, size) == naive(words, counts, size)
+    assert learn_merges(words, counts, size) == naive(words, counts, size)
     assert words == before
 
 
@@ -231,17 +231,17 @@ def test_training_is_hugging_faces_ties_and_all(pieces, size):
 @quick
 @given(st.lists(st.lists(st.integers(0, 2), min_size=2, max_size=12), max_size=6))
 def test_no_two_pairs_make_one_token(given_words):
-    tokens = merged_tokens(train(given_words, [1] * len(given_words), 999))
+    tokens = merged_tokens(learn_merges(given_words, [1] * len(given_words), 999))
     assert len(set(tokens)) == len(tokens)
 
 
 def test_ties_go_to_the_smallest_ids():
-    assert train([[5, 6], [3, 9], [3, 8]], [1, 1, 1], 257) == [(3, 8)]
-    assert train([[5, 6], [3, 9], [3, 8]], [2, 1, 1], 258) == [(5, 6), (3, 8)]
+    assert learn_merges([[5, 6], [3, 9], [3, 8]], [1, 1, 1], 257) == [(3, 8)]
+    assert learn_merges([[5, 6], [3, 9], [3, 8]], [2, 1, 1], 258) == [(5, 6), (3, 8)]
 
 
 def test_words_of_one_letter_and_none_leave_nothing_to_learn():
-    assert train([], [], 999) == [] and train([[1], []], [5, 5], 999) == []
+    assert learn_merges([], [], 999) == [] and learn_merges([[1], []], [5, 5], 999) == []
     assert BytePairTokenizer.train("", 999).merges == [] and len(BytePairTokenizer.train("a", 999)) == 256
 
 
@@ -249,7 +249,7 @@ def test_special_tokens_in_a_text_are_not_learned_from():
     text, special = "one<|endoftext|>two ", "<|endoftext|>"
     learned = BytePairTokenizer.train(text * 10, 300, [special])
     words = [word.encode().translate(BYTE_IDS) for word in ("one", "two", " one", " ")]
-    assert learned.merges == train(words, [1, 10, 9, 1], 299) != []
+    assert learned.merges == learn_merges(words, [1, 10, 9, 1], 299) != []
     assert learned.specials == {special: len(learned) - 1} and not any(b"|" in t for t in learned.tokens[256:-1])
 
 
@@ -407,8 +407,8 @@ def test_a_stream_gives_the_same_wherever_it_is_cut(tokenizer, text, places, siz
     chunks = cut(text, places)
     assert list(tokenizer.encode_stream(iter(chunks))) == tokenizer.encode(text)
     for special in (True, False):  # slices as small as this are what a long text is at every border
-        assert list(tokenizer.encode_slices(slices(chunks, size), special)) == tokenizer.encode(text, special)
-    assert [word for found in split_words(slices(chunks, size)) for word in found] == words(text)
+        assert list(tokenizer.encode_slices(text_slices(chunks, size), special)) == tokenizer.encode(text, special)
+    assert [word for found in stream_words(text_slices(chunks, size)) for word in found] == split_words(text)
 
 
 @quick
@@ -417,7 +417,7 @@ def test_special_tokens_that_begin_alike(text, size):
     specials = ["<a>", "<a>b", "<", "b<a"]
     expected = re.split("(<a>b|<a>|<|b<a)", text)
     found: dict[int, str] = {}
-    for k, part in split_specials(slices([text], size), specials):
+    for k, part in split_specials(text_slices([text], size), specials):
         found[k] = found.get(k, "") + part
     assert [found[k] for k in sorted(found)] == expected
 
@@ -425,7 +425,7 @@ def test_special_tokens_that_begin_alike(text, size):
 @few
 @given(st.lists(st.text(max_size=9), max_size=9), st.integers(1, 5))
 def test_slices_are_the_text(chunks, size):
-    found = list(slices(chunks, size))
+    found = list(text_slices(chunks, size))
     assert "".join(found) == "".join(chunks)
     assert all(size <= len(text) < 2 * size for text in found[:-1]) and len(found[-1]) < size
 
@@ -459,7 +459,7 @@ import random, re, sys
 from tinytorch.tokenization import BytePairTokenizer
 tokenizer = BytePairTokenizer.load(sys.argv[1])
 rng = random.Random(0)
-lines = ["".join(rng.choices(" etaoinshrdlu", k=60)) + "\\n" for _ in range(300)]
+lines = [" ".join(rng.choices(["low", "lower", "newest", "widest", "Hello"], k=12)) + "\\n" for _ in range(300)]
 
 def text(size):
     "Nine known lines, and two words that never came before, again and again."
@@ -731,6 +731,9 @@ def test_a_tokenizer_made_by_hand_is_checked():
         BytePairTokenizer(BYTES, [(0, 0)])
     with pytest.raises(ValueError, match=r"no merge makes b'xy' \(id 256\)"):
         BytePairTokenizer([*BYTES, b"xy"], [])
+    for i in (256, 257, -1, 0):
+        with pytest.raises(ValueError, match=rf"'<y>' is special, but id {i} has other bytes|b'!' is none"):
+            BytePairTokenizer([*BYTES, b"<x>"], [], {"<y>": i})
 
 
 # -- real text -----------------------------------------------------------------------------------------------------

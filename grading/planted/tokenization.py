@@ -3,7 +3,7 @@
 from collections import Counter
 from itertools import chain, pairwise
 
-from tinytorch.tokenization import NEVER, PairTable, count_pairs, known_ids, merge
+from tinytorch.tokenization import NEVER, PairTable, count_pairs, known_ids, merge_pair
 from tito.planted import wrong
 
 # -- count_pairs ------------------------------------------------------------------------------------------------------
@@ -108,10 +108,10 @@ def count_pairs_short(words, counts):
     return pairs
 
 
-# -- merge ------------------------------------------------------------------------------------------------------------
+# -- merge_pair -------------------------------------------------------------------------------------------------------
 
 
-@wrong("merge", "merges the first pair only")
+@wrong("merge_pair", "merges the first pair only")
 def merge_once(word, pair, new):
     word = list(word)
     for i in range(len(word) - 1):
@@ -120,7 +120,7 @@ def merge_once(word, pair, new):
     return word
 
 
-@wrong("merge", "keeps the right half")
+@wrong("merge_pair", "keeps the right half")
 def merge_keeping(word, pair, new):
     merged = []
     for i in range(len(word)):
@@ -128,7 +128,7 @@ def merge_keeping(word, pair, new):
     return merged
 
 
-@wrong("merge", "goes from right to left")
+@wrong("merge_pair", "goes from right to left")
 def merge_backwards(word, pair, new):
     merged, i = [], len(word) - 1
     while i >= 0:
@@ -141,7 +141,7 @@ def merge_backwards(word, pair, new):
     return merged[::-1]
 
 
-@wrong("merge", "forgets the last id")
+@wrong("merge_pair", "forgets the last id")
 def merge_without_end(word, pair, new):
     merged, i = [], 0
     while i < len(word) - 1:
@@ -154,7 +154,7 @@ def merge_without_end(word, pair, new):
     return merged
 
 
-@wrong("merge", "works in the caller's list")
+@wrong("merge_pair", "works in the caller's list")
 def merge_in_place(word, pair, new):
     i = 0
     while i < len(word) - 1:
@@ -164,7 +164,7 @@ def merge_in_place(word, pair, new):
     return word
 
 
-@wrong("merge", "uses up the caller's list")
+@wrong("merge_pair", "uses up the caller's list")
 def merge_popping(word, pair, new):
     left, right = pair
     merged = []
@@ -177,7 +177,7 @@ def merge_popping(word, pair, new):
     return merged
 
 
-@wrong("merge", "does not look into the order")
+@wrong("merge_pair", "does not look into the order")
 def merge_either_way(word, pair, new):
     merged = []
     for i in word:
@@ -188,7 +188,7 @@ def merge_either_way(word, pair, new):
     return merged
 
 
-@wrong("merge", "looks at what came before in the old word: pairs overlap")
+@wrong("merge_pair", "looks at what came before in the old word: pairs overlap")
 def merge_overlapping(word, pair, new):
     left, right = pair
     merged, before = [], None
@@ -201,7 +201,7 @@ def merge_overlapping(word, pair, new):
     return merged
 
 
-@wrong("merge", "gives a tuple")
+@wrong("merge_pair", "gives a tuple")
 def merge_tuple(word, pair, new):
     left, right = pair
     merged = []
@@ -213,13 +213,13 @@ def merge_tuple(word, pair, new):
     return tuple(merged)
 
 
-@wrong("merge", "replaces by way of text: 1, 2 is found in 11, 2, too")
+@wrong("merge_pair", "replaces by way of text: 1, 2 is found in 11, 2, too")
 def merge_as_text(word, pair, new):
     text = " ".join(map(str, word)).replace(f"{pair[0]} {pair[1]}", str(new))
     return [int(i) for i in text.split()]
 
 
-@wrong("merge", "looks for both halves, not for neighbours")
+@wrong("merge_pair", "looks for both halves, not for neighbours")
 def merge_in_sets(word, pair, new):
     merged = []
     for i in word:
@@ -230,10 +230,10 @@ def merge_in_sets(word, pair, new):
     return merged
 
 
-# -- train ------------------------------------------------------------------------------------------------------------
+# -- learn_merges -----------------------------------------------------------------------------------------------------
 
 
-@wrong("train", "merges one pair too many")
+@wrong("learn_merges", "merges one pair too many")
 def train_too_many(words, counts, size):
     table, merges = PairTable(words, counts), []
     while 256 + len(merges) <= size and (pair := table.most_frequent()):
@@ -242,7 +242,7 @@ def train_too_many(words, counts, size):
     return merges
 
 
-@wrong("train", "takes the size for the number of merges")
+@wrong("learn_merges", "takes the size for the number of merges")
 def train_size_merges(words, counts, size):
     table, merges = PairTable(words, counts), []
     while len(merges) < size and (pair := table.most_frequent()):
@@ -251,14 +251,14 @@ def train_size_merges(words, counts, size):
     return merges
 
 
-@wrong("train", "takes the most frequent pairs of the beginning, and counts no second time")
+@wrong("learn_merges", "takes the most frequent pairs of the beginning, and counts no second time")
 def train_once(words, counts, size):
     pairs = count_pairs(words, counts)
     best = sorted(pairs, key=lambda pair: (-pairs[pair], pair))
     return best[: max(size - 256, 0)]
 
 
-@wrong("train", "fails when no pair is left")
+@wrong("learn_merges", "fails when no pair is left")
 def train_without_end(words, counts, size):
     table, merges = PairTable(words, counts), []
     while 256 + len(merges) < size:
@@ -268,7 +268,7 @@ def train_without_end(words, counts, size):
     return merges
 
 
-@wrong("train", "gives every merge the same id")
+@wrong("learn_merges", "gives every merge the same id")
 def train_one_id(words, counts, size):
     table, merges = PairTable(words, counts), []
     while 256 + len(merges) < size and (pair := table.most_frequent()):
@@ -277,7 +277,7 @@ def train_one_id(words, counts, size):
     return merges
 
 
-@wrong("train", "begins at 257")
+@wrong("learn_merges", "begins at 257")
 def train_from_257(words, counts, size):
     table, merges = PairTable(words, counts), []
     while 256 + len(merges) < size and (pair := table.most_frequent()):
@@ -286,37 +286,37 @@ def train_from_257(words, counts, size):
     return merges
 
 
-@wrong("train", "of equals takes the one that was seen first")
+@wrong("learn_merges", "of equals takes the one that was seen first")
 def train_first_seen(words, counts, size):
     words, merges = [list(word) for word in words], []
     while 256 + len(merges) < size and (pairs := count_pairs(words, counts)):
         pair = max(pairs, key=pairs.get)
-        words = [merge(word, pair, 256 + len(merges)) for word in words]
+        words = [merge_pair(word, pair, 256 + len(merges)) for word in words]
         merges.append(pair)
     return merges
 
 
-@wrong("train", "of equals takes the largest ids")
+@wrong("learn_merges", "of equals takes the largest ids")
 def train_largest(words, counts, size):
     words, merges = [list(word) for word in words], []
     while 256 + len(merges) < size and (pairs := count_pairs(words, counts)):
         pair = max(pairs, key=lambda pair: (pairs[pair], pair))
-        words = [merge(word, pair, 256 + len(merges)) for word in words]
+        words = [merge_pair(word, pair, 256 + len(merges)) for word in words]
         merges.append(pair)
     return merges
 
 
-@wrong("train", "merges in the caller's words")
+@wrong("learn_merges", "merges in the caller's words")
 def train_in_place(words, counts, size):
     merges = []
     while 256 + len(merges) < size and (pairs := count_pairs(words, counts)):
         pair = min(pairs, key=lambda pair: (-pairs[pair], pair))
-        words[:] = [merge(word, pair, 256 + len(merges)) for word in words]
+        words[:] = [merge_pair(word, pair, 256 + len(merges)) for word in words]
         merges.append(pair)
     return merges
 
 
-@wrong("train", "leaves alone what stands once")
+@wrong("learn_merges", "leaves alone what stands once")
 def train_twice_at_least(words, counts, size):
     table, merges = PairTable(words, counts), []
     while 256 + len(merges) < size and (pair := table.most_frequent()) and table.pairs[pair] > 1:
@@ -325,7 +325,7 @@ def train_twice_at_least(words, counts, size):
     return merges
 
 
-@wrong("train", "answers with the new ids")
+@wrong("learn_merges", "answers with the new ids")
 def train_ids(words, counts, size):
     table, made = PairTable(words, counts), []
     while 256 + len(made) < size and (pair := table.most_frequent()):
@@ -334,7 +334,7 @@ def train_ids(words, counts, size):
     return made
 
 
-@wrong("train", "counts each word once")
+@wrong("learn_merges", "counts each word once")
 def train_without_counts(words, counts, size):
     table, merges = PairTable(words, [1] * len(words)), []
     while 256 + len(merges) < size and (pair := table.most_frequent()):
@@ -459,7 +459,7 @@ def encode_popping(word, ranks, made):
     ids = list(word)
     while found := [(ranks[pair], pair) for pair in pairwise(ids) if pair in ranks]:
         rank, pair = min(found)
-        ids = merge(ids, pair, made[rank])
+        ids = merge_pair(ids, pair, made[rank])
         del ranks[pair]
     return ids
 
@@ -469,39 +469,39 @@ def encode_tuple(word, ranks, made):
     ids = list(word)
     while found := [(ranks[pair], pair) for pair in pairwise(ids) if pair in ranks]:
         rank, pair = min(found)
-        ids = merge(ids, pair, made[rank])
+        ids = merge_pair(ids, pair, made[rank])
     return tuple(ids)
 
 
-# -- decode -----------------------------------------------------------------------------------------------------------
+# -- decode_tokens ----------------------------------------------------------------------------------------------------
 
 
-@wrong("decode", "decodes token by token")
+@wrong("decode_tokens", "decodes token by token")
 def decode_one_by_one(ids, tokens):
     return "".join(tokens[i].decode("utf-8", errors="replace") for i in known_ids(ids, len(tokens)))
 
 
-@wrong("decode", "is strict: a part of a character is an error")
+@wrong("decode_tokens", "is strict: a part of a character is an error")
 def decode_strictly(ids, tokens):
     return b"".join([tokens[i] for i in known_ids(ids, len(tokens))]).decode()
 
 
-@wrong("decode", "leaves out what is no UTF-8")
+@wrong("decode_tokens", "leaves out what is no UTF-8")
 def decode_ignoring(ids, tokens):
     return b"".join([tokens[i] for i in known_ids(ids, len(tokens))]).decode("utf-8", errors="ignore")
 
 
-@wrong("decode", "takes bytes for characters")
+@wrong("decode_tokens", "takes bytes for characters")
 def decode_latin(ids, tokens):
     return b"".join([tokens[i] for i in known_ids(ids, len(tokens))]).decode("latin-1")
 
 
-@wrong("decode", "takes -1 for the last token")
+@wrong("decode_tokens", "takes -1 for the last token")
 def decode_unchecked(ids, tokens):
     return b"".join([tokens[i] for i in ids]).decode("utf-8", errors="replace")
 
 
-@wrong("decode", "refuses ids that are too large only")
+@wrong("decode_tokens", "refuses ids that are too large only")
 def decode_half_checked(ids, tokens):
     for i in ids:
         if i >= len(tokens):
@@ -509,7 +509,7 @@ def decode_half_checked(ids, tokens):
     return b"".join([tokens[i] for i in ids]).decode("utf-8", errors="replace")
 
 
-@wrong("decode", "is off by one at the end")
+@wrong("decode_tokens", "is off by one at the end")
 def decode_one_too_many(ids, tokens):
     for i in ids:
         if not 0 <= i <= len(tokens):
@@ -517,22 +517,22 @@ def decode_one_too_many(ids, tokens):
     return b"".join([tokens[i] for i in ids]).decode("utf-8", errors="replace")
 
 
-@wrong("decode", "gives bytes")
+@wrong("decode_tokens", "gives bytes")
 def decode_to_bytes(ids, tokens):
     return b"".join([tokens[i] for i in known_ids(ids, len(tokens))])
 
 
-@wrong("decode", "puts spaces between the tokens")
+@wrong("decode_tokens", "puts spaces between the tokens")
 def decode_spaced(ids, tokens):
     return b" ".join([tokens[i] for i in known_ids(ids, len(tokens))]).decode("utf-8", errors="replace")
 
 
-@wrong("decode", "leaves out ids that are none")
+@wrong("decode_tokens", "leaves out ids that are none")
 def decode_skipping(ids, tokens):
     return b"".join([tokens[i] for i in ids if 0 <= i < len(tokens)]).decode("utf-8", errors="replace")
 
 
-@wrong("decode", "uses up the caller's list")
+@wrong("decode_tokens", "uses up the caller's list")
 def decode_popping(ids, tokens):
     known_ids(ids, len(tokens))
     data = b""
@@ -541,13 +541,13 @@ def decode_popping(ids, tokens):
     return data.decode("utf-8", errors="replace")
 
 
-@wrong("decode", "asks a list for its methods: an array has others")
+@wrong("decode_tokens", "asks a list for its methods: an array has others")
 def decode_list_only(ids, tokens):
     known_ids(ids, len(tokens))
     data = b"".join([tokens[i] for i in ids.copy() + []])
     return data.decode("utf-8", errors="replace")
 
 
-@wrong("decode", "strips the text")
+@wrong("decode_tokens", "strips the text")
 def decode_stripped(ids, tokens):
     return b"".join([tokens[i] for i in known_ids(ids, len(tokens))]).decode("utf-8", errors="replace").strip()

@@ -75,12 +75,12 @@ SPACES = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # U
 BEYOND = r"\U00010000-\U0010ffff"  # the characters that take four bytes
 
 
-def words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """A text cut where GPT-2 cuts it: words with the space before them, numbers, signs, spaces. No merge crosses a cut.
 
     Radford et al., 2019.
 
-    >>> words("It's 4 o'clock,  Anna!")
+    >>> split_words("It's 4 o'clock,  Anna!")
     ['It', "'s", ' 4', ' o', "'", 'clock', ',', ' ', ' Anna', '!']
     """
     return word_pattern(text.isascii()).findall(text)
@@ -94,13 +94,13 @@ def word_pattern(ascii_only: bool = False) -> re.Pattern[str]:
     else:
         letter, far_letter = character_ranges("L")
         number, far_number = character_ranges("N")
-        letters, numbers = runs(f"[{letter}]", f"[{far_letter}]"), runs(f"[{number}]", f"[{far_number}]")
-        signs = runs(f"[^{SPACES}{letter}{number}{BEYOND}]", f"[^\\0-\\uffff{far_letter}{far_number}]")
+        letters, numbers = one_or_more(f"[{letter}]", f"[{far_letter}]"), one_or_more(f"[{number}]", f"[{far_number}]")
+        signs = one_or_more(f"[^{SPACES}{letter}{number}{BEYOND}]", f"[^\\0-\\uffff{far_letter}{far_number}]")
     suffixes = "'(?:[stmd]|re|ve|ll)"
     return re.compile(f"{suffixes}| ?{letters}| ?{numbers}| ?{signs}|[{SPACES}]+(?![^{SPACES}])|[{SPACES}]+")
 
 
-def runs(near: str, far: str) -> str:
+def one_or_more(near: str, far: str) -> str:
     """A pattern for one or more characters of two classes, those below U+10000 and those beyond.
 
     `re` finds a near one in a bitmap, but walks through all ranges of a far class: so look first whether one is far.
@@ -117,10 +117,10 @@ def character_ranges(category: str) -> tuple[str, str]:
     # Planes 4 to 13 are empty, 14 to 16 hold neither letters nor numbers.
     kinds = "".join([unicodedata.category(chr(code))[0] for code in range(0x40000)])
     near, far = kinds[:0x10000], kinds[0x10000:]
-    return ranges(near, category, 0), ranges(far, category, 0x10000)
+    return class_ranges(near, category, 0), class_ranges(far, category, 0x10000)
 
 
-def ranges(kinds: str, category: str, start: int) -> str:
+def class_ranges(kinds: str, category: str, start: int) -> str:
     """Where the runs of a letter stand, in the words of a class: `a-z` for characters start + 97..start + 122."""
     found = re.finditer(f"{category}+", kinds)
     return "".join(f"{chr(start + run.start())}-{chr(start + run.end() - 1)}" for run in found)
@@ -146,10 +146,10 @@ def count_pairs(words: Sequence[Sequence[int]], counts: Sequence[int]) -> Counte
     return pairs
 
 
-def merge(word: Sequence[int], pair: Pair, new: int) -> list[int]:
+def merge_pair(word: Sequence[int], pair: Pair, new: int) -> list[int]:
     """The word with `new` in place of each `pair`, from left to right.
 
-    >>> merge([1, 1, 1, 2], (1, 1), 5)
+    >>> merge_pair([1, 1, 1, 2], (1, 1), 5)
     [5, 1, 2]
     """
     # Build a new list, id by id. When a right half comes, the left half stands at the end of
@@ -203,7 +203,7 @@ class PairTable:
         pairs, risen = self.pairs, set()
         for i in self.places.pop(pair):
             before, count = self.words[i], self.counts[i]
-            after = self.words[i] = merge(before, pair, new)
+            after = self.words[i] = merge_pair(before, pair, new)
             for other in pairwise(before):
                 pairs[other] -= count
             for other in pairwise(after):
@@ -223,14 +223,14 @@ BYTES = [bytes([byte]) for byte in ORDER]
 BYTE_IDS = bytes(ORDER.index(byte) for byte in range(256))  # word.encode().translate(BYTE_IDS) are the ids of its bytes
 
 
-def train(words: Sequence[Sequence[int]], counts: Sequence[int], size: int) -> list[Pair]:
+def learn_merges(words: Sequence[Sequence[int]], counts: Sequence[int], size: int) -> list[Pair]:
     """The merges that make a vocabulary of `size` tokens, the most frequent pair first; fewer, if no pair is left.
 
     Word i consists of ids of bytes, 0..255, and stands counts[i] times. The first merge makes token
     256, the next one 257. Of pairs that stand equally often the one with the smallest ids is merged
     first. Sennrich, Haddow and Birch, 2016.
 
-    >>> train([[71, 72, 71, 72]], [1], size=258)
+    >>> learn_merges([[71, 72, 71, 72]], [1], size=258)
     [(71, 72), (256, 256)]
     """
     # A PairTable knows the most frequent pair, and merges it wherever it stands. There are two
@@ -244,7 +244,7 @@ def train(words: Sequence[Sequence[int]], counts: Sequence[int], size: int) -> l
 
 
 def merged_tokens(merges: Iterable[Pair]) -> list[bytes]:
-    """The 256 bytes, and behind them what each merge makes. No two are equal if `train` has found the merges.
+    """The 256 bytes, and behind them what each merge makes. No two are equal if `learn_merges` has found the merges.
 
     >>> merged_tokens([(71, 72), (256, 256)])[71:73], merged_tokens([(71, 72), (256, 256)])[256:]
     ([b'h', b'i'], [b'hi', b'hihi'])
@@ -321,12 +321,12 @@ def encode_long_word(word: Sequence[int], ranks: Mapping[Pair, int], made: Seque
     return [i for i in ids if i != GONE]
 
 
-def decode(ids: Iterable[int], tokens: Sequence[bytes]) -> str:
+def decode_tokens(ids: Iterable[int], tokens: Sequence[bytes]) -> str:
     r"""The text whose bytes are the tokens with these ids; what is no UTF-8 becomes U+FFFD.
 
     Raises ValueError, naming it, for an id that is not in the vocabulary.
 
-    >>> decode([1, 2, 0], [b"!", b"h\xc3", b"\xa9"]), decode([1], [b"!", b"h\xc3", b"\xa9"])
+    >>> decode_tokens([1, 2, 0], [b"!", b"h\xc3", b"\xa9"]), decode_tokens([1], [b"!", b"h\xc3", b"\xa9"])
     ('hé!', 'h�')
     """
     # known_ids(ids, size) gives a list of them, or refuses. A character's bytes may be spread
@@ -341,10 +341,10 @@ def decode(ids: Iterable[int], tokens: Sequence[bytes]) -> str:
 SLICE = 1 << 14  # characters that are looked at together
 
 
-def slices(chunks: Iterable[str], size: int = SLICE) -> Iterator[str]:
+def text_slices(chunks: Iterable[str], size: int = SLICE) -> Iterator[str]:
     """The same text in slices of at least `size` characters, and less than twice that: chunks are cut, or joined.
 
-    >>> list(slices(["abcde", "f", "g"], size=3))
+    >>> list(text_slices(["abcde", "f", "g"], size=3))
     ['abc', 'def', 'g']
     """
     waiting, length = [], 0
@@ -360,7 +360,7 @@ def slices(chunks: Iterable[str], size: int = SLICE) -> Iterator[str]:
     yield "".join(waiting)
 
 
-def valid(text: str) -> str:
+def without_surrogates(text: str) -> str:
     """The text itself. Raises ValueError if there is half a surrogate pair in it, which no bytes stand for."""
     try:
         text.encode()
@@ -372,12 +372,12 @@ def valid(text: str) -> str:
     return text
 
 
-def split_words(texts: Iterable[str]) -> Iterator[list[str]]:
+def stream_words(texts: Iterable[str]) -> Iterator[list[str]]:
     """The words of a text that comes in slices, a list at a time.
 
     More text can change the last two words of what is known, no other: a run goes on, ' becomes 's.
 
-    >>> list(split_words(["It'", "s late, An", "na"]))
+    >>> list(stream_words(["It'", "s late, An", "na"]))
     [[], ['It', "'s", ' late'], [',', ' Anna']]
     """
     rest, waiting = "", []
@@ -385,10 +385,10 @@ def split_words(texts: Iterable[str]) -> Iterator[list[str]]:
         waiting.append(text)
         if sum(map(len, waiting)) < len(rest):
             continue  # a very long word: look at it again when it may be twice as long
-        found = words(rest + "".join(waiting))
+        found = split_words(rest + "".join(waiting))
         rest, waiting = "".join(found[-2:]), []
         yield found[:-2]
-    yield words(rest + "".join(waiting))
+    yield split_words(rest + "".join(waiting))
 
 
 def split_specials(texts: Iterable[str], specials: Iterable[str]) -> Iterator[tuple[int, str]]:
@@ -413,10 +413,10 @@ def split_specials(texts: Iterable[str], specials: Iterable[str]) -> Iterator[tu
         rest = rest[max(at, certain) :]
 
 
-def segments(texts: Iterable[str], specials: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+def text_segments(texts: Iterable[str], specials: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
     """A text in order: ("", words) again and again, and (special, []) where a special token stands.
 
-    >>> list(segments(["two words<|end|>"], ["<|end|>"]))
+    >>> list(text_segments(["two words<|end|>"], ["<|end|>"]))
     [('', []), ('', ['two', ' words']), ('<|end|>', []), ('', []), ('', []), ('', [])]
     """
     parts = split_specials(texts, specials) if specials else ((0, text) for text in texts)
@@ -425,7 +425,7 @@ def segments(texts: Iterable[str], specials: Iterable[str]) -> Iterator[tuple[st
         if k % 2:
             yield "".join(plain), []
         else:
-            yield from (("", found) for found in split_words(plain))
+            yield from (("", found) for found in stream_words(plain))
 
 
 # -- files ---------------------------------------------------------------------------------------------------------
@@ -502,11 +502,11 @@ def check_specials(specials: Iterable[str], ids: Container[bytes] = ()) -> None:
             raise ValueError(f"special tokens are different texts, none of them empty; {special!r} is not")
         if all(letter in SPELLED for letter in special) and unspell(special) in ids:
             raise ValueError(f"{special!r} cannot be special: it spells a token of the vocabulary")
-        seen.add(valid(special))
+        seen.add(without_surrogates(special))
 
 
 @contextmanager
-def reading(path: PathLike) -> Iterator[None]:
+def reading_file(path: PathLike) -> Iterator[None]:
     """What is wrong in here is wrong with this file: its name comes first in the error."""
     try:
         yield
@@ -559,8 +559,8 @@ KIND: dict[str, list[Any]] = {
 FLAGS = ("single_word", "lstrip", "rstrip")  # of a special token; ours are none of these
 
 
-def entry(content: Any, path: str) -> Any:
-    """What stands in nested tables: entry({"a": {"b": 1}}, "a.b") is 1; None where nothing does."""
+def nested_entry(content: Any, path: str) -> Any:
+    """What stands in nested tables: nested_entry({"a": {"b": 1}}, "a.b") is 1; None where nothing does."""
     for name in path.split("."):
         content = content.get(name) if isinstance(content, dict) else None
     return content
@@ -569,15 +569,15 @@ def entry(content: Any, path: str) -> Any:
 def from_json(content: dict[str, Any]) -> tuple[list[bytes], list[Pair], dict[str, int]]:
     """Tokens, merges and special tokens in a tokenizer.json. Raises ValueError, naming the entry, for another kind."""
     for path, known in KIND.items():
-        if (found := entry(content, path)) not in known:
+        if (found := nested_entry(content, path)) not in known:
             raise ValueError(f"{path} is {found!r}; of GPT-2's kind it is {' or '.join(map(repr, known))}")
     specials = {}
     for k, added in enumerate(content.get("added_tokens") or []):
-        text, i = entry(added, "content"), entry(added, "id")
+        text, i = nested_entry(added, "content"), nested_entry(added, "id")
         if not isinstance(text, str) or type(i) is not int or any(added.get(flag) for flag in FLAGS):
             raise ValueError(f"added_tokens[{k}] is {added!r}; it needs content and id, and none of {', '.join(FLAGS)}")
         specials[text] = i
-    plain, merges = entry(content, "model.vocab"), entry(content, "model.merges")
+    plain, merges = nested_entry(content, "model.vocab"), nested_entry(content, "model.merges")
     if not isinstance(plain, dict) or not isinstance(merges, list):
         raise ValueError("model.vocab has to be a table, model.merges a list")
     ids = {**plain, **specials}
@@ -647,6 +647,8 @@ class BytePairTokenizer:
         special = set(self.specials.values())
         ids = {token: i for i, token in enumerate(self.tokens) if i not in special}
         check_specials(self.specials, ids)
+        if foreign := [text for text, i in self.specials.items() if self.tokens[i : i + 1] != [text.encode()]]:
+            raise ValueError(f"{foreign[0]!r} is special, but id {self.specials[foreign[0]]} has other bytes")
         if missing := [byte for byte in BYTES if byte not in ids]:
             raise ValueError(f"each of the 256 bytes has to be a token, but {missing[0]!r} is none")
         self.byte_ids = [ids[bytes([byte])] for byte in range(256)]
@@ -671,10 +673,11 @@ class BytePairTokenizer:
             least = f"{256 + len(specials)}, 256 bytes and {len(specials)} special tokens"
             raise ValueError(f"the smallest vocabulary has {least}; got size {size}")
         counts: Counter[str] = Counter()
-        for _, found in segments(map(valid, slices([text] if isinstance(text, str) else text)), specials):
+        texts = text_slices([text] if isinstance(text, str) else text)
+        for _, found in text_segments(map(without_surrogates, texts), specials):
             counts.update(found)
         distinct = [word.encode().translate(BYTE_IDS) for word in counts]
-        merges = train(distinct, list(counts.values()), size - len(specials))
+        merges = learn_merges(distinct, list(counts.values()), size - len(specials))
         tokens = [*merged_tokens(merges), *(special.encode() for special in specials)]
         return cls(tokens, merges, {special: 256 + len(merges) + k for k, special in enumerate(specials)})
 
@@ -682,9 +685,9 @@ class BytePairTokenizer:
         """The ids of a text, or of any bytes. With special=False, special tokens in it are text like any other."""
         if isinstance(text, bytes):
             # Each byte that is no UTF-8 is a surrogate meanwhile, and a byte again at last.
-            texts = slices([text.decode("utf-8", "surrogateescape")])
+            texts = text_slices([text.decode("utf-8", "surrogateescape")])
         else:
-            texts = map(valid, slices([text]))
+            texts = map(without_surrogates, text_slices([text]))
         return list(self.encode_slices(texts, special))
 
     def encode_stream(self, chunks: Iterable[str], special: bool = True) -> Iterator[int]:
@@ -692,14 +695,14 @@ class BytePairTokenizer:
 
         Holds a few slices of the text and a bounded cache of words, however long the text is.
         """
-        return self.encode_slices(map(valid, slices(chunks)), special)
+        return self.encode_slices(map(without_surrogates, text_slices(chunks)), special)
 
     def encode_slices(self, texts: Iterable[str], special: bool) -> Iterator[int]:
         """The ids of a text that comes in slices."""
         known = self.cache.__getitem__
         lists = (
             map(known, found) if not name else [(self.specials[name],)]
-            for name, found in segments(texts, self.specials if special else ())
+            for name, found in text_segments(texts, self.specials if special else ())
         )
         return chain.from_iterable(chain.from_iterable(lists))
 
@@ -710,7 +713,7 @@ class BytePairTokenizer:
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text with these ids; bytes that are no UTF-8 become U+FFFD. Raises ValueError for an id that is none."""
-        return decode(ids, self.tokens)
+        return decode_tokens(ids, self.tokens)
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """The bytes with these ids, whatever they are. Raises ValueError for an id that is none."""
@@ -738,7 +741,7 @@ class BytePairTokenizer:
     @classmethod
     def load(cls, path: PathLike) -> "BytePairTokenizer":
         """The tokenizer in a tokenizer.json. Raises ValueError, naming file and entry, unless it is of GPT-2's kind."""
-        with reading(path):
+        with reading_file(path):
             return cls(*from_json(read_table(path)))
 
     @classmethod
@@ -749,12 +752,12 @@ class BytePairTokenizer:
 
         Raises ValueError, naming file and entry, if they are damaged or do not belong together.
         """
-        with reading(vocabulary):
+        with reading_file(vocabulary):
             ids = read_table(vocabulary)
             if absent := [special for special in specials if special not in ids]:
                 raise ValueError(f"special token {absent[0]!r} is not in it: name those that are with specials=[...]")
             tokens = tokens_by_id(ids, specials)
-        with reading(merges):
+        with reading_file(merges):
             return cls(tokens, read_merges(merges, ids), {special: ids[special] for special in specials})
 
 
