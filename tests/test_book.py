@@ -105,7 +105,7 @@ def tree(tmp_path_factory):
     (tree / "chapters").mkdir()
     (tree / "grading").mkdir()
     (tree / "src" / "tinytorch" / "walk.py").write_text(WALK)
-    (tree / "docs" / "index.md").write_text("# Small\n\n```{chapters}\n```\n\n```{toctree}\napi\n```\n")
+    (tree / "docs" / "index.md").write_text("# Small\n\n```{chapters}\n```\n\n```{toctree}\napi\nglossary\n```\n")
     (tree / "chapters" / "10_walk.md").write_text(HEAD.format("Walk") + GOOD)
     return tree
 

@@ -164,7 +164,8 @@ def brief(value: object) -> str:
 # -- running cells ------------------------------------------------------------
 
 
-FRAMES = "`{frames}`, and no other cell, ends with a list of (words, drawing)"
+MOST = 12  # frames that custom.css has buttons for
+FRAMES = f"`{{frames}}`, and no other cell, ends with a list of (words, drawing), at most {MOST} of them"
 
 
 class CellError(Exception):
@@ -277,7 +278,7 @@ class ChapterRun:
             output = self.run(cell.source, cell.line, cell.options.get("raises", ""))
             if (output.drawings or output.frames) and not cell.options.get("alt"):
                 raise CellError(f'File "{self.path}", line {cell.line}: a figure needs `:alt:`')
-            if (cell.kind == "frames") != bool(output.frames):
+            if (cell.kind == "frames") != bool(output.frames) or len(output.frames) > MOST:
                 raise CellError(f'File "{self.path}", line {cell.line}: {FRAMES}')
             self.claim(cell.options.get("claims", ""), cell.line)
         elif cell.kind == "claim":

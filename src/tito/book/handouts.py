@@ -349,6 +349,7 @@ def main(arguments: list[str]) -> None:
         if not only:
             front = [page(folder, docname) for docname in ("index", *GUIDES)]
             back = [page(folder, f"chapters/milestones/{path.stem}") for path in milestones]
+            back.append(page(folder, "glossary"))
             jobs.append(([*front, *pages, *back], edition, target / f"tinytorch_{edition}.pdf"))
         jobs += [([one], edition, target / f"{one.name}_{edition}.pdf") for one in pages]
     with ProcessPoolExecutor() as pool:

@@ -19,7 +19,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from tito.book import ROOT
-from tito.book.cells import FRAMES, CellError, ChapterRun, Output, unasserted
+from tito.book.cells import FRAMES, MOST, CellError, ChapterRun, Output, unasserted
 from tito.book.questions import fold
 
 logger = logging.getLogger(__name__)
@@ -90,8 +90,8 @@ class Live(SphinxDirective):
             return Output(error=str(problem))
         if (output.drawings or output.frames) and not self.options.get("alt"):
             logger.warning("a figure needs `:alt:`", location=(self.env.docname, line), type="live")
-        if self.framed != bool(output.frames):
-            logger.warning(FRAMES, location=(self.env.docname, line), type="live")
+        if self.framed != bool(output.frames) or len(output.frames) > MOST:
+            logger.warning("%s", FRAMES, location=(self.env.docname, line), type="live")
         hold(self.env, self.options.get("claims", ""), line)
         return output
 

@@ -58,16 +58,16 @@ def close(
 def about(yours: Any, counted: float, tolerance: float, unit: str) -> None:
     """Fail unless yours is the counted number, give or take a share of it. What was counted is not told."""
     number = isinstance(yours, int | float | np.integer | np.floating) and not isinstance(yours, bool)
-    if not number or not np.isfinite(yours):
+    if not number or not (isinstance(yours, int) or np.isfinite(yours)):
         said = f"the answer is {_kind(yours)}, not a number of {unit}"
         raise Mismatch("the answer is not a number", kind="type", yours=yours, diagnosis=said)
-    mine, truth = Fraction(yours), Fraction(counted)
+    mine, truth = (Fraction(number if isinstance(number, int) else float(number)) for number in (yours, counted))
     if abs(mine - truth) <= Fraction(tolerance) * abs(truth):
         return
     size = "large" if mine > truth else "small"
-    ratio = float(max(mine, truth) / min(mine, truth)) if mine > 0 < truth else 0.0
-    factor = round(ratio) if ratio and abs(ratio - round(ratio)) <= tolerance * ratio and ratio < 2000 else 0
-    diagnosis = f"too {size} by a factor of {factor}" if factor > 1 else ""
+    ratio = max(mine, truth) / min(mine, truth) if mine > 0 < truth else Fraction(0)
+    known = 1 < round(ratio) < 2000 and abs(ratio - round(ratio)) <= Fraction(tolerance) * ratio
+    diagnosis = f"too {size} by a factor of {round(ratio)}" if known else ""
     raise Mismatch(f"the number of {unit} is too {size}", kind="value", yours=yours, diagnosis=diagnosis)
 
 
