@@ -282,6 +282,56 @@ def test_leaves_never_share_the_memory_of_their_gradients():
     assert not np.shares_memory(x.grad.data, g.data)
 
 
+def rule_that_returns(rule, saved):
+    """z = x + y, with a rule that is wrong, perhaps, and right about whose memory its gradients are."""
+
+    @primitive
+    def plus(x, y, *, parameter=None):
+        return x + y, {"saved": saved}
+
+    plus.vjp(rule)
+    return plus
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda g, z, x, y, saved, parameter: (g, g),
+        lambda g, z, x, y, saved, parameter: (x, y),
+        lambda g, z, x, y, saved, parameter: (z, z[:]),
+        lambda g, z, x, y, saved, parameter: (saved, saved),
+        lambda g, z, x, y, saved, parameter: (parameter, saved.reshape(2)),
+        lambda g, z, x, y, saved, parameter: (2 * g,) * 2,
+    ],
+    ids=["g", "inputs", "output", "saved", "parameter", "one for both"],
+)
+def test_adding_to_a_gradient_changes_nothing_that_a_rule_handed_on(rule):
+    saved, parameter = np.array([5.0, 6.0], np.float32), np.array([7.0, 8.0], np.float32)
+    x, y = Tensor([1.0, 2.0], requires_grad=True), Tensor([3.0, 4.0], requires_grad=True)
+    z = rule_that_returns(rule, saved)(x, y, parameter=parameter)
+    held = [z.data, x.data, y.data, saved, parameter]
+    before = [array.copy() for array in held]
+    z.backward(Tensor([1.0, 1.0]), retain_graph=True)
+    first = x.grad.data.copy(), y.grad.data.copy()
+    z.backward(Tensor([1.0, 1.0]))
+    for array, was in zip(held, before):
+        np.testing.assert_array_equal(array, was)
+    np.testing.assert_array_equal(x.grad.data, 2 * first[0])
+    np.testing.assert_array_equal(y.grad.data, 2 * first[1])
+
+
+def test_a_new_gradient_is_kept_without_a_copy():
+    made = []
+
+    def rule(g, z, x, y, saved):
+        made.extend([3 * g, 4 * g])
+        return tuple(made)
+
+    x, y = Tensor([1.0], requires_grad=True), Tensor([1.0], requires_grad=True)
+    rule_that_returns(rule, None)(x, y).backward()
+    assert x.grad.data is made[0] and y.grad.data is made[1]
+
+
 def test_only_leaves_that_were_used_and_asked_get_a_gradient():
     x, unused = Tensor([1.0], requires_grad=True), Tensor([1.0], requires_grad=True)
     constant = Tensor([2.0])

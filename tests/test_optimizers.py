@@ -184,6 +184,17 @@ def test_a_network_learns_as_pytorch_s_does():
 # -- the memory that network and optimizer share ----------------------------------------------------------------------
 
 
+def test_an_alias_from_before_keeps_the_old_numbers():
+    mine = np.array([1.0, 2.0], np.float32)
+    p = nn.Parameter(mine)
+    alias = p.data
+    optimizer = SGD([p], lr=1.0)
+    p.grad = Tensor([10.0, 20.0])
+    optimizer.step()
+    assert p.tolist() == [-9, -18]
+    assert mine.tolist() == alias.tolist() == [1, 2]
+
+
 def test_the_network_and_the_optimizer_share_the_memory():
     model = nn.Linear(3, 2)
     optimizer = Adam(model.parameters())

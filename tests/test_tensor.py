@@ -454,6 +454,10 @@ ERRORS = {
     "ones(2, 3) + ones(4)": (ValueError, r"add cannot broadcast \(2, 3\) and \(4,\)"),
     "ones(2, 3) @ ones(4, 5)": (ValueError, r"inner axes to agree: \(2, 3\) @ \(4, 5\)"),
     "ones(2, 2, 3) @ ones(3, 3, 5)": (ValueError, r"\(2, 2, 3\) and \(3, 3, 5\)"),
+    "ones(2, 2, 3) @ ones(3, 4, 5)": (ValueError, r"\(2, 2, 3\)"),
+    "ones(2, 3, 4) @ ones(5, 4, 2)": (ValueError, r"matmul cannot .* and \(5, 4, 2\): .* the last 2 aside, axes"),
+    "tensor([2]) ** tensor([-1])": (ValueError, "negative integer powers"),  # NumPy's own: the shapes are fine
+    "concatenate(ones(2, 3), ones(2, 4))": (ValueError, "concatenation axis"),
     "ones(2) @ 3": (ValueError, r"at least one axis on each side: \(2,\) @ \(\)"),
     "where(ones(2) > 0, ones(3), 0.0)": (ValueError, r"where cannot broadcast \(2,\) and \(3,\) and \(\)"),
     "ones(2) == ones(3)": (ValueError, r"\(2,\) \(3,\)"),

@@ -13,6 +13,7 @@ from tito.rubrics import rubric
 
 ROOT = Path(__file__).parents[1]
 CHAPTERS = course.Course(ROOT).chapters()
+GIVEN = ("kernels", "parallel")  # modules of no chapter, of which the book shows every line all the same
 each_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.number)
 
 
@@ -20,20 +21,21 @@ def public(dotted: str) -> bool:
     return not any(part.startswith("_") for part in dotted.split("."))
 
 
-def quoted(chapter: course.Chapter, block: Block) -> str:
-    """What a block shows of the chapter's own module, in the words of `{listing}`; else nothing."""
-    if block.name in ("{listing}", "{exercise}") and block.options.get("module", chapter.name) == chapter.name:
+def quoted(chapter: course.Chapter, block: Block, module: str = "") -> str:
+    """What a block shows of a module, the chapter's own or a given one, in the words of `{listing}`; else nothing."""
+    module = module or chapter.name
+    if block.name in ("{listing}", "{exercise}") and block.options.get("module", chapter.name) == module:
         return block.argument
-    if block.name == "{literalinclude}" and block.argument.endswith(f"/tinytorch/{chapter.name}.py"):
+    if block.name == "{literalinclude}" and block.argument.endswith(f"/tinytorch/{module}.py"):
         return block.options.get("pyobject", "")
     return ""
 
 
-def missing(markdown: str, chapter: course.Chapter, source: str) -> list[str]:
+def missing(markdown: str, chapter: course.Chapter, source: str, module: str = "") -> list[str]:
     """The public definitions that no listing shows. A class counts when its public methods do, or, without any, all."""
     shown: set[int] = set()
     for block in blocks(markdown):
-        if wanted := quoted(chapter, block):
+        if wanted := quoted(chapter, block, module):
             for first, last in spans.spans(source, wanted):
                 shown |= set(range(first, last + 1))
     every = spans.places(source)
@@ -62,6 +64,22 @@ def test_every_public_definition_stands_in_its_chapter(chapter):
     source = chapter.source.read_text(encoding="utf-8")
     left_out = missing(chapter.markdown.read_text(encoding="utf-8"), chapter, source)
     assert not left_out, f"{chapter.markdown.name} does not show {', '.join(left_out)}"
+
+
+@pytest.mark.parametrize("given", GIVEN)
+def test_every_public_definition_of_a_given_module_stands_in_one_chapter(given):
+    source = (ROOT / "src" / "tinytorch" / f"{given}.py").read_text(encoding="utf-8")
+    left_out = {c.number: missing(c.markdown.read_text(encoding="utf-8"), c, source, given) for c in CHAPTERS}
+    number, fewest = min(left_out.items(), key=lambda item: len(item[1]))
+    assert not fewest, f"no chapter shows {', '.join(fewest)} of {given}.py: chapter {number} comes closest"
+
+
+def test_a_given_module_is_quoted_by_its_name(tmp_path):
+    chapter = course.Chapter("05", "walk", tmp_path)
+    source = "def a():\n    return 1\n\n\ndef b():\n    return 2\n"
+    listing = "```{listing} a b\n```\n```{listing} a\n:module: given\n```\n"
+    assert missing(listing, chapter, source) == []
+    assert missing(listing, chapter, source, "given") == ["b"]
 
 
 def test_a_definition_left_out_is_found(tmp_path):

@@ -74,7 +74,7 @@ def cnn(tt: Any, normalized: bool = False, channels_last: bool = False) -> Bench
         model = model.to(memory_format=tt.channels_last)
         pairs = [(x.to(memory_format=tt.channels_last), y) for x, y in pairs]
     if tt.__name__ == "tinytorch" and SHARES > 1:
-        from tinytorch.convolutions import ParallelTrainer
+        from tinytorch.parallel import ParallelTrainer
 
         trainer, batches = ParallelTrainer(model, optimizer, threads=SHARES), itertools.cycle(pairs)
         return lambda: trainer.step([next(batches)]), 1

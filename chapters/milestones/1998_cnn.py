@@ -11,12 +11,13 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from tinytorch import nn
-from tinytorch.convolutions import ParallelTrainer, Residual
+from tinytorch.convolutions import Residual
 from tinytorch.dataloader import Compose, DataLoader, TensorDataset, crop, cutout, flip, normalize
 from tinytorch.datasets import DataUnavailable, Split, cifar10, digits, mnist
 from tinytorch.environment import keep_freed_memory, manual_seed
 from tinytorch.losses import cross_entropy
 from tinytorch.optimizers import SGD, Adam, LRScheduler
+from tinytorch.parallel import ParallelTrainer
 from tinytorch.tensor import no_grad
 from tinytorch.training import AveragingTrainer, accuracy
 

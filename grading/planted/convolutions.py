@@ -213,7 +213,7 @@ wrong(
     "dx[part, :, rows, columns][wins] = g[part][wins]",
 )
 wrong("max_pool2d_vjp", "leaves the border where it is", "unpadded(dx, over.padding)", "dx")
-wrong("max_pool2d_vjp", "sends g to the border, which is 0 too", ", -np.inf", "")
+wrong("max_pool2d_vjp", "sends g to the border, which is 0 too", ", np.nan", "")
 
 
 @wrong("max_pool2d_vjp", "shares g among equal pixels")
@@ -274,8 +274,6 @@ wrong(
     "np.sqrt(var) + var.dtype.type(eps)",
 )
 wrong("batch_norm", "takes the batch's statistics for fixed", "learned=training", "learned=False")
-wrong("batch_norm", "keeps the sums of the batch's parts apart", "x.data, all_sum", "x.data", ", all_sum=all_sum", "")
-wrong("batch_norm", "shares the sums forwards, and forgets them backwards", ", all_sum=all_sum", "")
 wrong(
     "batch_norm",
     "trains on one number a channel",
@@ -297,18 +295,18 @@ wrong(
 
 
 @wrong("batch_norm", "moves the running statistics in evaluation too")
-def norm_moves_in_eval(x, running_mean, running_var, weight, bias, training, momentum, eps, all_sum):
-    mean, var, n = statistics(x.data, all_sum)
+def norm_moves_in_eval(x, running_mean, running_var, weight, bias, training, momentum, eps):
+    mean, var, n = statistics(x.data)
     if training and n < 2:
         raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
     used = (mean, var) if training else (running_mean.data.copy(), running_var.data.copy())
     running_mean.data += momentum * (mean - running_mean.data)
     running_var.data += momentum * (var * n / max(n - 1, 1) - running_var.data)
-    return standardize(x, weight, bias, mean=used[0], std=np.sqrt(used[1] + eps), learned=training, all_sum=all_sum)
+    return standardize(x, weight, bias, mean=used[0], std=np.sqrt(used[1] + eps), learned=training)
 
 
 @wrong("batch_norm", "takes the statistics over the examples only")
-def norm_axes(x, running_mean, running_var, weight, bias, training, momentum, eps, all_sum):
+def norm_axes(x, running_mean, running_var, weight, bias, training, momentum, eps):
     if not training:
         std = np.sqrt(running_var.data + eps)
         return standardize(x, weight, bias, mean=running_mean.data, std=std)
@@ -321,3 +319,17 @@ def norm_axes(x, running_mean, running_var, weight, bias, training, momentum, ep
     running_mean.data += momentum * (mean.mean(axis=rest) - running_mean.data)
     running_var.data += momentum * (var.mean(axis=rest) * n / max(n - 1, 1) - running_var.data)
     return (x - mean) / np.sqrt(var + eps) * weight.reshape(per_pixel) + bias.reshape(per_pixel)
+
+
+@wrong("batch_norm", "computes the mean and the variance itself, of its own part of the batch")
+def norm_apart(x, running_mean, running_var, weight, bias, training, momentum, eps):
+    mean, var = running_mean.data, running_var.data
+    if training:
+        axes, n = (0, *range(2, x.ndim)), x.size // x.shape[1]
+        mean, var = x.data.mean(axis=axes), x.data.var(axis=axes)
+        if n < 2:
+            raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
+        running_mean.data += momentum * (mean - running_mean.data)
+        running_var.data += momentum * (var * n / (n - 1) - running_var.data)
+    std = np.sqrt(var + var.dtype.type(eps))
+    return standardize(x, weight, bias, mean=mean, std=std, learned=training)

@@ -530,13 +530,15 @@ def topological_order(z: Tensor) -> list[Tensor]:
 
 def _tracked_inputs(z: Tensor) -> Iterator[Tensor]:
     if z.origin is None:
-        return iter(())
+        return
     if z.origin.inputs is None:
         raise RuntimeError(
             f"this graph was freed by an earlier backward (at {z.origin.primitive.name}): "
             "compute it again, or pass retain_graph=True the first time"
         )
-    return iter([x for x in z.origin.inputs if isinstance(x, Tensor) and x.requires_grad])
+    for x in z.origin.inputs:
+        if isinstance(x, Tensor) and x._requires_grad:  # the slot: a property would be 2 % of a walk over tiny arrays
+            yield x
 
 
 def input_gradients(origin: Origin, g: np.ndarray, z: np.ndarray) -> Iterator[tuple[Tensor, np.ndarray]]:
@@ -544,22 +546,31 @@ def input_gradients(origin: Origin, g: np.ndarray, z: np.ndarray) -> Iterator[tu
     primitive, inputs, arrays = origin.primitive, origin.inputs or (), origin.arrays or []
     if primitive.rule is None:
         raise NotImplementedError(f"{primitive.name} has no derivative yet")
-    keywords = {**origin.parameters, **(origin.saved or {})}
-    needs = [isinstance(x, Tensor) and x.requires_grad for x in inputs]
+    keywords = {**origin.parameters, **origin.saved} if origin.saved else origin.parameters
     if primitive.rule_takes_needs:
-        keywords["needs"] = needs
-    arguments = [g, z, *arrays]
+        keywords = {**keywords, "needs": [isinstance(x, Tensor) and x.requires_grad for x in inputs]}
     if observers:
-        gradients = observed(f"{primitive.name}_vjp", primitive.rule, arguments, keywords)
+        gradients = observed(f"{primitive.name}_vjp", primitive.rule, [g, z, *arrays], keywords)
     else:
-        gradients = primitive.rule(*arguments, **keywords)
-    for x, dx, needed in zip(inputs, gradients if type(gradients) is tuple else (gradients,), needs):
-        if needed:
+        gradients = primitive.rule(g, z, *arrays, **keywords)
+    gradients = gradients if type(gradients) is tuple else (gradients,)
+    for x, dx in zip(inputs, gradients):
+        if isinstance(x, Tensor) and x._requires_grad:
             dx = dx if dx.shape == x.data.shape else unbroadcast(dx, x.data.shape)
             dx = dx if dx.dtype is x.data.dtype else dx.astype(x.data.dtype)
-            if x.origin is None and (dx is g or dx.base is not None):
-                dx = dx.copy()  # a leaf keeps its gradient: no array that others hold, no view of one
+            if x.origin is None:
+                dx = owned(dx, [g, z, *arrays, *keywords.values(), *gradients])
             yield x, dx
+
+
+def owned(dx: np.ndarray, seen: list) -> np.ndarray:
+    """dx for a leaf to keep and to add to: a copy, unless dx is new and nobody else's.
+
+    `seen` is all that the rule was given and all that it returned. A rule may hand on what it was given (add returns
+    g), a view (reshape), or one array for two inputs; whatever else it returns must be new. So dx is the leaf's own
+    if it is no view, and in `seen` no more than once: where the rule returned it.
+    """
+    return dx.copy() if dx.base is not None or builtins.sum(dx is other for other in seen) > 1 else dx
 
 
 def backward(z: Tensor, gradient: Tensor | None = None, retain_graph: bool = False) -> None:

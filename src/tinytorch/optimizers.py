@@ -103,7 +103,10 @@ BLOCK = 2**17  # elements, half a megabyte of float32: what a step works on stay
 class Flat:
     """Parameters of one dtype, moved into one array, `values`; each `state` is laid out alike.
 
-    A parameter's data becomes a view of its place: network and optimizer share the memory.
+    A parameter's data becomes a view of its place: network and optimizer share the memory. So every `p.data` is another
+    array than before, from this moment on. An alias taken earlier (`w = p.data`, or the NumPy array that the parameter
+    was made from) keeps the old numbers, and no step changes it: take `p.data` anew. Data assigned later is copied in
+    at the next step.
     """
 
     def __init__(self, parameters: list[Tensor], states: Iterable[str]):
