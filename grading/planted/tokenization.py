@@ -555,10 +555,10 @@ def decode_stripped(ids, tokens):
 
 # -- utf8_ids ---------------------------------------------------------------------------------------------------------
 
-wrong("utf8_ids", "counts characters", "3 * 1 + 2 + 1 + 2 * 3 + 1 + 4", "9")
-wrong("utf8_ids", "forgets the spaces", "3 * 1 + 2 + 1 + 2 * 3 + 1 + 4", "3 * 1 + 2 + 2 * 3 + 4")
+wrong("utf8_ids", "counts characters", "3 + 2 + 1 + 2 * 3 + 1 + 4", "9")
+wrong("utf8_ids", "forgets the spaces", "3 + 2 + 1 + 2 * 3 + 1 + 4", "3 + 2 + 2 * 3 + 4")
 wrong("utf8_ids", "takes two bytes for whatever is not ASCII", "2 * 3 + 1 + 4", "2 * 2 + 1 + 2")
-wrong("utf8_ids", "takes UTF-16's four bytes for a character", "3 * 1 + 2 + 1 + 2 * 3 + 1 + 4", "4 * 9")
+wrong("utf8_ids", "takes UTF-16's four bytes for a character", "3 + 2 + 1 + 2 * 3 + 1 + 4", "4 * 9")
 
 # -- run_merges -------------------------------------------------------------------------------------------------------
 
@@ -568,6 +568,7 @@ wrong("run_merges", "thinks that a merge takes one letter away", "length // 2", 
 
 # -- table_bytes ------------------------------------------------------------------------------------------------------
 
+wrong("table_bytes", "forgets the special tokens", " + 3", "")
 wrong("table_bytes", "counts one table", "2 * (256", "(256")
 wrong("table_bytes", "forgets the 256 bytes", "256 + ", "")
 wrong("table_bytes", "counts numbers, not bytes", " * 4", "")
