@@ -501,7 +501,7 @@ def ids_without_merges():
 
 @rubric.accounting(points=1, unit="ids", counted=ids_without_merges, difficulty=1, minutes=5)
 def utf8_ids():
-    """How many ids does a byte-level tokenizer without any merges need for "café 日本 " and a smiley?
+    """How many ids does a byte-level tokenizer without any merges need for `café 日本`, a space and a smiley?
 
     Nine characters: four of a word, a space, two of Japanese, a space, and the smiley, U+1F600. In UTF-8 characters up
     to U+007F take one byte, up to U+07FF two, up to U+FFFF three, and those beyond four. The é is U+00E9.
