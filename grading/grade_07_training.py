@@ -145,8 +145,8 @@ def epochs_since_the_lowest(student, values, patience, monitor):
 def one_step(tt, w, batches, lr, clip, decay, steps):
     class Line(tt.layers.Module):
         def __init__(self):
-            self.w = tt.layers.Parameter(w)
-            self.unused = tt.layers.Parameter(w)
+            self.w = tt.layers.Parameter(np.array(w))
+            self.unused = tt.layers.Parameter(np.array(w))
 
         def forward(self, x):
             return x @ self.w

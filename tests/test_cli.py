@@ -3,12 +3,16 @@
 import json
 import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from toys import SCALING, TOY, instead
 from typer.testing import CliRunner
 
 from tito import cli, course
+from tito.launch import environment
 from tito.work import play
 from tito.work.workspace import Workspace
 
@@ -63,8 +67,7 @@ double: 0 of 4 points
     The examples in the docstring give what is shown there.
     an example shows something else
       example = double(np.array([1.0, 2.0]))
-      yours    here
-               array([-2., -4.])
+      yours    array([-2., -4.])
       expected array([2., 4.])
   twice, 2 points: failed
     Twice as much.
@@ -260,3 +263,76 @@ def test_next_says_what_to_open_and_to_do(work):
     assert tito("next") == (0, "Read    nox -s book builds the book\nNext    tito start 00\nPoints  tito status\n")
     tito("start", "00")
     assert "Next    count in work/counting.py, then tito grade 00 -k count\n" in tito("next")[1]
+
+
+# -- what a person can mend -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["start", "01"], ["grade", "01"], ["next"], ["diff", "01"]])
+def test_a_work_folder_that_is_a_file_is_one_line(work, arguments):
+    work.write_text("")
+    code, output = tito(*arguments)
+    assert (code, output) == (2, "tito: work is a file, and your work needs a folder: see TINYTORCH_WORK\n")
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["start", "01"]])
+def test_what_the_system_refuses_is_one_line(work, monkeypatch, arguments):
+    (work.parent / "file").write_text("")
+    monkeypatch.setenv("TINYTORCH_WORK", str(work.parent / "file" / "work"))
+    code, output = tito(*arguments)
+    assert (
+        code == 2 and output.startswith("tito: ") and output.endswith(": Not a directory\n") and output.count("\n") == 1
+    )
+
+
+def test_a_folder_in_the_place_of_a_chapter_is_one_line(work):
+    (work / "scaling.py").mkdir(parents=True)
+    assert tito("diff", "01") == (2, "tito: work/scaling.py: this is a folder, not a file: move it away\n")
+    assert tito("start", "01")[0] == 1
+    assert tito("status")[0] == 0
+
+
+DAMAGED = [
+    "", "{", "[]", "3", "[" * 5000, "1" * 5000, '{"chapters": []}', '{"chapters": {"02": []}}',
+    '{"chapters": {"01": {"exercises": []}}}', '{"chapters": {"01": {"exercises": {"double": {"state": "passed"}}}}}',
+    '{"chapters": {"01": {"exercises": {"double": 4}}}}', '{"chapters": {"01": {}}}',
+    '{"chapters": {}, "checkpoints": []}',
+    '{"chapters": {"01": {"exercises": {"double": {"points": "4", "state": "passed"}}}}}',
+    '{"chapters": {}, "checkpoints": {"01": {"state": 7}}}', "\udcff",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", DAMAGED, ids=range(len(DAMAGED)))
+def test_a_damaged_progress_file_is_kept_aside_said_and_begun_anew(work, text):
+    tito("start", "01")
+    (work / "progress.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    code, output = tito("status")
+    said, *rest = output.splitlines()
+    assert code == 0 and rest[1].split() == ["01", "scaling", "0/10"]
+    kept = re.fullmatch(r"tito: work/progress.json was damaged and is kept as (\S+); a new one is begun", said)[1]
+    assert (work / kept).read_bytes() == text.encode("utf-8", "surrogateescape")
+    assert tito("status")[1].splitlines() == rest
+    tito("grade", "01", "-k", "share", "--isolated-only")
+    assert json.loads((work / "progress.json").read_text())["chapters"]["01"]["exercises"]["share"]["points"] == 0
+
+
+def outside(*arguments: str, stdout=subprocess.PIPE, **variables: str) -> tuple[int, str]:
+    """tito as a program of its own, on the real course: its exit code, and what it says of errors."""
+    program = [sys.executable, "-m", "tito", *arguments]
+    done = subprocess.run(program, env=environment(**variables), stdout=stdout, stderr=subprocess.PIPE, text=True)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a full disk to write to is Linux's")
+@pytest.mark.parametrize("arguments", [["status"], ["data"], ["grade", "00", "-k", "seed"]])
+def test_a_full_disk_is_one_line(tmp_path, arguments):
+    with open("/dev/full", "w") as full:
+        code, said = outside(*arguments, stdout=full, TINYTORCH_WORK=str(tmp_path))
+    assert (code, said) == (2, "tito: No space left on device\n")
+
+
+def test_without_the_packages_of_the_course_it_says_what_to_install(tmp_path):
+    source = Path(course.__file__).parents[1]
+    program = f"import sys; sys.path.insert(0, {str(source)!r}); from tito.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "tito needs: pip install 'tinytorch[course]'\n")

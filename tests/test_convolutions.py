@@ -429,7 +429,7 @@ def test_a_convolution_as_a_module():
     assert (
         repr(Conv2d(1, 2, 3, dilation=2, bias=False)) == "Conv2d(1, 2, kernel_size=(3, 3), dilation=(2, 2), bias=False)"
     )
-    assert sum(p.size for p in layer.parameters()) == 6 * 2 * 3 * 2 + 6
+    assert sum(p.numel() for p in layer.parameters()) == 6 * 2 * 3 * 2 + 6
     assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
     bound = 1 / math.sqrt(2 * 3 * 2)
     assert bound * 0.9 < abs(layer.weight.data).max() <= bound and not layer.bias.data.any()
@@ -963,3 +963,43 @@ def test_means_of_whole_numbers_are_not_cut():
 def test_batch_norm_takes_a_bare_array_as_other_modules_do():
     x = noise(4, 3, 2, 2)
     assert np.array_equal(BatchNorm2d(3)(x).data, BatchNorm2d(3)(Tensor(x)).data)
+
+
+# -- edges ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3, 4)])
+def test_a_border_never_wins_a_maximum_not_even_of_infinities(shape):
+    torch = pytorch()
+    x = np.full((1, 1, *shape), -np.inf, np.float32)
+    x[0, 0, 0, 1] = 1.0
+    leaf, theirs = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    for kernel, stride in ((3, 1), (2, 1), (2, 2)):
+        leaf.grad = theirs.grad = None
+        options = {"kernel_size": kernel, "stride": stride, "padding": 1}
+        max_pool2d(leaf, **options).sum().backward()
+        torch.nn.functional.max_pool2d(theirs, **options).sum().backward()
+        np.testing.assert_array_equal(leaf.grad.data, theirs.grad)
+
+
+def test_batch_norm_of_nothing_is_refused_in_training_and_nothing_in_evaluation():
+    for norm, shape in ((BatchNorm1d(2), (0, 2)), (BatchNorm1d(2), (3, 2, 0)), (BatchNorm2d(2), (0, 2, 3, 3))):
+        with pytest.raises(ValueError, match="more than one number a channel to train, got x"):
+            norm(tt.zeros(*shape))
+        assert norm.running_mean.tolist() == [0, 0]
+        assert norm.eval()(tt.zeros(*shape)).shape == shape
+
+
+def test_bytes_do_not_wrap_and_float16_does_not_overflow():
+    images = np.full((4, 1, 4, 4), 200, np.uint8)
+    images[::2] = 100
+    for layer in (tt.nn.AvgPool2d(2), tt.nn.AdaptiveAvgPool2d(1), BatchNorm2d(1), BatchNorm2d(1).eval()):
+        expected = layer(Tensor(images.astype(np.float32)))
+        np.testing.assert_allclose(layer(Tensor(images)).data, expected.data, rtol=1e-5)
+    weight = np.full((1, 1, 3, 3), 2, np.uint8)
+    assert conv2d(Tensor(images), Tensor(weight)).data.max() == 3600
+    large = tt.full((64, 1, 32, 32), 40000.0, dtype=np.float16)
+    assert tt.nn.AvgPool2d(2)(large).data.max() == 40000
+    norm = BatchNorm2d(1)
+    norm(large)
+    assert norm.running_mean.item() == pytest.approx(4000)

@@ -65,14 +65,14 @@ def outside_folds(text: str) -> Iterator[Block]:
 
 
 def before(markdown: str) -> Iterator[tuple[str, str]]:
-    """Each fence at the top of a page with what stands right above it: paragraph_close, heading_close, another fence."""
+    """Each fence at the top level of a page with what stands right above it: paragraph_close, another fence."""
     above = ""
     for token in PARSER.parse(markdown):
         if token.level == 0 and token.type in ("fence", "colon_fence"):
             name = token.info.strip().partition(" ")[0]
             yield name, above
             above = name
-        elif token.level == 0 and token.type.endswith("_close") or token.type in ("math_block", "html_block"):
+        elif (token.level == 0 and token.type.endswith("_close")) or token.type in ("math_block", "html_block"):
             above = token.type
 
 

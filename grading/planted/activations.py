@@ -118,11 +118,21 @@ wrong("gelu", "ignores a form that it does not have", 'approximate != "tanh"', "
 
 # -- softmax ----------------------------------------------------------------------------------------------------------
 
-wrong("softmax", "does not subtract the largest score: overflows at 1000", "x - x.max(axis=dim, keepdims=True)", "x")
+wrong(
+    "softmax",
+    "does not subtract the largest score: overflows at 1000",
+    "x - x.max(axis=dim, keepdims=True, initial=-np.inf)",
+    "x",
+)
 wrong("softmax", "subtracts the smallest score: overflows where scores lie far apart", "x.max", "x.min")
 wrong("softmax", "sums over everything", "e.sum(axis=dim, keepdims=True)", "e.sum()")
 wrong("softmax", "ignores dim", "e = np.exp", "dim = -1\ne = np.exp")
-wrong("softmax", "divides the scores themselves by their sum", "np.exp(x - x.max(axis=dim, keepdims=True))", "x")
+wrong(
+    "softmax",
+    "divides the scores themselves by their sum",
+    "np.exp(x - x.max(axis=dim, keepdims=True, initial=-np.inf))",
+    "x",
+)
 wrong("softmax", "loses the axis that it summed", "e.sum(axis=dim, keepdims=True)", "e.sum(axis=dim)")
 
 
@@ -141,7 +151,10 @@ def softmax_epsilon(x, *, dim=-1):
 # -- log_softmax ------------------------------------------------------------------------------------------------------
 
 wrong(
-    "log_softmax", "does not subtract the largest score: overflows at 1000", "x - x.max(axis=dim, keepdims=True)", "x"
+    "log_softmax",
+    "does not subtract the largest score: overflows at 1000",
+    "x - x.max(axis=dim, keepdims=True, initial=-np.inf)",
+    "x",
 )
 wrong("log_softmax", "subtracts the maximum inside the sum and forgets it outside", "return shifted", "return x")
 wrong("log_softmax", "ignores dim", "shifted = x", "dim = -1\nshifted = x")

@@ -61,9 +61,14 @@ def l1_signed(x, y, *, reduction="mean"):
 
 # -- logsumexp --------------------------------------------------------------------------------------------------------
 
-wrong("logsumexp", "does not take the maximum out", "x.max(axis=dim, keepdims=True)", "0")
+wrong("logsumexp", "does not take the maximum out", "x.max(axis=dim, keepdims=True, initial=-np.inf)", "0")
 wrong("logsumexp", "does not add the maximum back", "m + np.log", "np.log")
-wrong("logsumexp", "shifts every row by the one largest element", "x.max(axis=dim, keepdims=True)", "x.max()")
+wrong(
+    "logsumexp",
+    "shifts every row by the one largest element",
+    "x.max(axis=dim, keepdims=True, initial=-np.inf)",
+    "x.max()",
+)
 wrong("logsumexp", "always drops the axis", "z if keepdim else z", "z")
 wrong("logsumexp", "squeezes every axis of size 1", "z.squeeze(axis=dim)", "z.squeeze()")
 wrong("logsumexp", "adds a maximum whose axis is gone: rows and columns mix", "m + np.log", "x.max(axis=dim) + np.log")

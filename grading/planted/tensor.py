@@ -159,8 +159,8 @@ wrong("var", "forgets the correction", "n - correction", "n")
 wrong(
     "var",
     "takes the square root: the standard deviation",
-    "n = x.size / builtins.max(squares.size, 1)\nreturn squares / builtins.max(n - correction, 0)",
-    "return sqrt(squares / (x.size / squares.size - correction))",
+    "n = x.numel() / builtins.max(squares.numel(), 1)\nreturn squares / builtins.max(n - correction, 0)",
+    "return sqrt(squares / (x.numel() / squares.numel() - correction))",
 )
 wrong("var", "does not square", "deviation * deviation", "deviation")
 

@@ -62,7 +62,7 @@ def clip_exhausts(parameters, max_norm):
 
 wrong("stalled", "waits for one epoch too many", ">=", ">")
 wrong("stalled", "takes the last of equal values", "len(values) - 1 - values", "values[::-1]")
-wrong("stalled", "always watches the loss", "monitor", '"loss"')
+wrong("stalled", "always watches the loss", "epoch[monitor]) else epoch[monitor]", 'epoch["loss"]) else epoch["loss"]')
 wrong("stalled", "looks for the highest value", "min", "max")
 wrong("stalled", "cannot do without a first epoch", "bool(values) and", "")
 

@@ -17,7 +17,7 @@ import numpy as np
 from tinytorch.environment import generator
 from tinytorch.kernels import chunks, convolve, unfolded, wild, winograd_fits, winograd_weight_gradient
 from tinytorch.layers import Buffer, FunctionModule, Module, Parameter, Sequential, dropout
-from tinytorch.tensor import Primitive, Tensor, primitive
+from tinytorch.tensor import Primitive, Tensor, primitive, widened
 
 # -- windows -------------------------------------------------------------------------------------------------------
 
@@ -240,6 +240,7 @@ def turned_round(over: Window) -> Window | None:
 
 
 @primitive
+@widened
 def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
     """z = x * weight + bias: x (B, C, H, W), weight (K, C / groups, kh, kw), bias (K,) -> (B, K, H', W').
 
@@ -266,7 +267,7 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
     return channels_first(joined([convolve(x, w, over, b) for x, w, b in parts]))
 
 
-@conv2d.vjp
+@conv2d.vjp(reads="weight | x |")
 def conv2d_vjp(g, z, x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, needs):
     """z = im2col(x) W + b   =>   dx = col2im(g W^T),  dW = im2col(x)^T g,  db = the sum of g over images and places"""
     over, dx, dw, db = window(weight.shape[2:], stride, padding, dilation), None, None, None
@@ -333,7 +334,7 @@ class Conv2d(Module):
             raise ValueError(f"groups must divide the channels: {in_channels}, {out_channels} in {groups} groups")
         over = window(kernel_size, stride, padding, dilation)
         shape = (out_channels, in_channels // groups, *over.kernel)
-        bound = 1 / math.sqrt(math.prod(shape[1:]))
+        bound = 1 / math.sqrt(max(math.prod(shape[1:]), 1))
         self.weight = Parameter(rng.uniform(-bound, bound, shape).astype(np.float32))
         self.bias = Parameter(np.zeros(out_channels, np.float32)) if bias else None
         self.over, self.groups = over, groups
@@ -416,7 +417,7 @@ def max_pool2d(x, *, kernel_size, stride=None, padding=0):
     return z
 
 
-@max_pool2d.vjp
+@max_pool2d.vjp(reads="z x")
 def max_pool2d_vjp(g, z, x, *, kernel_size, stride=None, padding=0):
     """z = the largest of each window   =>   g goes to it, of equals to the first, line by line
 
@@ -461,6 +462,7 @@ def laid_out_as(z: np.ndarray, g: np.ndarray) -> np.ndarray:
 
 
 @primitive
+@widened
 def avg_pool2d(x, *, kernel_size, stride=None, padding=0):
     """z = the mean of each window, padding zeros included: x (B, C, H, W) -> (B, C, H', W').
 
@@ -475,7 +477,7 @@ def avg_pool2d(x, *, kernel_size, stride=None, padding=0):
     return functools.reduce(np.add, (x[:, :, rows, columns] for _, _, rows, columns in taps)) / math.prod(over.kernel)
 
 
-@avg_pool2d.vjp
+@avg_pool2d.vjp(reads="")
 def avg_pool2d_vjp(g, z, x, *, kernel_size, stride=None, padding=0):
     """z = the mean of each window   =>   every pixel of it gets g / (kh kw)"""
     over = pooling(kernel_size, stride, padding)
@@ -501,7 +503,7 @@ def adaptive_avg_pool2d(x, *, output_size):
     return z
 
 
-@adaptive_avg_pool2d.vjp
+@adaptive_avg_pool2d.vjp(reads="")
 def adaptive_avg_pool2d_vjp(g, z, x, *, output_size):
     """z = the mean of each region   =>   every pixel of it gets g / (its number of pixels)"""
     dx = np.zeros_like(x)
@@ -601,12 +603,17 @@ def per_channel(row: np.ndarray, several: int) -> np.ndarray:
 
 
 def statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Mean and variance (biased) of each channel of x (B, C, ...), and how many numbers each is over."""
-    rows, several = lines(x)
+    """Mean and variance (biased) of each channel of x (B, C, ...), and how many numbers each is over.
+
+    Of float16 and of whole numbers they are float32. Raises ValueError for an x of nothing.
+    """
+    if not x.size:
+        raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
+    rows, several = lines(x if x.dtype in (np.float32, np.float64) else x.astype(np.float32))
     sums = per_channel(column_sums(rows), several)
     sums = all_sum(np.append(sums, sums.dtype.type(rows.size // len(sums))))
     mean, n = sums[:-1] / sums[-1], int(sums[-1])
-    wide, squares = np.tile(mean, several), np.zeros_like(rows[0])
+    wide, squares = np.tile(mean, several), np.zeros(rows.shape[1], rows.dtype)
     for part in chunks(rows):
         deviation = rows[part] - wide
         deviation *= deviation
@@ -615,6 +622,7 @@ def statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 @primitive
+@widened
 def standardize(x, weight, bias, *, mean, std, learned=False):
     """z = weight (x - mean) / std + bias for each channel of x (B, C, ...).
 
@@ -630,7 +638,7 @@ def standardize(x, weight, bias, *, mean, std, learned=False):
     return from_lines(z, x.shape)
 
 
-@standardize.vjp
+@standardize.vjp(reads="x weight | x |")
 def standardize_vjp(g, z, x, weight, bias, *, mean, std, learned=False):
     """With n = (x - mean) / std: z = w n + b   =>   dw = sum(g n),  db = sum(g),  dx = w / std g
 
@@ -712,17 +720,17 @@ class BatchNorm(Module):
 
     def forward(self, x: Any) -> Tensor:
         x = x if isinstance(x, Tensor) else Tensor(x)
-        if x.ndim not in self.axes or x.shape[1] != self.weight.size:
+        if x.ndim not in self.axes or x.shape[1] != self.weight.numel():
             axes = " or ".join(f"{n} axes" for n in self.axes)
             kind = type(self).__name__
             raise ValueError(
-                f"{kind}({self.weight.size}) needs {axes}, the second of {self.weight.size}: got {x.shape}"
+                f"{kind}({self.weight.numel()}) needs {axes}, the second of {self.weight.numel()}: got {x.shape}"
             )
         tensors = (self.running_mean, self.running_var, self.weight, self.bias)
         return batch_norm(x, *tensors, self.training, self.momentum, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{self.weight.size}, eps={self.eps}, momentum={self.momentum}"
+        return f"{self.weight.numel()}, eps={self.eps}, momentum={self.momentum}"
 
 
 class BatchNorm1d(BatchNorm):

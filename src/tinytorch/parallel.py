@@ -33,6 +33,9 @@ class AllReduce:
         self.parts: list[Any] = [None] * n
         self.barrier = threading.Barrier(n)
 
+    def __reduce__(self) -> tuple:
+        return AllReduce, (len(self.parts),)  # a copy waits for threads of its own
+
     def __call__(self, number: int, part: np.ndarray) -> np.ndarray:
         self.parts[number] = part
         self.barrier.wait()
@@ -105,7 +108,7 @@ class ParallelTrainer(Trainer):
         for double, module in zip(replica.modules(), self.model.modules()):
             double.training = module.training
             if hasattr(module, "rng"):
-                double.rng = np.random.default_rng((module.rng or generator).integers(2**63))  # type: ignore[attr-defined]
+                double.rng = np.random.default_rng((module.rng or generator).integers(2**63))
 
     def part(self, number: int, replica: Module, part: tuple[Tensor, Tensor, float]) -> Any:
         """One thread's work: its part of the loss, or the error that ended it."""

@@ -40,7 +40,8 @@ PARSER = MarkdownIt("commonmark").enable("table")
 PARSER.use(front_matter_plugin).use(dollarmath_plugin).use(colon_fence_plugin).use(myst_role_plugin)
 ROLES = ("eval", "claim", "define")  # those whose text is more than prose
 RUN = {"{live}", "{frames}", "{eval}", "{claim}", "python"}
-VERBATIM = {"live", "frames", "listing", "accounting", "literalinclude", "math", "code-block", "eval-rst", "toctree", "figure", "image", "raw"}
+VERBATIM = {"live", "frames", "listing", "accounting", "literalinclude", "math", "code-block", "eval-rst"}
+VERBATIM |= {"toctree", "figure", "image", "raw"}
 
 
 # -- finding cells ------------------------------------------------------------
@@ -59,7 +60,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Cell:
-    """Code of a chapter. kind is live, frames, eval, claim, python (a plain fence) or doctest; line that of its first."""
+    """Code of a chapter. kind is live, frames, eval, claim, python (a plain fence) or doctest; line that of its top."""
 
     kind: str
     source: str
@@ -133,7 +134,9 @@ def unasserted(source: str) -> str:
     lines: list[str | None] = list(source.split("\n"))
     for node in ast.walk(ast.parse(source)):
         for block in (getattr(node, part, None) for part in ("body", "orelse", "finalbody")):
-            asserts = [one for one in block if isinstance(one, ast.Assert)] if isinstance(block, list) else []
+            if not isinstance(block, list):  # a lambda has a body, too
+                continue
+            asserts = [one for one in block if isinstance(one, ast.Assert)]
             for one in asserts:
                 lines[one.lineno - 1 : one.end_lineno] = [None] * ((one.end_lineno or one.lineno) - one.lineno + 1)
             if asserts and len(asserts) == len(block) and not isinstance(node, ast.Module):

@@ -39,7 +39,6 @@ class Edition(SphinxPostTransform):
                 if "body" in answer:
                     shorten(answer)
 
-
     def collect(self, hints: list[fold]) -> None:
         """Move the hints to the end of the chapter, where only who looks for one sees it."""
         end = nodes.section(ids=["hints"], classes=["hints"])

@@ -1,8 +1,10 @@
 """Live cells: `{live}` runs Python while the book is built and shows what it did; `{eval}` puts a value into prose.
 
-`{claim}` shows nothing and holds what the sentence beside it says; `{frames}` shows a picture step by step. A cell that fails, or draws without `:alt:`, is a warning with its traceback, so `sphinx-build -W` fails. The cells
-after a failed one are shown and not run. A page depends on all of src/tinytorch, on the recorded measurements and on
-this package: change a function and its numbers are measured again.
+`{claim}` shows nothing and holds what the sentence beside it says; `{frames}` shows a picture step by step.
+
+A cell that fails, or draws without `:alt:`, is a warning with its traceback, so `sphinx-build -W` fails; a false claim
+is one with its values. The cells after a failed one are shown and not run. A page depends on all of src/tinytorch, on
+the recorded measurements and on this package: change a function and its numbers are measured again.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ class Experiment(Question):
         box += self.parse_content_to_nodes()
         live = any("live" in part["classes"] for part in box.findall(nodes.container))
         if not live or not any("answer" in part["classes"] for part in box.findall(fold)):
-            return self.warn("experiment: it needs a {live} cell to start from and an {answer}: what a good answer shows")
+            return self.warn("experiment: it needs a {live} cell to start from, and an {answer} on what is good")
         return [box]
 
 

@@ -1,7 +1,6 @@
 """Terms: the field's words. `{define}` marks where a word is first used; the glossary and the index are made of these.
 
-    {define}`overfitting: doing better on the training examples than on new ones`     shows overfitting
-    {define}`logit <logits>: a score before softmax`                                  shows logits
+`term: what it means` shows the term. Where the sentence needs another form, `term <form>: what it means` shows that.
 """
 
 from __future__ import annotations

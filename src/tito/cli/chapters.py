@@ -12,6 +12,7 @@ from tito.grading.judge import SEED, grade
 from tito.grading.terminal import show
 from tito.rubrics.rubric import load
 from tito.rubrics.stubs import definitions
+from tito.work.source import begun
 from tito.work.workspace import write
 
 
@@ -78,12 +79,12 @@ def grade_(
     if not yours:
         say(f"There is nothing in {here.label(here.folder)} yet, so this grades the reference, to show what")
         say(f"a pass looks like. No points are recorded. Begin with: tito start {chapter.number}\n")
-    elif not path.is_file():
+    elif not begun(path):
         say(f"Chapter {chapter.number} is not started: {here.label(path)} is not there.")
         say(f"Begin with: tito start {chapter.number}\n")
     label = here.label(path) if yours else f"the reference src/tinytorch/{chapter.name}.py"
     show(report, Console(), label)
-    if yours and path.is_file():
+    if yours and begun(path):
         here.record(report.number, report.entry())
     if json_file:
         write(json_file.resolve(), json.dumps(report.to_json(), indent=2) + "\n")

@@ -1,7 +1,12 @@
 """What every group of commands uses: the app, a line of output, an error, the student's workspace."""
 
+import contextlib
+import errno
+import os
+import signal
 import sys
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -12,13 +17,52 @@ from tito.work.workspace import Workspace
 
 
 class Commands(TyperGroup):
-    """Commands whose errors that a person can mend are one line and exit code 2."""
+    """Commands whose errors that a person can mend are one line and exit code 2; Ctrl-C ends them at once, with 130."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
-        except (CourseError, SourceError) as error:
+            with _tidy_end():
+                try:
+                    return super().invoke(ctx)
+                finally:
+                    sys.stdout.flush()
+        except CourseError as error:
             fail(str(error))
+        except SourceError as error:
+            fail(f"{error.where}: {error}")
+        except KeyboardInterrupt:
+            typer.echo("tito: stopped", err=True)
+            sys.exit(128 + signal.SIGINT)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # whoever read this has seen enough
+            _forget_output()
+            fail(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
+
+
+@contextlib.contextmanager
+def _tidy_end() -> Iterator[None]:
+    """A closed terminal and a polite kill end a command as an exit does: what it started ends, its folders go."""
+
+    def end(number: int, frame: object) -> NoReturn:
+        sys.exit(128 + number)
+
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {getattr(signal, name): signal.signal(getattr(signal, name), end) for name in names}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _forget_output() -> None:
+    """What still waits to be printed is dropped: there may be no room for it, and Python would try again at its end."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        return
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 app = typer.Typer(
@@ -46,14 +90,20 @@ def say(text: str = "") -> None:
     typer.echo(text)
 
 
-def fail(text: str) -> None:
+def fail(text: str) -> NoReturn:
     typer.echo(f"tito: {text}", err=True)
     sys.exit(2)
 
 
 def workspace() -> Workspace:
-    """The student's work on the course that this tool belongs to."""
-    return Workspace.of(default())
+    """The student's work on the course that this tool belongs to; a damaged progress file is set aside, and said."""
+    here = Workspace.of(default())
+    if here.folder.exists() and not here.folder.is_dir():
+        raise CourseError(f"{here.label(here.folder)} is a file, and your work needs a folder: see TINYTORCH_WORK")
+    if kept := here.set_damaged_aside():
+        path = here.label(here.progress_path)
+        typer.echo(f"tito: {path} was damaged and is kept as {kept.name}; a new one is begun", err=True)
+    return here
 
 
 def opened(number: str) -> tuple[Workspace, Chapter]:

@@ -18,14 +18,19 @@ from tito.work import play
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def run(context: typer.Context, file: Annotated[Path, typer.Argument(help="A Python file.")]) -> None:
+def run(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A Python file.")],
+    as_torch: Annotated[bool, typer.Option("--as-torch", help="In it, `import torch` means tinytorch.")] = False,
+) -> None:
     """Run a file on your own framework.
 
     Your chapters where you have them, the reference's where not.
     """
     if not file.is_file():
         fail(f"there is no file {file}")
-    raise typer.Exit(play.run(workspace(), [str(file), *context.args]))
+    before = ["-m", "tinytorch.as_torch"] if as_torch else []
+    raise typer.Exit(play.run(workspace(), [*before, str(file), *context.args]))
 
 
 @app.command()

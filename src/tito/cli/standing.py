@@ -4,6 +4,7 @@ from tito.cli.common import app, say, workspace
 from tito.course import Chapter
 from tito.history import milestones, questions
 from tito.rubrics.rubric import load
+from tito.work.source import begun
 from tito.work.workspace import Workspace
 
 
@@ -13,9 +14,9 @@ def status() -> None:
     here = workspace()
     for chapter, exercises, known in _standing(here):
         points = sum(known[name]["points"] for name in exercises if name in known)
-        begun = here.file(chapter).is_file()
-        state = f"{points if begun else '-':>3}/{sum(exercise.points for exercise in exercises.values())}"
-        say(f"{chapter.number} {chapter.name:16} {state:>7}  {'' if begun else 'not started'}".rstrip())
+        started = begun(here.file(chapter))
+        state = f"{points if started else '-':>3}/{sum(exercise.points for exercise in exercises.values())}"
+        say(f"{chapter.number} {chapter.name:16} {state:>7}  {'' if started else 'not started'}".rstrip())
     for line in _journey(here):
         say(line)
     say(f"\nNext: {_following(here)}")
@@ -71,11 +72,11 @@ def _following(workspace: Workspace) -> str:
     standing = _standing(workspace)
     for chapter, exercises, known in standing:
         waiting = [name for name in exercises if known.get(name, {}).get("state") != "passed"]
-        if waiting and workspace.file(chapter).is_file():
+        if waiting and begun(workspace.file(chapter)):
             path = workspace.label(workspace.file(chapter))
             return f"{waiting[0]} in {path}, then tito grade {chapter.number} -k {waiting[0]}"
     for chapter, _, _ in standing:
-        if not workspace.file(chapter).is_file():
+        if not begun(workspace.file(chapter)):
             return f"tito start {chapter.number}"
     for milestone in milestones.milestones(workspace.course):
         if not milestone.result(workspace).is_file() and not milestones.lacking(workspace, milestone.needs):

@@ -13,14 +13,14 @@ from pathlib import Path
 from tito import sandbox
 from tito.course import Chapter, Course, CourseError, default
 from tito.grading.report import CheckResult, ExerciseResult, Integrated, Report, shown
-from tito.outcomes import Infrastructure, NotStarted, Outcome, StudentError
+from tito.outcomes import Infrastructure, NotStarted, Outcome, StudentError, TimedOut
 from tito.rubrics import stubs
 from tito.rubrics.rubric import Exercise, Rubric, load
 from tito.sandbox import DEADLINE, Connection
 from tito.sandbox.isolation import Isolation, strongest
 from tito.sandbox.session import Session, explainer
 from tito.sandbox.tree import compose
-from tito.work.source import Source, SourceError, missing
+from tito.work.source import Source, SourceError, begun, missing
 
 SEED = 1
 ATTEMPTS = 3
@@ -57,6 +57,9 @@ class Grading:
         self.isolation, self.deadline = isolation, deadline
         self.rubric: Rubric = load(chapter.number, course)
         self.reference = self.rubric.source
+        self.hung: TimedOut | None = None  # of a file that does not load in time: no other worker tries it again
+        self.open: set[Connection] = set()
+        self.stopped = False
 
     def grade(self, work: Path | None, given: Path | str | None, only: str | None, integrated: bool) -> Report:
         exercises = picked(self.rubric, only)
@@ -69,7 +72,7 @@ class Grading:
             everything=only is None,
         )
         path = work / f"{self.chapter.name}.py" if work else None
-        if path is not None and given is None and not path.is_file():
+        if path is not None and given is None and not begun(path):
             report.exercises = [
                 self.all_alike(e, NotStarted(f"tito start {self.chapter.number} begins it")) for e in exercises
             ]
@@ -81,22 +84,42 @@ class Grading:
                 self.all_alike(e, StudentError(str(error), kind="file", where=error.where)) for e in exercises
             ]
             return report
-        with ThreadPoolExecutor(WORKERS) as pool:
-            report.exercises = list(pool.map(lambda exercise: self.alone(exercise, source), exercises))
+        report.exercises = self.each_alone(exercises, source)
         if work and integrated:
-            report.integrated = self.together(exercises, source, work)
+            late = [exercise.name for exercise in report.exercises if exercise.state == "timed out"]
+            report.integrated = self.together(exercises, source, work, late)
         return report
 
     # -- one exercise alone -------------------------------------------------------------------------------------------
+
+    def each_alone(self, exercises: Sequence[Exercise], source: Source) -> list[ExerciseResult]:
+        """Grade every exercise alone, some at a time. What interrupts this ends the workers, too."""
+        with ThreadPoolExecutor(WORKERS) as pool:
+            try:
+                return list(pool.map(lambda exercise: self.alone(exercise, source), exercises))
+            except BaseException:
+                self.stopped = True
+                pool.shutdown(wait=False, cancel_futures=True)
+                for connection in list(self.open):
+                    connection.end()
+                raise
 
     def alone(self, exercise: Exercise, source: Source) -> ExerciseResult:
         """Grade one exercise; trouble before the worker's first word is retried, then flagged."""
         others = [name for name in self.rubric.exercises if name != exercise.name]
         text = stubs.append(source.text, self.reference, others)
+        trouble = "the grading was stopped"
         for _ in range(ATTEMPTS):
+            if self.hung:
+                return self.all_alike(exercise, self.hung)
+            if self.stopped:
+                break
             try:
                 with self.worker(text) as connection:
-                    return self.checked(exercise, source, connection)
+                    self.open.add(connection)
+                    result = self.checked(exercise, source, connection)
+                    self.open.discard(connection)
+                    return result
             except Infrastructure as error:
                 trouble = str(error)
         result = self.all_alike(exercise, Outcome(f"could not be graded, and is not scored: {trouble}"))
@@ -110,7 +133,7 @@ class Grading:
         except Outcome as outcome:
             return self.all_alike(exercise, outcome, self.printed(connection, source))
         checks: list[CheckResult] = []
-        for check in exercise.checks:
+        for check in () if self.stopped else exercise.checks:
             result = CheckResult(check.name, check.points, check.doc)
             try:
                 check.run(session, self.seed)
@@ -128,10 +151,18 @@ class Grading:
         return connection.printed.replace(f"tinytorch/{self.chapter.name}.py:", f"{source.label}:")
 
     def session(self, exercise: Exercise, source: Source, connection: Connection) -> Session:
-        """Load the chapter in the worker. Raises the outcome if it cannot be, or if the exercise is not in it."""
+        """Load the chapter in the worker. Raises the outcome if it cannot be, or if the exercise is not in it.
+
+        A file that hangs while it is loaded is remembered as `hung`.
+        """
+        first = connection.budget == connection.deadline
         explain = explainer(self.chapter.number, exercise.name, source.place)
-        session = Session(connection, self.rubric.probes, explain)
-        lacking = session.ask({"do": "load", "module": self.rubric.module, "names": [exercise.name]})
+        session = Session(connection, self.rubric.probes, explain, self.rubric.probes.in_place)
+        try:
+            lacking = session.ask({"do": "load", "module": self.rubric.module, "names": [exercise.name]})
+        except TimedOut as outcome:
+            self.hung = outcome if first else None
+            raise
         if exercise.name in (lacking if isinstance(lacking, list) else []):
             raise missing(source, exercise.name)
         return session
@@ -157,13 +188,20 @@ class Grading:
 
     # -- the student's whole framework --------------------------------------------------------------------------------
 
-    def together(self, exercises: Sequence[Exercise], source: Source, work: Path) -> Integrated:
-        """The student's whole file on the student's own earlier chapters, on the same cases; points only."""
+    def together(self, exercises: Sequence[Exercise], source: Source, work: Path, late: Sequence[str]) -> Integrated:
+        """The student's whole file on the student's own earlier chapters, on the same cases; points only.
+
+        Exercises that were too late alone are not tried again, and none is once the file itself hangs.
+        """
         if lacking := self.lacking(work):
             return Integrated(missing=lacking)
         result = Integrated(states={exercise.name: "not graded" for exercise in exercises})
-        waiting = list(exercises)
+        waiting = [exercise for exercise in exercises if exercise.name not in late]
+        self.too_late(late, result)
         while waiting:
+            if self.hung:
+                self.too_late([exercise.name for exercise in waiting], result)
+                break
             try:
                 with self.worker(source.text, work) as connection:
                     while waiting and not connection.over:
@@ -171,6 +209,10 @@ class Grading:
             except Infrastructure:
                 break
         return result
+
+    def too_late(self, names: Sequence[str], result: Integrated) -> None:
+        for name in names:
+            result.points[name], result.states[name] = 0, TimedOut.state
 
     def once(self, exercise: Exercise, source: Source, connection: Connection, result: Integrated) -> None:
         points, state = 0, "passed"
@@ -195,12 +237,15 @@ class Grading:
         found: list[str] = []
         for earlier in self.course.before(self.chapter):
             path = work / f"{earlier.name}.py"
-            if not path.is_file():
+            if not begun(path):
                 found.append(path.name)
                 continue
             try:
                 names = stubs.definitions(Source.read(path, earlier.name).text)
-            except (SourceError, SyntaxError, RecursionError, MemoryError, ValueError):
+            except SourceError as error:
+                found.append(f"{path.name} ({error})")
+                continue
+            except (SyntaxError, RecursionError, MemoryError, ValueError):
                 found.append(f"{path.name} (it does not compile)")
                 continue
             wanted = stubs.definitions(earlier.source.read_text(encoding="utf-8"))

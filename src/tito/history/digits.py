@@ -58,7 +58,7 @@ def learn(console: Console, count: int = 30, seed: int = 0) -> float:
     data = digits(seed=seed)
     model = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
     console.print(
-        f"Training {sum(w.size for w in model.parameters()):,} weights on {len(data.x_train):,} digits, seed {seed}."
+        f"Training {sum(w.numel() for w in model.parameters()):,} weights on {len(data.x_train):,} digits, seed {seed}."
     )
     columns = (
         TextColumn("epoch"),

@@ -27,7 +27,7 @@ from tito.course import Course, CourseError, program
 from tito.grading.judge import ATTEMPTS
 from tito.history.milestones import Lack, lacking
 from tito.outcomes import Infrastructure, Mismatch, Outcome
-from tito.rubrics.rubric import Probes
+from tito.rubrics.rubric import UNREADABLE, Probes
 from tito.rubrics.student import Student
 from tito.sandbox.session import Session, explainer
 from tito.sandbox.tree import play
@@ -170,7 +170,7 @@ def _once(question: Question, workspace: Workspace, reference: bool, deadline: f
     fill = partial(play, course=workspace.course, work=workspace.folder, only=mine)
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(sandbox.open(fill, deadline=deadline)) for _ in range(question.workers)]
-        outcome = _asked(question, [Session(connection, probes, explain) for connection in opened])
+        outcome = _asked(question, [Session(connection, probes, explain, probes.in_place) for connection in opened])
         for connection in opened:
             connection.close()  # what was printed is all there when a worker has ended
         printed = "".join(connection.printed for connection in opened)
@@ -187,7 +187,7 @@ def _asked(question: Question, sessions: list[Session]) -> Outcome | None:
             question.test(*map(Student, sessions))
     except Outcome as found:
         return found
-    except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
+    except UNREADABLE as error:
         if not all(session.answered for session in sessions):
             raise
         return Mismatch(f"an answer has another form than the test expects: {error}", kind="form")

@@ -1,7 +1,7 @@
 """Comparisons: how a check says that an answer is not the expected one.
 
-`close` compares arrays, `about` a number that was counted, `same` everything else; `refuses` looks at errors, `holds` states a sentence, and
-`nudged` is the gradient that a student's own forward pass implies.
+`close` compares arrays, `about` a number that was counted, `same` everything else; `refuses` looks at errors, `holds`
+states a sentence, and `nudged` is the gradient that a student's own forward pass implies.
 """
 
 import functools
@@ -26,33 +26,62 @@ def close(
     rtol: float | None = None,
     atol: float | None = None,
     mistakes: Mapping[str, Any] | None = None,
+    like: Any = None,
 ) -> None:
-    """Fail unless yours has expected's shape and dtype and its numbers, within tolerance.
+    """Fail unless yours has expected's shape and dtype and its numbers, within the tolerance of expected's dtype.
 
     An expected Python number or list asks for no dtype. `mistakes` names wrong answers worth telling apart:
-    {"this is the gradient of the other input": g * x}.
+    {"this is the gradient of the other input": g * x}. `like` is the input whose gradient this is: it is judged as the
+    walk takes it, summed over the axes along which the input was broadcast.
     """
-    wanted = np.asarray(expected)
+    mine, wanted, wrongs = (
+        _numbers(yours),
+        np.asarray(expected),
+        {say: np.asarray(w) for say, w in (mistakes or {}).items()},
+    )
     fail = functools.partial(Mismatch, what=what, yours=yours, expected=expected)
-    if isinstance(yours, bool | int | float | np.ndarray | np.generic):
-        mine = np.asarray(yours)
-    else:
-        raise fail(
-            f"{what} is not an array", kind="type", diagnosis=f"{what} is {_kind(yours)}, not an array of numbers"
-        )
-    relative, absolute = TOLERANCE.get(mine.dtype.name, (1e-6, 1e-9))
-    relative, absolute = relative if rtol is None else rtol, absolute if atol is None else atol
-    if not agree(mine, wanted, relative, absolute):
-        said = [say for say, wrong in (mistakes or {}).items() if agree(mine, np.asarray(wrong), relative, absolute)]
-        diagnosis = said[0] if said else diagnose(mine, wanted, relative, absolute)
-        if mine.shape != wanted.shape:
-            message = f"{what} has shape {mine.shape}, not {wanted.shape}"
-            raise fail(message, kind="shape", diagnosis=diagnosis)
-        raise fail(f"{what} is not right", kind="value", diagnosis=diagnosis)
+    if mine is None:
+        message, diagnosis = f"{what} is not an array", f"{what} is {_kind(yours)}, not an array of numbers"
+        raise fail(message, kind="type", diagnosis=diagnosis)
+    if like is not None:
+        mine, wanted = summed_to(mine, np.shape(like)), summed_to(wanted, np.shape(like))
+        wrongs = {say: summed_to(wrong, np.shape(like)) for say, wrong in wrongs.items()}
     typed = isinstance(expected, np.ndarray | np.generic)
-    if typed and isinstance(yours, np.ndarray | np.generic) and mine.dtype != wanted.dtype:
+    relative, absolute = _tolerance(wanted if typed or mine.dtype != np.float32 else mine, rtol, atol)
+    other = typed and isinstance(yours, np.ndarray | np.generic) and mine.dtype != wanted.dtype
+    if other and agree(mine, wanted, *_tolerance(mine, rtol, atol)):
         message = f"{what} has dtype {mine.dtype}, not {wanted.dtype}"
         raise fail(message, kind="dtype", diagnosis="the numbers are right, the dtype is not")
+    if agree(mine, wanted, relative, absolute):
+        return
+    said = [say for say, wrong in wrongs.items() if agree(mine, wrong, relative, absolute)]
+    said += [diagnose(mine, wanted, relative, absolute)]
+    if mine.shape != wanted.shape:
+        message = f"{what} has shape {np.shape(yours)}, not {np.shape(expected)}"
+        raise fail(message, kind="shape", diagnosis=said[0], diagnoses=said)
+    raise fail(f"{what} is not right", kind="value", diagnosis=said[0], diagnoses=said)
+
+
+def summed_to(g: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """g summed over the axes that broadcasting `shape` to g's shape would stretch; g itself where that cannot be."""
+    lead = g.ndim - len(shape)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(shape, g.shape[lead:])):
+        return g
+    stretched = tuple(lead + i for i, (n, m) in enumerate(zip(shape, g.shape[lead:])) if n != m)
+    return g.sum(axis=(*range(lead), *stretched), keepdims=True).reshape(shape)
+
+
+def _numbers(value: Any) -> np.ndarray | None:
+    """An answer as an array of numbers; None if it is none, or an integer that fits in no dtype."""
+    if not isinstance(value, bool | int | float | np.ndarray | np.generic):
+        return None
+    array = np.asarray(value)
+    return None if array.dtype.kind == "O" else array
+
+
+def _tolerance(array: np.ndarray, rtol: float | None, atol: float | None) -> tuple[float, float]:
+    relative, absolute = TOLERANCE.get(array.dtype.name, TOLERANCE["float64"])
+    return relative if rtol is None else rtol, absolute if atol is None else atol
 
 
 def about(yours: Any, counted: float, tolerance: float, unit: str) -> None:
@@ -89,6 +118,8 @@ def refuses(error: str, call: Remote, *arguments: Any, mentioning: Sequence[str]
     try:
         yours = call(*arguments, **keywords)
     except StudentError as raised:
+        if changed := raised.details.get("changed"):
+            raise changed from None
         if raised.details.get("kind") == error and all(text in raised.message for text in mentioning):
             return
         raise Mismatch(f"another error than {error}", kind="refuses", yours=raised.message, expected=shown) from None
@@ -119,4 +150,6 @@ def nudged(call: Remote, *inputs: Any, g: Any = 1.0, step: float = 1e-5) -> list
 
 def _kind(value: Any) -> str:
     """A value that is no array, in words: what Python itself has by its type, anything else by how it shows itself."""
+    if isinstance(value, int):
+        return f"an integer of {value.bit_length()} bits"
     return f"a {type(value).__name__}" if isinstance(value, str | tuple | list | dict) else repr(value)

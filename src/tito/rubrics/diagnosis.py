@@ -1,8 +1,13 @@
 """What may have gone wrong: the mistakes that can be told from yours and expected alone."""
 
+import re
+from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
+
+from tito.outcomes import Outcome
 
 
 def agree(yours: np.ndarray, expected: np.ndarray, rtol: float, atol: float) -> bool:
@@ -51,10 +56,35 @@ def _factor(yours: np.ndarray, expected: np.ndarray, same: Any) -> str:
     ratio = float(yours[index] / expected[index]) if expected[index] else 0.0
     if np.isfinite(ratio) and ratio not in (0.0, 1.0) and same(yours, expected * ratio):
         inverse = 1 / ratio
-        if abs(inverse - round(inverse)) < 1e-6 and abs(inverse) > 1:
+        if abs(inverse) > 1 and _is_round(inverse, 1):
             return f"too small by a factor of {round(inverse)}"
-        return f"off by a factor of {ratio:.6g}"
+        return f"off by a factor of {ratio:.6g}" if _is_round(ratio) else ""
     offset = float(yours[index] - expected[index])
-    if expected.size > 1 and same(yours - offset, expected):
+    if expected.size > 1 and same(yours - offset, expected) and _is_round(offset):
         return f"off by the same amount everywhere: {offset:.6g}"
     return ""
+
+
+def _is_round(number: float, denominators: int = 10) -> bool:
+    """Whether it is a number that a person may have meant: 3, 1/2, 2/3; not 5742670."""
+    if not 1e-3 <= abs(number) <= 1e4:
+        return False
+    return abs(float(Fraction(number).limit_denominator(denominators)) - number) <= 1e-5 * abs(number)
+
+
+# -- of many cases ----------------------------------------------------------------------------------------------------
+
+
+def keep_what_holds(told: Outcome, others: Sequence[Outcome]) -> None:
+    """Leave of an outcome's diagnoses the first that every other failing case bears out, or none.
+
+    The number in a statement may be another one in each case: too small by a factor of n.
+    """
+    if "diagnoses" in told.details:
+        borne_out = [{_form(say) for say in other.details.get("diagnoses", [])} for other in others]
+        holds = [say for say in told.details["diagnoses"] if all(_form(say) in every for every in borne_out)]
+        told.details["diagnosis"] = holds[0] if holds else ""
+
+
+def _form(statement: str) -> str:
+    return re.sub(r"-?\d+(\.\d+)?(e[+-]?\d+)?$", "#", statement)

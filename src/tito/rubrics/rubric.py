@@ -33,12 +33,16 @@ from tito.outcomes import Mismatch, Outcome, StudentError
 from tito.rubrics import stubs
 from tito.rubrics.cases import Case, generate, lock, refill, size, smallest
 from tito.rubrics.compare import about
+from tito.rubrics.diagnosis import keep_what_holds
 from tito.rubrics.doctests import run_examples
 from tito.rubrics.student import Session, Student
 
 ACCOUNTS = "# -- accounting: numbers to work out, no part of the framework " + "-" * 57
 
 # -- checks -----------------------------------------------------------------------------------------------------------
+
+# What Python raises where a check reckons with an answer of another form than it expects.
+UNREADABLE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError)
 
 
 class Given:
@@ -92,7 +96,7 @@ class Check:
             return None
         except Outcome as found:
             outcome = found
-        except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
+        except UNREADABLE as error:
             if not session.answered:
                 raise
             # The check could not even read the answer: None instead of a pair, say.
@@ -100,6 +104,10 @@ class Check:
             outcome.details.update(yours=session.last, diagnosis=str(error))
         names = list(inspect.signature(self.function).parameters)[1:]
         outcome.case = dict(zip(names, case))
+        if outcome.details.get("kind") == "changed":
+            argument = outcome.details["argument"]
+            name = next((name for name, value in outcome.case.items() if value is argument), outcome.details["what"])
+            outcome.message = f"{name} was changed"
         outcome.call = session.request
         return outcome
 
@@ -117,7 +125,9 @@ class Check:
         if best is None:
             return first
         filled = refill(best[0])
-        return (fails(filled) if filled is not None else None) or best[1]
+        told = (fails(filled) if filled is not None else None) or best[1]
+        keep_what_holds(told, [outcome for _, outcome in tried])
+        return told
 
 
 @dataclass
@@ -150,12 +160,28 @@ class Accounting:
 
 
 class Probes(dict[str, str]):
-    """The source of each probe by its name: code that runs beside the student's, several steps at a time."""
+    """The source of each probe by its name: code that runs beside the student's, several steps at a time.
+
+    `in_place` has the parameters that a probe lets the student's code write into.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.in_place: dict[str, frozenset[str]] = {}
 
     def add(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Add a function that uses its arguments, tt and np, and nothing else."""
         self[function.__name__] = definition(function)
         return function
+
+    def writes_into(self, *parameters: str) -> Callable[[Any], Any]:
+        """Add a probe that changes these arguments of its own. Any other must come back as it was."""
+
+        def add(function: Callable[..., Any]) -> Callable[..., Any]:
+            self.in_place[function.__name__] = frozenset(parameters)
+            return self.add(function)
+
+        return add
 
 
 def definition(function: Callable[..., Any]) -> str:
@@ -205,11 +231,12 @@ class Rubric:
             name = function.__name__
 
             def the_number_that_is_counted(student: Student) -> None:
-                about(getattr(student, name)(), counted(), tolerance, unit)
+                truth = counted()  # first: should the counter fail, it is not the student's doing
+                about(getattr(student, name)(), truth, tolerance, unit)
 
             asked = self.exercise(name, difficulty=difficulty, minutes=minutes)
             asked.accounting = Accounting(definition(function), unit, counted, tolerance)
-            doc = f"The number is the one that our own counter finds, give or take {tolerance:.2g} of it."
+            doc = f"The number is the one that our own counter finds, give or take {100 * tolerance:g} %."
             self._add(Check(name, the_number_that_is_counted.__name__, points, doc, the_number_that_is_counted))
             return function
 
@@ -246,6 +273,10 @@ class Rubric:
     def probe(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Code that runs beside the student's: several steps that use tt, np and its arguments, nothing else."""
         return self.probes.add(function)
+
+    def in_place(self, *parameters: str) -> Callable[[Any], Any]:
+        """A probe that hands these arguments to code that is to write into them: they need not stay as they were."""
+        return self.probes.writes_into(*parameters)
 
     def _add(self, check: Check) -> None:
         self.exercises.setdefault(check.exercise, Exercise(check.exercise)).checks.append(check)

@@ -8,6 +8,7 @@ from pathlib import Path
 from tito.sandbox.connection import Connection
 from tito.sandbox.isolation import Isolation, strongest
 from tito.sandbox.tree import job
+from tito.sandbox.warden import remove
 
 DEADLINE = 10.0  # seconds for all answers of a worker together
 
@@ -15,10 +16,12 @@ DEADLINE = 10.0  # seconds for all answers of a worker together
 @contextmanager
 def folder(fill: Callable[[Path], object] = lambda tree: None) -> Iterator[Path]:
     """A temporary job folder; `fill` writes the framework into its tree/."""
-    with tempfile.TemporaryDirectory(prefix="tito-", ignore_cleanup_errors=True) as name:
-        place = Path(name).resolve()
+    place = Path(tempfile.mkdtemp(prefix="tito-")).resolve()
+    try:
         fill(job(place))
         yield place
+    finally:
+        remove(str(place))
 
 
 @contextmanager

@@ -25,7 +25,7 @@ class Connection:
     """A started worker. Use as a context manager: leaving it kills the worker and all in its group."""
 
     def __init__(self, isolation: Isolation, job: Path, deadline: float):
-        self.isolation, self.deadline = isolation, deadline
+        self.isolation, self.job, self.deadline = isolation, job, deadline
         self.budget = deadline
         self._tree = str(job / "tree") + os.sep
         self.over: Outcome | None = None
@@ -58,8 +58,12 @@ class Connection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def end(self) -> None:
+        """End the worker and all it started: what waits for it has an answer at once."""
+        self.isolation.end(self.process, self.job)
+
     def close(self) -> None:
-        self.isolation.end(self.process)
+        self.end()
         self._requests.put(None)
         with contextlib.suppress(queue.Empty):
             while True:
@@ -88,7 +92,11 @@ class Connection:
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         token, began = secrets.token_hex(8), time.monotonic()
-        self._requests.put(wire.pack({"id": token, **request}))
+        try:
+            frame = wire.pack({"id": token, **request})
+        except wire.Malformed as error:
+            raise ValueError(f"this cannot be handed to the program: {error}") from None
+        self._requests.put(frame)
         try:
             reply = self._replies.get(timeout=max(self.budget, 0.01))
         except queue.Empty:

@@ -1,8 +1,9 @@
 """Isolation: what stands between a student's code and the machine.
 
-weak     a child process: -I -S -B, an empty environment, its own sys.path, rlimits, a deadline, and at the end the
-         whole process group is killed. It misses a process that leaves the group (setsid), the network, and reading
-         what the user may read. Enough for grading oneself.
+weak     child processes: -I -S -B, an empty environment, its own sys.path, no terminal, rlimits, a deadline, a folder
+         that only the user may enter, and at the end everything that was started is ended, by a warden. It does not
+         stop reading and writing what the user may read and write (the reference and other jobs, too), the network,
+         or signals to the user's other processes. Enough for grading oneself.
 strong   bubblewrap or a container: the place for it is LAYERS.
 """
 
@@ -18,21 +19,23 @@ import numpy as np
 
 from tito import launch
 
+GRACE = 3.0  # seconds that a warden has to end all there is
+
 
 class Isolation(Protocol):
-    """Starts a program for a job folder that holds worker.py, wire.py, scratch/ and tree/; ends all it started."""
+    """Starts a program for a job folder that holds the worker's files, scratch/ and tree/; ends all it started."""
 
     name: str
 
     def start(self, job: Path) -> "subprocess.Popen[bytes]": ...
 
-    def end(self, process: "subprocess.Popen[bytes]") -> None: ...
+    def end(self, process: "subprocess.Popen[bytes]", job: Path) -> None: ...
 
     def attended(self, job: Path, program: str) -> int: ...
 
 
 class Weak:
-    """A child process of its own session; killed as a group."""
+    """A child process of its own session, with a warden before it."""
 
     name = "weak"
 
@@ -49,14 +52,16 @@ class Weak:
             start_new_session=os.name == "posix",
         )
 
-    def end(self, process: "subprocess.Popen[bytes]") -> None:
-        # The group is killed before the leader is waited for: until then its number cannot belong to anyone else.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if os.name == "posix":
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
-        process.wait()
+    def end(self, process: "subprocess.Popen[bytes]", job: Path) -> None:
+        """Have the warden end all it started, and itself; do it in its stead where it cannot."""
+        process.terminate()
+        try:
+            process.wait(timeout=GRACE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.returncode:
+            _end_strays(job)
 
     def attended(self, job: Path, program: str) -> int:
         """Run a program of the job folder at the terminal, with somebody before it; returns its exit code."""
@@ -68,6 +73,22 @@ def command(job: Path, program: str) -> list[str]:
     """Python alone, with NumPy's folder and the composed tree as the program's arguments."""
     site = Path(np.__file__).resolve().parent.parent
     return [sys.executable, "-I", "-S", "-B", str(job / program), str(site), str(job / "tree")]
+
+
+def _end_strays(job: Path) -> None:
+    """End what still runs in the environment of a job, where Linux tells: for a warden that was killed."""
+    mark = os.fsencode(f"HOME={job / 'scratch'}")
+    for _ in range(100):
+        found = []
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                if mark in path.read_bytes().split(b"\0"):
+                    found.append(int(path.parent.name))
+        for pid in found:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        if not found:
+            return
 
 
 LAYERS: list[type[Isolation]] = [Weak]  # from weak to strong

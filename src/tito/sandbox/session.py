@@ -1,20 +1,27 @@
 """A session: the conversation with one worker. Requests go in, values come out, errors are told as outcomes."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from tito.outcomes import NotStarted, Outcome, Protocol, StudentError
+from tito.outcomes import Mismatch, NotStarted, Outcome, Protocol, StudentError
 from tito.sandbox.connection import Connection
 
 Explain = Callable[[Any], Outcome]
 
 
 class Session:
-    """What was asked and answered: `request` and `last`, and whether the last request was `answered` with a value."""
+    """What was asked and answered: `request` and `last`, and whether any was `answered` with a value so far."""
 
-    def __init__(self, connection: Connection, probes: Mapping[str, str], explain: Explain):
-        self.connection, self.probes, self.explain = connection, probes, explain
+    def __init__(
+        self,
+        connection: Connection,
+        probes: Mapping[str, str],
+        explain: Explain,
+        in_place: Mapping[str, Collection[str]] | None = None,
+    ):
+        """`in_place` has, for a function or probe, the parameters that it is asked to write into."""
+        self.connection, self.probes, self.explain, self.in_place = connection, probes, explain, in_place or {}
         self.sent: set[str] = set()
         self.last: Any = None
         self.answered = False
@@ -31,16 +38,43 @@ class Session:
         if name in self.probes and name not in self.sent:
             self.sent.add(name)
             self.value({"do": "probe", "name": name, "source": self.probes[name]})
-        self.answered, self.request = False, request
+        self.request = request
         self.last = self.value(request)
         self.answered = True
         return self.last
 
     def value(self, request: dict[str, Any]) -> Any:
         reply = self.connection.ask(request)
+        changed = self.changed(request, reply.get("changed", []))
         if "error" in reply:
-            raise self.explain(reply["error"])
+            outcome = self.explain(reply["error"])
+            outcome.details["changed"] = changed
+            raise outcome
+        if changed:
+            raise changed
         return reply["value"]
+
+    def changed(self, request: dict[str, Any], told: Any) -> Mismatch | None:
+        """What there is to say about an argument that the call wrote into, unless it is asked to."""
+        for one in told if isinstance(told, list) else [told]:
+            match one:
+                case {"turn": int(turn), "place": int() | str() as place, "name": str(name)}:
+                    if name not in self.in_place.get(request.get("name", ""), ()):
+                        return Mismatch(
+                            f"{name} was changed", kind="changed", what=name, argument=_argument(request, turn, place),
+                            diagnosis="what a caller hands over stays as it is: write into an array of your own",
+                        )  # fmt: skip
+                case _:
+                    raise Protocol("the program told of its arguments in no known form")
+        return None
+
+
+def _argument(request: Mapping[str, Any], turn: int, place: int | str) -> Any:
+    """The judge's own copy of an argument of a call, or of one call of a batch; None if there is none such."""
+    if isinstance(place, str):
+        return request.get("keywords", {}).get(place)
+    calls = request["arguments"] if request["do"] == "batch" else [request.get("arguments", [])]
+    return calls[turn][place] if 0 <= turn < len(calls) and 0 <= place < len(calls[turn]) else None
 
 
 def explainer(chapter: str, exercise: str, place: Callable[[list[Any]], str]) -> Explain:
@@ -67,6 +101,11 @@ def explainer(chapter: str, exercise: str, place: Callable[[list[Any]], str]) ->
             return StudentError(f"the answer cannot be sent: {message}", kind=kind)
         if kind == "SyntaxError":
             return StudentError(f"the file does not compile: {message}", kind=kind, where=place(frames))
-        return StudentError(f"{kind}: {message}" if message else kind, kind=kind, where=place(frames))
+        outcome = StudentError(f"{kind}: {message}" if message else kind, kind=kind, where=place(frames))
+        if str(builtin := error.get("builtin", "")).isidentifier():
+            outcome.details["diagnosis"] = (
+                f"{builtin} is another one here, made for tensors: Python's own is builtins.{builtin} (import builtins)"
+            )
+        return outcome
 
     return explain

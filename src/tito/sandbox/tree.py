@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tito.course import Chapter, Course
 
-PIECES = ("worker.py", "wire.py")
+PIECES = ("worker.py", "wire.py", "warden.py")
 
 
 def compose(tree: Path, course: Course, chapter: Chapter, text: str, earlier: Path | None = None) -> Path:
@@ -52,7 +52,7 @@ def _top(folder: str, names: list[str], course: Course, chapters: set[str]) -> s
 
 
 def job(folder: Path) -> Path:
-    """Put the worker's two files into a job folder; returns the folder for its tree."""
+    """Put the worker's files into a job folder; returns the folder for its tree."""
     here = Path(__file__).parent
     for name in PIECES:
         shutil.copyfile(here / name, folder / name)

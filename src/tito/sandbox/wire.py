@@ -16,6 +16,7 @@ import numpy as np
 HEADER_CAP = 64 * 1024
 BODY_CAP = 8 * 1024 * 1024
 DEPTH_CAP = 32
+INTEGER_CAP = 1024  # bits: what is longer is no float, and Python refuses to print it from 4,300 digits on
 DTYPES = (
     "bool",
     "int8",
@@ -62,6 +63,8 @@ def pack(value: Any) -> bytes:
 def _encode(value: Any, buffers: list[bytes], depth: int) -> Any:
     if depth > DEPTH_CAP:
         raise Malformed(f"nested deeper than {DEPTH_CAP}")
+    if type(value) is int and value.bit_length() > INTEGER_CAP:
+        return {"object": f"integer of {value.bit_length()} bits"}
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, np.ndarray | np.generic):
@@ -88,7 +91,7 @@ def unpack(header: bytes, body: bytes) -> Any:
         raise Malformed("JSON nested too deeply")
     try:
         tree = json.loads(header)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: an integer of too many digits, too
         raise Malformed(f"not JSON: {error}") from None
     reader = _Body(body)
     value = _decode(tree, reader)

@@ -1,5 +1,7 @@
 """A student's file as text: read with care, never parsed here. What cannot be read is named, with the fix."""
 
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -33,11 +35,7 @@ class Source:
         if isinstance(given, str):
             return cls("submission", _decode("submission", given.encode("utf-8", "surrogatepass")), module)
         label = f"{given.parent.name}/{given.name}"
-        if given.stat().st_size > CAP:
-            raise SourceError(
-                label, f"the file is larger than 1 MB ({given.stat().st_size:,} bytes): did data get into it?"
-            )
-        return cls(label, _decode(label, given.read_bytes()), module)
+        return cls(label, _decode(label, _bytes(given, label)), module)
 
     @property
     def lines(self) -> int:
@@ -70,6 +68,27 @@ def students(frames: Sequence[Any], labels: Mapping[str, str]) -> list[tuple[str
 
 def is_frame(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 3 and type(value[1]) is int
+
+
+def begun(path: Path) -> bool:
+    """Whether something stands under this name, be it a file that can be read or not."""
+    return os.path.lexists(path)
+
+
+def _bytes(path: Path, label: str) -> bytes:
+    """What a regular file holds. Raises SourceError for anything else, and for what the system refuses to read."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
+            raise SourceError(label, f"this is {kind}, not a file: move it away")
+        if status.st_size > CAP:
+            raise SourceError(label, f"the file is larger than 1 MB ({status.st_size:,} bytes): did data get into it?")
+        with open(path, "rb") as file:
+            return file.read(CAP + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SourceError(label, f"the file cannot be read ({reason}): is it a link to something else?") from None
 
 
 def _decode(label: str, data: bytes) -> str:

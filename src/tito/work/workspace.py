@@ -6,6 +6,7 @@ work/.tito/given/autograd.py    the stub as it was given: what `tito diff` and `
 work/.tito/backups/             every file that reset or update replaced
 """
 
+import contextlib
 import difflib
 import json
 import os
@@ -19,7 +20,7 @@ from tito.course import Chapter, Course, CourseError
 from tito.rubrics import stubs
 from tito.rubrics.rubric import load
 from tito.work.merge import Update, merge
-from tito.work.source import Source, SourceError
+from tito.work.source import Source, SourceError, begun
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Workspace:
 
     def begun(self) -> list[Chapter]:
         """The chapters that have a file here."""
-        return [chapter for chapter in self.course.chapters() if self.file(chapter).is_file()]
+        return [chapter for chapter in self.course.chapters() if begun(self.file(chapter))]
 
     def label(self, path: Path) -> str:
         """A path as a student would type it."""
@@ -62,7 +63,7 @@ class Workspace:
     def start(self, chapter: Chapter) -> Path:
         """Write the stub. Raises FileExistsError rather than overwrite."""
         path, text = self.file(chapter), self.stub(chapter)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         with open(path, "x", encoding="utf-8", newline="\n") as file:
             file.write(text)
         write(self.given(chapter), text)
@@ -70,15 +71,13 @@ class Workspace:
 
     def diff(self, chapter: Chapter) -> str:
         """What the student changed, against the stub as it was given."""
-        given = self.given(chapter)
-        before = given.read_text(encoding="utf-8") if given.is_file() else self.stub(chapter)
-        name = f"{chapter.name}.py"
+        before, name = self.given_text(chapter) or self.stub(chapter), f"{chapter.name}.py"
         old, new = (text.splitlines(keepends=True) for text in (before, self.text(chapter)))
         return "".join(difflib.unified_diff(old, new, f"given/{name}", f"work/{name}"))
 
     def reset(self, chapter: Chapter) -> Path:
         """Put the stub back; returns where the work was saved."""
-        if not self.file(chapter).is_file():
+        if not begun(self.file(chapter)):
             raise CourseError(f"{self.label(self.file(chapter))} is not there: there is nothing to reset")
         text, backup = self.stub(chapter), self.backup(chapter)
         write(self.file(chapter), text)
@@ -101,15 +100,18 @@ class Workspace:
                 number += 1
 
     def text(self, chapter: Chapter) -> str:
-        """The student's file. Raises CourseError if there is none or it is no text."""
-        if not self.file(chapter).is_file():
+        """The student's file. Raises CourseError if there is none, SourceError if it is no text."""
+        if not begun(self.file(chapter)):
             raise CourseError(
                 f"{self.label(self.file(chapter))} is not there yet: tito start {chapter.number} begins it"
             )
-        try:
-            return Source.read(self.file(chapter), chapter.name).text
-        except SourceError as error:
-            raise CourseError(f"{error.where}: {error}") from None
+        return Source.read(self.file(chapter), chapter.name).text
+
+    def given_text(self, chapter: Chapter) -> str:
+        """The stub as it was given; nothing if it is not kept, or cannot be read any more."""
+        with contextlib.suppress(SourceError):
+            return Source.read(self.given(chapter), chapter.name).text
+        return ""
 
     # -- new given code, the student's bodies -------------------------------------------------------------------------
 
@@ -120,8 +122,7 @@ class Workspace:
         code of the student's own) stands at the end of the file, in comments where it would replace given code.
         """
         mine, stub = self.text(chapter), self.stub(chapter)
-        given = self.given(chapter)
-        base = given.read_text(encoding="utf-8") if given.is_file() else stub
+        base = self.given_text(chapter) or stub
         try:
             new, update = merge(base, mine, stub, list(load(chapter.number, self.course).exercises))
         except SyntaxError as error:
@@ -132,7 +133,7 @@ class Workspace:
         else:
             update.backup = self.backup(chapter)
             write(self.file(chapter), new)
-        write(given, stub)
+        write(self.given(chapter), stub)
         return update
 
     # -- progress -----------------------------------------------------------------------------------------------------
@@ -143,18 +144,24 @@ class Workspace:
 
     def progress(self) -> dict[str, Any]:
         """What was recorded; a damaged file is set aside, not lost."""
+        self.set_damaged_aside()
         try:
-            data = json.loads(self.progress_path.read_text(encoding="utf-8"))
-            if isinstance(data, dict) and isinstance(data.get("chapters"), dict):
-                return data
+            return json.loads(self.progress_path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {"chapters": {}}
-        except ValueError:
+
+    def set_damaged_aside(self) -> Path | None:
+        """Move a progress file that is none out of the way; returns where it is kept, or None if all is well."""
+        try:
+            if _is_progress(json.loads(self.progress_path.read_text(encoding="utf-8"))):
+                return None
+        except FileNotFoundError:
+            return None
+        except (ValueError, RecursionError):
             pass
-        os.replace(
-            self.progress_path, self.progress_path.with_suffix(f".damaged-{time.strftime('%Y%m%d-%H%M%S')}.json")
-        )
-        return {"chapters": {}}
+        kept = self.progress_path.with_suffix(f".damaged-{time.strftime('%Y%m%d-%H%M%S')}.json")
+        os.replace(self.progress_path, kept)
+        return kept
 
     def remember(self, kind: str, name: str, entry: dict[str, Any]) -> None:
         """Remember something beside the points: a checkpoint's state."""
@@ -169,6 +176,23 @@ class Workspace:
         entry["exercises"] = {**known, **entry["exercises"]}
         data["chapters"][number] = {**entry, "when": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         write(self.progress_path, json.dumps(data, indent=2) + "\n")
+
+
+def _is_progress(data: Any) -> bool:
+    """Whether data has the shape of a progress file: for each chapter the points and the state of its exercises."""
+    if not isinstance(data, dict) or not isinstance(data.get("chapters"), dict):
+        return False
+    if not all(isinstance(kind, dict) and all(isinstance(one, dict) for one in kind.values()) for kind in data.values()):
+        return False
+    states = [one for kind in data.values() for one in kind.values() if "state" in one]
+    for chapter in data["chapters"].values():
+        exercises = chapter.get("exercises")
+        if not isinstance(exercises, dict):
+            return False
+        states += exercises.values()
+        if not all(isinstance(one, dict) and type(one.get("points")) is int for one in exercises.values()):
+            return False
+    return all(isinstance(one.get("state"), str) for one in states)
 
 
 def write(path: Path, text: str) -> None:
