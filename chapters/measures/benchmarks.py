@@ -1,7 +1,8 @@
 """Benchmarks: the same lines on TinyTorch and on PyTorch, each in a process of its own.
 
 The names are PyTorch's, so one source serves both: `tt` is whichever framework is asked for. Tokenizers are compared
-with Hugging Face's library, whose names are its own. Each benchmark builds what it needs and returns the function to repeat, with how many operations one call of it counts as.
+with Hugging Face's library, whose names are its own. Each benchmark builds what it needs and returns the function to
+repeat, with how many operations one call of it counts as.
 
 `tito compare` starts this file as `python chapters/measures/benchmarks.py tinytorch mlp` and talks to it by lines: it
 writes how many calls to make, and reads a JSON object with the seconds that they took. Every turn begins anew, so that

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tito.cli.common import app, fail, say
 from tinytorch.datasets import data_root
+from tito.cli.common import app, fail, say
 from tito.course import default
 from tito.data import named, state
 from tito.measure import comparison, profiles
