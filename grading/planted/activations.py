@@ -155,7 +155,7 @@ wrong(
     "x",
 )
 wrong("softmax", "loses the axis that it summed", "e.sum(axis=dim, keepdims=True)", "e.sum(axis=dim)")
-wrong("softmax", "overwrites x", "x - x.max(axis=dim, keepdims=True)", "x - x.max(axis=dim, keepdims=True), out=x")
+wrong("softmax", "overwrites x", "initial=-np.inf))", "initial=-np.inf), out=x)")
 wrong("softmax", "answers in float64", "e = np", "x = np.float64(x)\ne = np")
 wrong("softmax", "answers in half precision", "return e", "e = np.float16(e)\nreturn e")
 wrong("softmax", "takes NaN for 0", "return e", "e = np.nan_to_num(e)\nreturn e")
@@ -186,8 +186,8 @@ wrong("log_softmax", "ignores dim", "shifted = x", "dim = -1\nshifted = x")
 wrong(
     "log_softmax",
     "overwrites x",
-    "shifted = x - x.max(axis=dim, keepdims=True)",
-    "x -= x.max(axis=dim, keepdims=True)\nshifted = x",
+    "shifted = x - x.max(axis=dim, keepdims=True, initial=-np.inf)",
+    "x -= x.max(axis=dim, keepdims=True, initial=-np.inf)\nshifted = x",
 )
 wrong("log_softmax", "answers in float64", "return shifted", "return np.float64(shifted)")
 wrong("log_softmax", "answers in half precision", "shifted = x", "x = np.float16(x)\nshifted = x")

@@ -107,7 +107,7 @@ wrong("relu_vjp", "scales by the output instead of by 1", "~(x <= 0)", "z")
 wrong("relu_vjp", "overwrites g", "return g * ~(x <= 0)", "g *= ~(x <= 0)\nreturn g")
 wrong("relu_vjp", "makes float64 of the gate", "~(x <= 0)", "(~(x <= 0)).astype(float)")
 wrong("relu_vjp", "answers in half precision", "g * ~(x <= 0)", "np.float16(g * ~(x <= 0))")
-wrong("relu_vjp", "opens the gate at 0", "~(x <= 0)", "~(x < 0)")
+wrong("relu_vjp", "opens the gate at 0", "~(x <= 0)", "(x >= 0)")
 
 # -- cross_entropy_vjp ------------------------------------------------------------------------------------------------
 
