@@ -324,15 +324,6 @@ def diamond(tt, x, w):
     return x.grad, w.grad
 
 
-@rubric.check("backward", points=1)
-@given(same_shape(2, least=1, most=3))
-def wait_for_everyone(student, x, w):
-    """A tensor passes its gradient on when all who used it have added theirs: y = x w, then y (y x)."""
-    dx, dw = student.diamond(x, w)
-    close(dx, 3 * x**2 * w**2, "x.grad")
-    close(dw, 2 * x**3 * w, "w.grad")
-
-
 @rubric.probe
 def frozen(tt, x, w):
     x, w = tt.Tensor(x, requires_grad=True), tt.Tensor(w)
@@ -340,13 +331,17 @@ def frozen(tt, x, w):
     return x.grad, w.grad
 
 
-@rubric.check("backward", points=1, examples=5)
-@given(same_shape(2, least=1), always=[*in_each_dtype(*PAIR[:2])])
-def the_frozen_get_none(student, x, w):
-    """What asks for no gradient gets none, and is passed over, however often it is used: (x w + w) w."""
+@rubric.check("backward", points=1)
+@given(same_shape(2, least=1, most=3), always=in_each_dtype(*PAIR[:2]))
+def wait_for_everyone(student, x, w):
+    """A tensor passes its gradient on when all who used it have added theirs: y = x w, then y (y x). What asks for no
+    gradient gets none, and is passed over, however often it is used."""
+    dx, dw = student.diamond(x, w)
+    close(dx, 3 * x**2 * w**2, "x.grad")
+    close(dw, 2 * x**3 * w, "w.grad")
     dx, dw = student.frozen(x, w)
-    close(dx, w * w, "x.grad")
-    same(dw, None, "w.grad")
+    close(dx, w * w, "x.grad of (x w + w) w, where w asks for none")
+    same(dw, None, "w.grad there")
 
 
 @rubric.probe
@@ -358,7 +353,7 @@ def two_walks(tt, x, g):
 
 
 @rubric.check("backward", points=1)
-@given(same_shape(2, least=1), always=[*in_each_dtype(*PAIR[:2])])
+@given(same_shape(2, least=1), always=in_each_dtype(*PAIR[:2]))
 def grads_accumulate_between_walks(student, x, g):
     """A second walk adds to .grad: nobody has asked to forget the first. Each starts from the gradient it is given."""
     mistakes = {
