@@ -23,7 +23,7 @@ from strategies import (
 from tito.rubrics.compare import close, nudged, same
 from tito.rubrics.rubric import Rubric, given
 
-rubric = Rubric("05", module="autograd")
+rubric = Rubric("05", module="autograd", examples=20)
 
 
 # -- add_vjp ----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from strategies import example, in_dtype, in_each_dtype, shapes, whole_numbers
 from tito.rubrics.compare import close, holds
 from tito.rubrics.rubric import Rubric, given
 
-rubric = Rubric("06", module="optimizers")
+rubric = Rubric("06", module="optimizers", examples=20)
 
 rates = st.sampled_from([1.0, 0.1, 0.5])
 shares = st.sampled_from([0.5, 0.9, 0.75])

@@ -11,7 +11,7 @@ from strategies import distinct, example, filled, shapes, whole_numbers
 from tito.rubrics.compare import close, holds, refuses, same
 from tito.rubrics.rubric import Rubric, given
 
-rubric = Rubric("07", module="training")
+rubric = Rubric("07", module="training", examples=20)
 
 
 # -- accuracy ---------------------------------------------------------------------------------------------------------
@@ -157,21 +157,21 @@ def clipped_alone(tt, gradient, max_norm):
 
 
 @rubric.probe
-def clipped_by_nothing(tt, used):
-    parameters = iter([tt.Tensor(1.0, requires_grad=True)])
-    if used:
-        list(parameters)
-    return tt.training.clip_grad_norm_(parameters, 1.0 if used else -1.0)
+def clipped_none(tt, kind, max_norm):
+    parameters = {"used up": iter([]), "empty": [], "one": [tt.Tensor(1.0, requires_grad=True)]}[kind]
+    return tt.training.clip_grad_norm_(parameters, max_norm)
 
 
 @rubric.check("clip_grad_norm_", points=1)
 def one_tensor_or_several(student):
-    """One tensor will do for a list of one. A generator that is used up, and a norm below 0, are refused."""
+    """One tensor will do for a list of one; of none the norm is 0. A generator that is used up is refused, and so is a
+    norm below 0."""
     norm, yours = student.clipped_alone(np.array([3.0, 4.0]), 1.0)
     close(norm, 5.0, "the norm of one tensor")
     close(yours, np.array([0.6, 0.8]), "its gradient")
-    refuses("ValueError", student.clipped_by_nothing, True)
-    refuses("ValueError", student.clipped_by_nothing, False)
+    close(student.clipped_none("empty", 1.0), 0.0, "the norm of an empty list")
+    refuses("ValueError", student.clipped_none, "used up", 1.0)
+    refuses("ValueError", student.clipped_none, "one", -1.0)
 
 
 # -- stalled ----------------------------------------------------------------------------------------------------------
@@ -211,8 +211,7 @@ def epochs_since_the_lowest(student, values, patience, monitor):
     stall."""
     other = "val_loss" if monitor == "loss" else "loss"
     history = [{other: float(-i), monitor: value} for i, value in enumerate(values)]
-    yours = student.stalled(history, monitor, patience)
-    same(bool(yours) if isinstance(yours, np.bool_) else yours, since_the_best(values) >= patience, "stalled")
+    same(student.stalled(history, monitor, patience), since_the_best(values) >= patience, "stalled")
 
 
 # -- Trainer.step -----------------------------------------------------------------------------------------------------

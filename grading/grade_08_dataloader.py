@@ -13,7 +13,7 @@ from tito.outcomes import TimedOut
 from tito.rubrics.compare import close, holds, refuses, same
 from tito.rubrics.rubric import Rubric, given
 
-rubric = Rubric("08", module="dataloader")
+rubric = Rubric("08", module="dataloader", examples=20)
 
 
 # -- shuffled ---------------------------------------------------------------------------------------------------------

@@ -82,7 +82,12 @@ class Check:
         """Raise the outcome of the first failing case, the smallest one if live; return if all cases pass."""
         for case in self.cases(seed):
             if outcome := self.outcome(session, case):
-                if live and (self.strategies or self.always) and isinstance(outcome, Mismatch | StudentError) and not session.over:
+                if (
+                    live
+                    and (self.strategies or self.always)
+                    and isinstance(outcome, Mismatch | StudentError)
+                    and not session.over
+                ):
                     outcome = self.shrunk(session, seed, outcome)
                 raise outcome
 
@@ -168,10 +173,13 @@ class Probes(dict[str, str]):
 
 
 class Rubric:
-    """What one chapter grades. `exercises` is the only manifest: stubs, book and points are read from it."""
+    """What one chapter grades. `exercises` is the only manifest: stubs, book and points are read from it.
 
-    def __init__(self, number: str, module: str):
-        self.number, self.module = number, module
+    `examples` is how many cases a check draws, unless it says so itself.
+    """
+
+    def __init__(self, number: str, module: str, examples: int = 30):
+        self.number, self.module, self.examples = number, module, examples
         self.exercises: dict[str, Exercise] = {}
         self.probes = Probes()
         self.source = ""
@@ -180,7 +188,7 @@ class Rubric:
     def points(self) -> int:
         return sum(exercise.points for exercise in self.exercises.values())
 
-    def check(self, exercise: str, *, points: int, examples: int = 30) -> Callable[[Any], Any]:
+    def check(self, exercise: str, *, points: int, examples: int | None = None) -> Callable[[Any], Any]:
         """Add a check of an exercise. The function's docstring is what a student reads."""
 
         def add(function: Callable[..., None] | Given) -> Callable[..., None] | Given:
@@ -189,7 +197,18 @@ class Rubric:
             doc = inspect.getdoc(plain)
             if not doc:
                 raise ValueError(f"check {plain.__name__} of {exercise} has no docstring: a student reads it")
-            self._add(Check(exercise, plain.__name__, points, doc, plain, chosen.strategies, examples, chosen.always))
+            self._add(
+                Check(
+                    exercise,
+                    plain.__name__,
+                    points,
+                    doc,
+                    plain,
+                    chosen.strategies,
+                    examples or self.examples,
+                    chosen.always,
+                )
+            )
             return function
 
         return add
