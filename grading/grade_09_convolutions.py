@@ -420,7 +420,7 @@ def a_weight_is_used_in_every_window(student, x, weight, g, stride, padding, dil
     close(yours, expected, "dW", mistakes=mistakes)
 
 
-@rubric.check("weight_gradient", points=1, examples=15)
+@rubric.check("weight_gradient", points=1, examples=10)
 @given(layers())
 def filters_agree_with_nudges(student, x, weight, g, stride, padding, dilation, groups):
     """Nudge one weight of conv2d: the output answers as the gradient that a walk back finds says."""
@@ -453,7 +453,7 @@ def pixels_get_g_from_every_window(student, x, weight, g, stride, padding, dilat
     close(yours, expected, "dx", mistakes=mistakes)
 
 
-@rubric.check("input_gradient", points=1, examples=15)
+@rubric.check("input_gradient", points=1, examples=10)
 @given(layers())
 def images_agree_with_nudges(student, x, weight, g, stride, padding, dilation, groups):
     """Nudge one pixel under conv2d: the output answers as the gradient that a walk back finds says."""
@@ -618,7 +618,7 @@ def the_first_of_equals_gets_it_all(student, x, g, kernel, stride, padding):
     close(yours, wrong("first"), "dx", mistakes=mistakes)
 
 
-@rubric.check("max_pool2d_vjp", points=1, examples=15)
+@rubric.check("max_pool2d_vjp", points=1, examples=10)
 @given(
     overlapping(),
     always=[tied(example(1, 1, 3, 4), *how) for how in (((2, 2), (2, 1), NONE), ((2, 3), ONE, ONE))],
@@ -760,8 +760,8 @@ def mean_0_and_variance_1_per_channel(student, x, running_mean, running_var, wei
     close(z, wrong(mean, var).astype(dtype), "z", mistakes=mistakes)
 
 
-@rubric.check("batch_norm", points=1)
-@given(channels_of(), st.booleans(), always=[(*form, training) for form in FORMS for training in (True, False)])
+@rubric.check("batch_norm", points=1, examples=10)
+@given(channels_of(), st.booleans(), always=[(*form, training) for form in FORMS[1::2] for training in (True, False)])
 def statistics_of_x_move_with_x(student, x, running_mean, running_var, weight, bias, training):
     """Nudge a number: in training mean and variance move too, and dx knows; the running ones stay where they are."""
     g = bias[0] + np.arange(x.size).reshape(x.shape) % 5
