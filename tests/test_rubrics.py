@@ -24,7 +24,7 @@ BELOW_THE_GOAL = {"01", "04", "07", "08", "09"}
 
 
 def reference(chapter: Chapter) -> str:
-    return chapter.source.read_text(encoding="utf-8")
+    return load(chapter.number).source
 
 
 @per_chapter
