@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from oracles import numbers
 
-from tinytorch import activations, convolutions, layers, losses
+from tinytorch import activations, convolutions, embeddings, layers, losses
 from tinytorch.tensor import Primitive, Tensor
 
 tensor_module = sys.modules["tinytorch.tensor"]  # tinytorch.tensor is the function
 PRIMITIVES = {
     name: thing
-    for module in (tensor_module, activations, layers, losses, convolutions)
+    for module in (tensor_module, activations, layers, losses, convolutions, embeddings)
     for name, thing in vars(module).items()
     if isinstance(thing, Primitive)
 }
@@ -234,4 +234,47 @@ def convolved() -> list[Row]:
     ]
 
 
-ROWS = [*elementwise(), *reductions(), *chosen(), *moved(), *joined(), *layered(), *lost(), *convolved()]
+def embedded() -> list[Row]:
+    def looked_up(ids: list, padding_idx: int | None) -> Row:
+        return Row(
+            "embedding",
+            ((5, 3),),
+            lambda weight: PRIMITIVES["embedding"](np.array(ids, np.int64), weight, padding_idx=padding_idx),
+            lambda torch, weight: torch.nn.functional.embedding(
+                torch.tensor(ids, dtype=torch.int64), weight, padding_idx
+            ),
+            f"-{ids}-{padding_idx}",
+        )
+
+    def turned(torch: Any, x: Any, start: int) -> Any:  # a pair is a complex number, an angle its factor
+        half = x.shape[-1] // 2
+        hands = 100.0 ** (-torch.arange(half, dtype=torch.float64) / half)
+        places = torch.arange(start, start + x.shape[-2], dtype=torch.float64)
+        angles = torch.outer(places, hands)
+        z = torch.complex(x[..., :half], x[..., half:]) * torch.polar(torch.ones_like(angles), angles).to(
+            torch.complex128 if x.dtype == torch.float64 else torch.complex64
+        )
+        return torch.cat([z.real, z.imag], dim=-1)
+
+    def rotated(shape: tuple, start: int) -> Row:
+        return Row(
+            "rotate",
+            (shape,),
+            lambda x: PRIMITIVES["rotate"](x, start=start, base=100.0),
+            lambda torch, x: turned(torch, x, start),
+            f"-{start}",
+        )
+
+    lists: list[list] = [[2, 0, 2], [[1, 1, 1], [4, 0, 1]], [], [[3]]]
+    return [
+        *[
+            looked_up(ids, padding_idx)
+            for ids in lists
+            for padding_idx in (None, 1)
+            if padding_idx not in np.ravel(ids)
+        ],
+        *[rotated(shape, start) for shape in [(3, 4), (1, 2), (2, 3, 5, 6), (0, 4)] for start in (0, 7)],
+    ]
+
+
+ROWS = [*elementwise(), *reductions(), *chosen(), *moved(), *joined(), *layered(), *lost(), *convolved(), *embedded()]

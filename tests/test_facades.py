@@ -27,7 +27,8 @@ FACADES = [
     tinytorch.optim.lr_scheduler,
 ]
 HOMES = [
-    f"tinytorch.{home}" for home in ("activations", "layers", "losses", "optimizers", "dataloader", "convolutions")
+    f"tinytorch.{home}"
+    for home in ("activations", "layers", "losses", "optimizers", "dataloader", "convolutions", "embeddings")
 ]
 every_facade = pytest.mark.parametrize("facade", FACADES, ids=lambda facade: facade.__name__)
 

@@ -33,6 +33,7 @@ _MODULES = (
     "training",
     "dataloader",
     "convolutions",
+    "embeddings",
     "datasets",
     "serialization",
 )

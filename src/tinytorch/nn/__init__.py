@@ -8,6 +8,7 @@ _HOMES = {
         GELU Softmax LogSoftmax""",
     "losses": "MSELoss L1Loss BCEWithLogitsLoss CrossEntropyLoss",
     "convolutions": "Conv2d MaxPool2d AvgPool2d AdaptiveAvgPool2d BatchNorm1d BatchNorm2d Dropout2d",
+    "embeddings": "Embedding",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 

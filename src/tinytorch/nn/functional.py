@@ -8,6 +8,7 @@ _HOMES = {
     "layers": "linear dropout",
     "losses": "mse_loss l1_loss binary_cross_entropy_with_logits cross_entropy",
     "convolutions": "conv2d max_pool2d avg_pool2d adaptive_avg_pool2d batch_norm",
+    "embeddings": "embedding",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
