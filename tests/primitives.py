@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from oracles import numbers
 
-from tinytorch import activations, convolutions, embeddings, layers, losses
+from tinytorch import activations, attention, convolutions, embeddings, layers, losses
 from tinytorch.tensor import Primitive, Tensor
 
 tensor_module = sys.modules["tinytorch.tensor"]  # tinytorch.tensor is the function
 PRIMITIVES = {
     name: thing
-    for module in (tensor_module, activations, layers, losses, convolutions, embeddings)
+    for module in (tensor_module, activations, layers, losses, convolutions, embeddings, attention)
     for name, thing in vars(module).items()
     if isinstance(thing, Primitive)
 }
@@ -70,7 +70,7 @@ def rows(names: str, shapes: list, low: float = -2, theirs: str = "", **paramete
 
     def row(name: str, shapes: tuple) -> Row:
         def pytorch_s(torch: Any, *xs: Any) -> Any:
-            home = torch.nn.functional if hasattr(torch.nn.functional, name) else torch
+            home = torch.nn.functional if hasattr(torch.nn.functional, theirs or name) else torch
             options = dict(parameters)
             if "keepdim" in options and options["dim"] is None:  # not every reduction of theirs takes None
                 options["dim"] = tuple(range(xs[0].ndim))
@@ -277,4 +277,20 @@ def embedded() -> list[Row]:
     ]
 
 
-ROWS = [*elementwise(), *reductions(), *chosen(), *moved(), *joined(), *layered(), *lost(), *convolved(), *embedded()]
+def attended() -> list[Row]:
+    qkv = [((2, 3, 4), (2, 5, 4), (2, 5, 2)), ((3, 4), (3, 4), (3, 4)), ((2, 2, 1, 4), (2, 2, 3, 4), (2, 2, 3, 4))]
+    shared = [((2, 4, 3, 2), (2, 2, 3, 2), (2, 2, 3, 2))]
+    name = "scaled_dot_product_attention"
+    return [
+        *rows(name, [*qkv, (*qkv[0], (3, 5)), (*qkv[2], (2, 1, 1, 3))]),
+        *rows(name, qkv, is_causal=True, scale=0.5),
+        *rows(name, shared, is_causal=True, enable_gqa=True),
+        *rows("blockwise_attention", qkv, theirs=name, is_causal=True),
+        *rows("blockwise_attention", qkv, theirs=name, scale=0.25),
+    ]
+
+
+ROWS = [
+    *elementwise(), *reductions(), *chosen(), *moved(), *joined(), *layered(), *lost(), *convolved(), *embedded(),
+    *attended(),
+]  # fmt: skip

@@ -28,7 +28,9 @@ FACADES = [
 ]
 HOMES = [
     f"tinytorch.{home}"
-    for home in ("activations", "layers", "losses", "optimizers", "dataloader", "convolutions", "embeddings")
+    for home in (
+        *("activations", "layers", "losses", "optimizers", "dataloader", "convolutions", "embeddings", "attention"),
+    )
 ]
 every_facade = pytest.mark.parametrize("facade", FACADES, ids=lambda facade: facade.__name__)
 

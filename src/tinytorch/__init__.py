@@ -34,6 +34,7 @@ _MODULES = (
     "dataloader",
     "convolutions",
     "embeddings",
+    "attention",
     "datasets",
     "serialization",
 )

@@ -9,6 +9,7 @@ _HOMES = {
     "losses": "MSELoss L1Loss BCEWithLogitsLoss CrossEntropyLoss",
     "convolutions": "Conv2d MaxPool2d AvgPool2d AdaptiveAvgPool2d BatchNorm1d BatchNorm2d Dropout2d",
     "embeddings": "Embedding",
+    "attention": "MultiheadAttention",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 

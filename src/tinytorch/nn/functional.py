@@ -9,6 +9,7 @@ _HOMES = {
     "losses": "mse_loss l1_loss binary_cross_entropy_with_logits cross_entropy",
     "convolutions": "conv2d max_pool2d avg_pool2d adaptive_avg_pool2d batch_norm",
     "embeddings": "embedding",
+    "attention": "scaled_dot_product_attention",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
