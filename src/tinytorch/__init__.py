@@ -35,6 +35,7 @@ _MODULES = (
     "convolutions",
     "embeddings",
     "attention",
+    "transformers",
     "datasets",
     "serialization",
 )

@@ -190,31 +190,41 @@ def grouped(query: np.ndarray, key: np.ndarray, value: np.ndarray, enable_gqa: b
 def columns_mask(mask: Any, is_causal: bool, of: Grouped) -> np.ndarray | None:
     """What is added to scores (B, K, G, S, T): 0 or -inf, or a mask's own numbers; None if there is no mask.
 
-    Raises TypeError for a mask that is neither of True and False nor of floats, ValueError for two masks.
+    Raises TypeError for a mask that is neither of True and False nor of floats, ValueError for one beside is_causal.
     """
-    queries, keys = of.q.shape[-2], of.k.shape[-2]
-    if mask is None and not is_causal:
+    if mask is None:
         return None
-    if mask is not None and is_causal:
+    if is_causal:
         raise ValueError("attention takes a mask or is_causal, not both: put the causal_mask into the mask")
-    if is_causal:  # as in PyTorch, the first query stands beside the first key
-        mask = np.tri(queries, keys, dtype=bool)
     if mask.dtype.kind not in "bf":
         raise TypeError(f"a mask is of True and False, or of floats to add to the scores; got {mask.dtype}")
     if mask.dtype == bool:
         mask = np.where(mask, 0, -math.inf)
+    queries, keys = of.q.shape[-2], of.k.shape[-2]
     turned = np.ascontiguousarray(np.broadcast_to(mask, (*mask.shape[:-2], queries, keys)).mT, of.q.dtype)
     return np.broadcast_to(turned, (*of.lead, keys, queries)).reshape(*of.q.shape[:3], keys, queries)
 
 
-def blocks(of: Grouped) -> Iterator[tuple[slice, slice]]:
-    """Slices of samples and of heads whose scores fit into the cache together."""
+Index = tuple[slice, slice, slice, slice]
+
+
+def parts(of: Grouped, is_causal: bool) -> Iterator[tuple[Index, Index]]:
+    """Which queries, and which keys, to work on at a time: samples and heads whose scores fit into the cache.
+
+    If causal, a band of queries sees no key beyond its last query: of many bands, half of the work is left out.
+    """
     batch, heads, groups, queries, _ = of.q.shape
-    count = builtins.max(1, BLOCK // builtins.max(1, groups * queries * of.k.shape[-2] * of.q.itemsize))
+    keys, all_groups = of.k.shape[-2], slice(None)
+    width = math.ceil(queries / builtins.max(1, min(8, queries // 64))) if is_causal else queries
+    count = builtins.max(1, BLOCK // builtins.max(1, groups * width * keys * of.q.itemsize))
     samples, some = builtins.max(1, count // heads), min(count, heads)
-    for b in range(0, batch, samples):
-        for h in range(0, heads, some):
-            yield slice(b, b + samples), slice(h, h + some)
+    for first in range(0, queries, builtins.max(1, width)):
+        band = slice(first, min(first + width, queries))
+        seen = slice(0, min(keys, band.stop) if is_causal else keys)
+        for b in range(0, batch, samples):
+            for h in range(0, heads, some):
+                where = (slice(b, b + samples), slice(h, h + some), all_groups)
+                yield (*where, band), (*where, seen)
 
 
 def joined(of: Grouped, width: int) -> np.ndarray:
@@ -223,21 +233,21 @@ def joined(of: Grouped, width: int) -> np.ndarray:
     return np.empty((batch, queries, heads, groups, width), of.q.dtype).transpose(0, 2, 3, 1, 4)
 
 
-def exponentials(q: np.ndarray, k: np.ndarray, mask: np.ndarray | None, e: np.ndarray) -> None:
-    """e = e^(score - the largest of its column), 0 where all are masked: written into e (..., S, T).
-
-    q (..., T, d), scaled already, and k (..., S, d).
-    """
-    np.matmul(k, q.mT, out=e)
-    if mask is not None:
-        e += mask
-    e -= e.max(axis=-2, keepdims=True, initial=np.finfo(e.dtype).min)  # not -inf: -inf - -inf is nan
-    np.exp(e, out=e)
+def columns_softmax(scores: np.ndarray) -> np.ndarray:
+    """softmax of each column of scores (..., S, T), in place; zeros where a column is -inf throughout."""
+    scores -= scores.max(axis=-2, keepdims=True, initial=np.finfo(scores.dtype).min)  # not -inf: -inf - -inf is nan
+    np.exp(scores, out=scores)
+    total = np.ones((1, scores.shape[-2]), scores.dtype) @ scores
+    total[total == 0] = 1
+    scores *= 1 / total
+    return scores
 
 
-def kept_weights(shape: tuple[int, ...], p: float, dtype: Any, rng: np.random.Generator) -> np.ndarray | None:
-    """What dropout multiplies weights of this shape with; None without dropout."""
-    return dropout(np.ones(shape, dtype), p=p, rng=rng).data if p else None
+def hide_later(scores: np.ndarray, first: int) -> None:
+    """-inf where key s is later than query first + t, in scores (..., S, T) of the keys from 0 on, in place."""
+    keys, queries = scores.shape[-2:]
+    later = np.tri(builtins.max(0, keys - first), queries, k=-1, dtype=bool)
+    scores[..., first:, :] += np.where(later, scores.dtype.type(-math.inf), scores.dtype.type(0))
 
 
 @primitive
@@ -267,46 +277,46 @@ def scaled_dot_product_attention(
     """
     of = grouped(query, key, value, enable_gqa)
     mask, scale = columns_mask(attn_mask, is_causal, of), default_scale(query, scale)
-    weights = np.empty((*of.q.shape[:3], of.k.shape[-2], of.q.shape[-2]), of.q.dtype)
-    kept = kept_weights(weights.shape, dropout_p, of.q.dtype, rng)
-    total = np.empty((*of.q.shape[:3], 1, of.q.shape[-2]), of.q.dtype)
-    z = joined(of, value.shape[-1])
-    ones = np.ones((1, of.k.shape[-2]), of.q.dtype)
-    for part in blocks(of):
-        e = weights[part]
-        exponentials(of.q[part] * scale, of.k[part], None if mask is None else mask[part], e)
-        np.matmul(ones, e, out=total[part])
-        total[part][total[part] == 0] = 1  # every key is masked
-        np.matmul((e if kept is None else e * kept[part]).mT, of.v[part], out=z[part])
-        z[part] /= total[part].mT
-    return z.reshape(*of.lead, *z.shape[-2:]), {"weights": weights, "total": total, "kept": kept}
+    z, weights, kept = joined(of, value.shape[-1]), [], []
+    for queries, keys in parts(of, is_causal):
+        scores = of.k[keys] @ (of.q[queries] * scale).mT
+        if mask is not None:
+            scores += mask[keys]
+        if is_causal:
+            hide_later(scores, queries[-1].start)
+        weights.append(columns_softmax(scores))
+        if dropout_p:
+            kept.append(dropout(np.ones_like(scores), p=dropout_p, rng=rng).data)
+            scores = scores * kept[-1]
+        np.matmul(scores.mT, of.v[keys], out=z[queries])
+    return z.reshape(*of.lead, *z.shape[-2:]), {"weights": weights, "kept": kept}
 
 
 @scaled_dot_product_attention.vjp
 def scaled_dot_product_attention_vjp(
-    g, z, query, key, value, attn_mask=None, *, weights, total, kept, scale=None, enable_gqa=False, needs, **_
+    g, z, query, key, value, attn_mask=None, *, weights, kept, is_causal=False, scale=None, enable_gqa=False, needs, **_
 ):
-    """With w = e / l, the softmax: z = w v   =>   dv = w^T g,  ds = w (g v^T - sum(g z)),  dq = scale ds k,
+    """z = w v, w = softmax(s)   =>   dv = w^T g,  ds = w (g v^T - sum(g z)),  dq = scale ds k,  dk = scale ds^T q
 
-    dk = scale ds^T q, and the mask's gradient is ds. `weights` are e, `total` is l: g / l serves for all.
+    The gradient of a mask that was added is ds.
     """
     of, scale = grouped(query, key, value, enable_gqa), default_scale(query, scale)
     g, z = (x.reshape(*of.q.shape[:-1], x.shape[-1]) for x in (g, z))
-    dq, dk, dv = (np.empty_like(x) for x in of[:3])
-    scores = np.empty_like(weights) if needs[3:] == [True] else None
-    for part in blocks(of):
-        e, over = weights[part], g[part] / total[part].mT
-        ds = of.v[part] @ over.mT
-        if kept is not None:
-            ds *= kept[part]
-        ds -= np.vecdot(over, z[part])[..., None, :]
-        ds *= e
-        dv[part] = shared((e if kept is None else e * kept[part]) @ over)
-        dk[part] = shared(ds @ (of.q[part] * scale))
-        np.matmul(ds.mT, of.k[part] * scale, out=dq[part])
-        if scores is not None:
-            scores[part] = ds
-    return back(dq, of), back(dk, of), back(dv, of), None if scores is None else back(scores.mT, of)
+    dq, dk, dv = np.empty_like(of.q), np.zeros_like(of.k), np.zeros_like(of.v)
+    dmask = np.empty((*of.q.shape[:3], of.k.shape[-2], of.q.shape[-2]), g.dtype) if needs[3:] == [True] else None
+    for i, (queries, keys) in enumerate(parts(of, is_causal)):
+        w, some = weights[i], g[queries]
+        ds = of.v[keys] @ some.mT
+        if kept:
+            ds *= kept[i]
+        ds -= np.vecdot(some, z[queries])[..., None, :]
+        ds *= w
+        dv[keys] += shared((w * kept[i] if kept else w) @ some)
+        dk[keys] += shared(ds @ (of.q[queries] * scale))
+        np.matmul(ds.mT, of.k[keys] * scale, out=dq[queries])
+        if dmask is not None:
+            dmask[keys] = ds
+    return back(dq, of), back(dk, of), back(dv, of), None if dmask is None else back(dmask.mT, of)
 
 
 def default_scale(query: np.ndarray, scale: float | None) -> float:

@@ -10,6 +10,7 @@ _HOMES = {
     "convolutions": "conv2d max_pool2d avg_pool2d adaptive_avg_pool2d batch_norm",
     "embeddings": "embedding",
     "attention": "scaled_dot_product_attention",
+    "transformers": "layer_norm rms_norm",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
