@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from oracles import numbers
 
-from tinytorch import activations, attention, convolutions, embeddings, layers, losses
+from tinytorch import activations, attention, convolutions, embeddings, layers, losses, transformers
 from tinytorch.tensor import Primitive, Tensor
 
 tensor_module = sys.modules["tinytorch.tensor"]  # tinytorch.tensor is the function
 PRIMITIVES = {
     name: thing
-    for module in (tensor_module, activations, layers, losses, convolutions, embeddings, attention)
+    for module in (tensor_module, activations, layers, losses, convolutions, embeddings, attention, transformers)
     for name, thing in vars(module).items()
     if isinstance(thing, Primitive)
 }
@@ -290,7 +290,34 @@ def attended() -> list[Row]:
     ]
 
 
+def transformed() -> list[Row]:
+    def normalised(name: str, theirs: str, shape: tuple, *learned: tuple) -> Row:
+        return Row(
+            name,
+            (shape, *learned),
+            lambda *xs: PRIMITIVES[name](*xs, eps=0.125),
+            lambda torch, x, *xs: getattr(torch.nn.functional, theirs)(x, x.shape[-1:], *xs, eps=0.125),
+        )
+
+    def fed(shape: tuple, activation: str) -> Row:
+        def theirs(torch: Any, x: Any, up: Any, a: Any, down: Any, b: Any) -> Any:
+            functional, hidden = torch.nn.functional, x @ up + a
+            gelu = activation == "gelu"
+            return (functional.gelu(hidden, approximate="tanh") if gelu else functional.relu(hidden) ** 2) @ down + b
+
+        shapes = (shape, (3, 5), (5,), (5, 3), (3,))
+        call = lambda *xs: PRIMITIVES["feed_forward"](*xs, activation=activation)
+        return Row("feed_forward", shapes, call, theirs, f"-{activation}")
+
+    shapes = [(2, 3), (3,), (2, 4, 3), (0, 3)]
+    return [
+        *[normalised("standardized_rows", "layer_norm", x, *[(3,)] * n) for x in shapes for n in range(3)],
+        *[normalised("scaled_rows", "rms_norm", x, *[(3,)] * n) for x in shapes for n in range(2)],
+        *[fed(x, activation) for x in shapes for activation in ("gelu", "squared_relu")],
+    ]
+
+
 ROWS = [
     *elementwise(), *reductions(), *chosen(), *moved(), *joined(), *layered(), *lost(), *convolved(), *embedded(),
-    *attended(),
+    *attended(), *transformed(),
 ]  # fmt: skip

@@ -18,7 +18,7 @@ from tinytorch.embeddings import (
     angles,
     embedding,
     embedding_vjp,
-    nearest,
+    nearest_tokens,
     negative_sampling_loss,
     noise_distribution,
     rotate,
@@ -186,7 +186,7 @@ def test_tokens_with_the_same_neighbours_become_neighbours():
     model, losses = train_skip_gram(np.concatenate(pieces), 8, width=8, window=1, epochs=4, batch=64, lr=0.05, rng=rng)
     assert losses[-1] < 0.8 * losses[0]
     vectors = model.center.weight.data
-    twins = [nearest(vectors, vectors[i], count=1, without=[i])[0][0] for i in range(4)]
+    twins = [nearest_tokens(vectors, vectors[i], count=1, without=[i])[0][0] for i in range(4)]
     assert twins == [1, 0, 3, 2]
 
 
@@ -208,8 +208,8 @@ def test_a_module_of_pairs_composes_the_loss():
 
 def test_nearest_compares_directions_not_lengths():
     vectors = np.array([[10.0, 0.0], [0.1, 0.1], [0.0, -1.0], [0.0, 0.0]])
-    assert nearest(vectors, np.array([0.0, 5.0]), count=9) == [(1, 0.7071), (0, 0.0), (3, 0.0), (2, -1.0)]
-    assert nearest(vectors, np.array([0.0, 5.0]), count=1, without=[1]) == [(0, 0.0)]
+    assert nearest_tokens(vectors, np.array([0.0, 5.0]), count=9) == [(1, 0.7071), (0, 0.0), (3, 0.0), (2, -1.0)]
+    assert nearest_tokens(vectors, np.array([0.0, 5.0]), count=1, without=[1]) == [(0, 0.0)]
 
 
 def test_an_analogy_is_a_parallelogram_of_directions():

@@ -28,7 +28,8 @@ from tinytorch.transformers import (
     TransformerConfig,
     VisionTransformer,
     as_ids,
-    choose,
+    choose_token,
+    cut_patches,
     distribution,
     feed_forward,
     flops_per_token,
@@ -41,7 +42,6 @@ from tinytorch.transformers import (
     next_token_loss,
     parameter_bytes,
     parameter_count,
-    patches,
     rms_norm,
     sample,
     squared_relu_and_slope,
@@ -461,7 +461,7 @@ def test_top_p_keeps_the_fewest_tokens_that_reach_p(logits, p):
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=9), st.floats(0, 1, exclude_max=True))
 def test_a_number_chooses_the_token_in_whose_share_it_lies(weights, u):
     weights = np.array([*weights, 1], float)
-    token = choose(weights / weights.sum(), u)
+    token = choose_token(weights / weights.sum(), u)
     assert weights[token] > 0
     assert weights[:token].sum() / weights.sum() <= u + 1e-12
     assert u < weights[: token + 1].sum() / weights.sum() + 1e-12
@@ -706,7 +706,7 @@ def test_an_encoder_learns_to_fill_gaps():
 @pytest.mark.parametrize(("shape", "size"), [((2, 3, 4, 6), 2), ((1, 1, 6, 3), 3), ((2, 2, 3, 3), 1)])
 def test_patches_are_squares_of_the_image_row_by_row(shape, size):
     images = noise(*shape)
-    cut = patches(Tensor(images), size).data
+    cut = cut_patches(Tensor(images), size).data
     b, c, h, w = shape
     assert cut.shape == (b, (h // size) * (w // size), c * size * size)
     number = 0
@@ -719,7 +719,7 @@ def test_patches_are_squares_of_the_image_row_by_row(shape, size):
 
 def test_an_image_that_squares_do_not_fill_is_refused():
     with pytest.raises(ValueError, match="2 x 2 do not fill 3 x 4"):
-        patches(Tensor(noise(1, 1, 3, 4)), 2)
+        cut_patches(Tensor(noise(1, 1, 3, 4)), 2)
     with pytest.raises(TypeError, match="takes no soft_cap"):
         VisionTransformer((4, 4), 2, 1, 10, soft_cap=1.0)
 

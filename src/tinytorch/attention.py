@@ -208,7 +208,7 @@ def columns_mask(mask: Any, is_causal: bool, of: Grouped) -> np.ndarray | None:
 Index = tuple[slice, slice, slice, slice]
 
 
-def parts(of: Grouped, is_causal: bool) -> Iterator[tuple[Index, Index]]:
+def bands(of: Grouped, is_causal: bool) -> Iterator[tuple[Index, Index]]:
     """Which queries, and which keys, to work on at a time: samples and heads whose scores fit into the cache.
 
     If causal, a band of queries sees no key beyond its last query: of many bands, half of the work is left out.
@@ -278,7 +278,7 @@ def scaled_dot_product_attention(
     of = grouped(query, key, value, enable_gqa)
     mask, scale = columns_mask(attn_mask, is_causal, of), default_scale(query, scale)
     z, weights, kept = joined(of, value.shape[-1]), [], []
-    for queries, keys in parts(of, is_causal):
+    for queries, keys in bands(of, is_causal):
         scores = of.k[keys] @ (of.q[queries] * scale).mT
         if mask is not None:
             scores += mask[keys]
@@ -304,19 +304,19 @@ def scaled_dot_product_attention_vjp(
     g, z = (x.reshape(*of.q.shape[:-1], x.shape[-1]) for x in (g, z))
     dq, dk, dv = np.empty_like(of.q), np.zeros_like(of.k), np.zeros_like(of.v)
     dmask = np.empty((*of.q.shape[:3], of.k.shape[-2], of.q.shape[-2]), g.dtype) if needs[3:] == [True] else None
-    for i, (queries, keys) in enumerate(parts(of, is_causal)):
+    for i, (queries, keys) in enumerate(bands(of, is_causal)):
         w, some = weights[i], g[queries]
         ds = of.v[keys] @ some.mT
         if kept:
             ds *= kept[i]
         ds -= np.vecdot(some, z[queries])[..., None, :]
         ds *= w
-        dv[keys] += shared((w * kept[i] if kept else w) @ some)
-        dk[keys] += shared(ds @ (of.q[queries] * scale))
+        dv[keys] += sum_shared((w * kept[i] if kept else w) @ some)
+        dk[keys] += sum_shared(ds @ (of.q[queries] * scale))
         np.matmul(ds.mT, of.k[keys] * scale, out=dq[queries])
         if dmask is not None:
             dmask[keys] = ds
-    return back(dq, of), back(dk, of), back(dv, of), None if dmask is None else back(dmask.mT, of)
+    return ungrouped(dq, of), ungrouped(dk, of), ungrouped(dv, of), None if dmask is None else ungrouped(dmask.mT, of)
 
 
 def default_scale(query: np.ndarray, scale: float | None) -> float:
@@ -324,12 +324,12 @@ def default_scale(query: np.ndarray, scale: float | None) -> float:
     return 1 / math.sqrt(query.shape[-1]) if scale is None else scale
 
 
-def shared(x: np.ndarray) -> np.ndarray:
+def sum_shared(x: np.ndarray) -> np.ndarray:
     """(..., G, S, d) -> (..., 1, S, d): the gradients of all who share a key add up."""
     return x if x.shape[-3] == 1 else x.sum(axis=-3, keepdims=True)
 
 
-def back(x: np.ndarray, of: Grouped) -> np.ndarray:
+def ungrouped(x: np.ndarray, of: Grouped) -> np.ndarray:
     """(B, K, G or 1, places, numbers) as (..., heads, places, numbers): grouped, undone."""
     heads = (x.shape[1] * x.shape[2],) if of.lead else ()
     return x.reshape(*of.lead[:-1], *heads, *x.shape[-2:])

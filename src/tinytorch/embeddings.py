@@ -229,12 +229,14 @@ def train_skip_gram(
     return model, losses
 
 
-def nearest(vectors: np.ndarray, query: np.ndarray, count: int = 5, without: Any = ()) -> list[tuple[int, float]]:
+def nearest_tokens(
+    vectors: np.ndarray, query: np.ndarray, count: int = 5, without: Any = ()
+) -> list[tuple[int, float]]:
     """The rows of vectors (V, C) in the directions most like query's (C,): (id, cosine) of `count`, best first.
 
     Ids in `without` are left out.
 
-    >>> nearest(np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 3.0]]), np.array([0.0, 1.0]), count=2)
+    >>> nearest_tokens(np.array([[1.0, 0.0], [0.0, 2.0], [3.0, 3.0]]), np.array([0.0, 1.0]), count=2)
     [(1, 1.0), (2, 0.7071)]
     """
     lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(query)
@@ -253,7 +255,7 @@ def analogy(vectors: np.ndarray, a: int, b: int, c: int, count: int = 1) -> list
     3
     """
     units = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    return nearest(units, units[b] - units[a] + units[c], count, without=(a, b, c))
+    return nearest_tokens(units, units[b] - units[a] + units[c], count, without=(a, b, c))
 
 
 # -- places --------------------------------------------------------------------------------------------------------

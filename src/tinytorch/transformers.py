@@ -45,7 +45,7 @@ def trailing(x: Any, normalized_shape: Any, *learned: Any) -> int:
     return len(shape)
 
 
-def as_rows(x: np.ndarray, axes: int) -> np.ndarray:
+def rows_of(x: np.ndarray, axes: int) -> np.ndarray:
     """x with its last axes as one, and all others as one: (N, C)."""
     outer = x.ndim - axes
     return x.reshape(math.prod(x.shape[:outer]), math.prod(x.shape[outer:]))
@@ -54,7 +54,7 @@ def as_rows(x: np.ndarray, axes: int) -> np.ndarray:
 @primitive
 def standardized_rows(x, weight=None, bias=None, *, axes=1, eps=1e-5):
     """z = weight (x - mean) / sqrt(var + eps) + bias, with the mean and the variance of each row."""
-    rows = as_rows(x, axes)
+    rows = rows_of(x, axes)
     z, n, scale = np.empty_like(rows), np.empty_like(rows), np.empty_like(rows[:, :1])
     average = np.full((rows.shape[1], 1), 1 / max(1, rows.shape[1]), rows.dtype)
     for part in row_blocks(rows):
@@ -74,7 +74,7 @@ def standardized_rows_vjp(g, z, x, weight=None, bias=None, *, n, scale, axes=1, 
 
     dx = s (h - mean(h) - n mean(h n)) with h = w g: what all of a row share, and what stretches it, cancels.
     """
-    g = as_rows(g, axes)
+    g = rows_of(g, axes)
     dx, sums = np.empty_like(n), np.zeros((2, n.shape[1]), n.dtype)
     average = np.full((n.shape[1], 1), 1 / max(1, n.shape[1]), n.dtype)
     for part in row_blocks(n):
@@ -107,7 +107,7 @@ def layer_norm(x: Any, normalized_shape: Any, weight: Any = None, bias: Any = No
 @primitive
 def scaled_rows(x, weight=None, *, axes=1, eps=1e-6):
     """z = weight x / sqrt(mean(x^2) + eps), with the mean of each row."""
-    rows = as_rows(x, axes)
+    rows = rows_of(x, axes)
     z, scale = np.empty_like(rows), np.empty_like(rows[:, :1])
     for part in row_blocks(rows):
         square = np.vecdot(rows[part], rows[part])[:, None] / rows.shape[1]
@@ -121,7 +121,7 @@ def scaled_rows(x, weight=None, *, axes=1, eps=1e-6):
 @scaled_rows.vjp
 def scaled_rows_vjp(g, z, x, weight=None, *, scale, axes=1, eps=1e-6):
     """With n = x s, s = 1 / sqrt(mean(x^2) + eps): z = w n   =>   dw = sum g n,  dx = s (h - n mean(h n)), h = w g"""
-    rows, g = as_rows(x, axes), as_rows(g, axes)
+    rows, g = rows_of(x, axes), rows_of(g, axes)
     dx, dw = np.empty_like(rows), np.zeros(rows.shape[1], rows.dtype)
     for part in row_blocks(rows):
         n = rows[part] * scale[part]
@@ -254,7 +254,7 @@ def feed_forward(x, up, up_bias, down, down_bias, *, activation="gelu"):
     if x.shape[-1] != up.shape[0] or up.shape[1] != down.shape[0]:
         shapes = f"{x.shape}, {up.shape} and {down.shape}"
         raise ValueError(f"feed_forward needs x (..., C), up (C, n) and down (n, C), got {shapes}")
-    rows = as_rows(x, 1)
+    rows = rows_of(x, 1)
     z = np.empty((len(rows), down.shape[1]), x.dtype)
     value, slope = (np.empty((len(rows), up.shape[1]), x.dtype) for _ in range(2))
     for part in row_blocks(rows, up.shape[1]):
@@ -271,7 +271,7 @@ def feed_forward(x, up, up_bias, down, down_bias, *, activation="gelu"):
 @feed_forward.vjp
 def feed_forward_vjp(g, z, x, up, up_bias, down, down_bias, *, value, slope, activation="gelu"):
     """z = f(h) D, h = x U   =>   dD = f(h)^T g,  dh = g D^T f'(h),  dU = x^T dh,  dx = dh U^T"""
-    rows, g_rows = as_rows(x, 1), as_rows(g, 1)
+    rows, g_rows = rows_of(x, 1), rows_of(g, 1)
     dx, dup, ddown = np.empty_like(rows), np.zeros_like(up), np.zeros_like(down)
     dup_bias = np.zeros(up.shape[1], g.dtype)
     for part in row_blocks(rows, up.shape[1]):
@@ -628,10 +628,10 @@ def distribution(logits: np.ndarray) -> np.ndarray:
     return e / e.sum()
 
 
-def choose(probabilities: np.ndarray, u: float) -> int:
+def choose_token(probabilities: np.ndarray, u: float) -> int:
     """The token in whose share of 0..1 the number u lies: shares stand side by side, in the order of the ids.
 
-    >>> [choose(np.array([0.2, 0.0, 0.8]), u) for u in (0.0, 0.19, 0.2, 0.99)]
+    >>> [choose_token(np.array([0.2, 0.0, 0.8]), u) for u in (0.0, 0.19, 0.2, 0.99)]
     [0, 0, 2, 2]
     """
     # np.cumsum gives where each share ends; the token is the first whose end lies beyond u. Sums are rounded: scale u
@@ -670,7 +670,7 @@ def sample(
         logits = keep_top_k(logits, top_k)
     if top_p is not None:
         logits = keep_top_p(logits, top_p)
-    return choose(distribution(logits), u)
+    return choose_token(distribution(logits), u)
 
 
 def generate(
@@ -953,12 +953,12 @@ class Encoder(LanguageModel):
         return self.logits(self.transformer(self.tokens(as_ids(ids)), mask))
 
 
-def patches(images: Tensor, size: int) -> Tensor:
+def cut_patches(images: Tensor, size: int) -> Tensor:
     """Images (B, C, H, W), cut into squares, as rows: (B, H W / size^2, C size^2), left to right and top to bottom.
 
     Raises ValueError unless squares fill the image.
 
-    >>> patches(Tensor(np.arange(16.0).reshape(1, 1, 4, 4)), 2)[0, 1].tolist()
+    >>> cut_patches(Tensor(np.arange(16.0).reshape(1, 1, 4, 4)), 2)[0, 1].tolist()
     [2.0, 3.0, 6.0, 7.0]
     """
     b, c, h, w = images.shape
@@ -999,7 +999,7 @@ class VisionTransformer(Module):
         self.head = Linear(width, classes, rng=rng)
 
     def forward(self, images: Tensor) -> Tensor:
-        x = self.enter(patches(images, self.patch))  # (B, N, C)
+        x = self.enter(cut_patches(images, self.patch))  # (B, N, C)
         summary = self.summary.expand(len(x), 1, x.shape[-1])
         x = self.transformer(concatenate([summary, x], dim=1))
         return self.head(x[:, 0])
