@@ -756,15 +756,15 @@ class Blank:
 
 
 def read_gpt2(cls: type[GPT], folder: Path) -> GPT:
-    """GPT.from_gpt2: block by block, so that there is never a second copy of the weights."""
+    """GPT.from_gpt2: a GPT of no blocks and one token grows part by part, so that no weights are ever held twice."""
     facts = json_object(folder / "config.json")
     config = gpt2_config(facts, folder / "config.json")
     blank: Any = Blank()
     stored = Stored(folder / "model.safetensors")
-    model: Any = cls(replace(config, layers=0), blank)
+    model: Any = cls(replace(config, layers=0, vocabulary=1, context=1), blank)
     model.config = model.transformer.config = config
-    stored.give(model.tokens.weight, "wte.weight")
-    stored.give(model.transformer.positions.weight, "wpe.weight")
+    model.tokens.weight.data = stored.take("wte.weight", (config.vocabulary, config.width))
+    model.transformer.positions.weight.data = stored.take("wpe.weight", (config.context, config.width))
     for i in range(config.layers):
         block: Any = Block(config, blank)
         parameters = dict(block.named_parameters())
@@ -777,7 +777,7 @@ def read_gpt2(cls: type[GPT], folder: Path) -> GPT:
     stored.give(model.transformer.norm.weight, "ln_f.weight")
     stored.give(model.transformer.norm.bias, "ln_f.bias")
     if model.head is not None:
-        stored.give(model.head.weight, "lm_head.weight", turned=True)
+        model.head.weight.data = stored.take("lm_head.weight", (config.vocabulary, config.width)).T
     stored.check_all_given({"lm_head.weight"} if config.tied else set())
     return model.eval()
 
@@ -801,10 +801,9 @@ class Stored:
         self.given.add(name)
         return array.astype(np.float32, copy=False)
 
-    def give(self, parameter: Tensor, name: str, turned: bool = False) -> None:
-        """Let a parameter be this tensor, or its transpose."""
-        shape = parameter.shape
-        parameter.data = self.take(name, shape[::-1]).T if turned else self.take(name, shape)
+    def give(self, parameter: Tensor, name: str) -> None:
+        """Let a parameter be this tensor."""
+        parameter.data = self.take(name, parameter.shape)
 
     def give_parts(self, parameters: list[Tensor], name: str) -> None:
         """Let parameters be the columns of this tensor, side by side: views of it."""
