@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,17 @@ def rows_of(x: np.ndarray, axes: int) -> np.ndarray:
 
 @primitive
 def standardized_rows(x, weight=None, bias=None, *, axes=1, eps=1e-5):
-    """z = weight (x - mean) / sqrt(var + eps) + bias, with the mean and the variance of each row."""
+    """z = weight (x - mean) / sqrt(var + eps) + bias, with the mean and the variance (biased) of each row.
+
+    A row is the last `axes` axes of x; weight and bias have their shape, or are None. Returns z and, for the rule,
+    {"n": (x - mean) scale, (N, C), "scale": 1 / sqrt(var + eps), (N, 1)}.
+
+    >>> standardized_rows([[1, 3], [10, 30]], eps=0.0)
+    tensor([[-1.,  1.],
+            [-1.,  1.]])
+    """
+    # rows_of(x, axes) is (N, C): mean and variance along its axis 1, kept as columns. weight.ravel() is a row.
+    # Four lines do it; the reference goes block by block, and takes means by products, which are faster.
     rows = rows_of(x, axes)
     z, n, scale = np.empty_like(rows), np.empty_like(rows), np.empty_like(rows[:, :1])
     average = np.full((rows.shape[1], 1), 1 / max(1, rows.shape[1]), rows.dtype)
@@ -73,7 +84,10 @@ def standardized_rows_vjp(g, z, x, weight=None, bias=None, *, n, scale, axes=1, 
     """With n = (x - mean) s, s = 1 / sqrt(var + eps): z = w n + b   =>   dw = sum g n,  db = sum g,
 
     dx = s (h - mean(h) - n mean(h n)) with h = w g: what all of a row share, and what stretches it, cancels.
+    n is (N, C), scale, which is s, (N, 1).
     """
+    # The means are those of each row, and dw and db are sums over all rows. dx has the shape of x, dw that of weight,
+    # db that of bias, and None where there is none.
     g = rows_of(g, axes)
     dx, sums = np.empty_like(n), np.zeros((2, n.shape[1]), n.dtype)
     average = np.full((n.shape[1], 1), 1 / max(1, n.shape[1]), n.dtype)
@@ -426,10 +440,9 @@ class Block(Module):
         self, x: Tensor, mask: Any = None, is_causal: bool = False, cache: Cache | None = None, start: int = 0
     ) -> Tensor:
         """x (B, T, C), of the places from `start` on, with a mask and a cache as for MultiHeadAttention."""
-
-        def prepare(q: Tensor) -> Tensor:
-            return self.prepare(q, start)
-
+        # The attention takes what norm1 makes of x, and norm2 sees what has been added by then. Both parts go through
+        # self.dropout before they are added. Queries and keys go through self.prepare, which needs `start`.
+        prepare = partial(self.prepare, start=start)
         attended = self.attention(self.norm1(x), None, mask, is_causal, cache, prepare)
         x = x + self.dropout(attended)
         return x + self.dropout(self.feed_forward(self.norm2(x)))
