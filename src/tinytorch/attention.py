@@ -181,9 +181,11 @@ def grouped(query: np.ndarray, key: np.ndarray, value: np.ndarray, enable_gqa: b
     groups = query.shape[-3] // key.shape[-3] if enable_gqa else 1
     *outer, heads, places, d = query.shape
     parts = [query.reshape(*outer, heads // groups, groups, places, d), key[..., None, :, :], value[..., None, :, :]]
-    outer = list(broadcast_shape(*(x.shape[:-3] for x in parts)))
-    spread = [np.broadcast_to(x, (*outer, *x.shape[-3:])) for x in parts]
-    q, k, v = [x.reshape(math.prod(outer[:-1]), outer[-1], *x.shape[-3:]) for x in spread]
+    outer = list(parts[0].shape[:-3])
+    if not parts[0].shape[:-3] == parts[1].shape[:-3] == parts[2].shape[:-3]:
+        outer = list(broadcast_shape(*(x.shape[:-3] for x in parts)))
+        parts = [np.broadcast_to(x, (*outer, *x.shape[-3:])) for x in parts]
+    q, k, v = [x.reshape(math.prod(outer[:-1]), outer[-1], *x.shape[-3:]) for x in parts]
     return Grouped(q, k, v, () if without_heads else (*outer[:-1], outer[-1] * groups))
 
 
