@@ -68,18 +68,16 @@ def embedding_vjp(g, z, ids, weight, *, padding_idx=None):
 
 
 def summed_by_id(ids: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
-    """The sum of the rows of each id: ids (N,), rows (N, C) -> (size, C). Sorted, equal ids are neighbours.
+    """The sum of the rows of each id: ids (N,), rows (N, C) -> (size, C), added up number by number.
 
     >>> summed_by_id(np.array([1, 0, 1]), np.array([[1.0], [2.0], [3.0]]), size=3).tolist()
     [[2.0], [4.0], [0.0]]
     """
-    sums = np.zeros((size, rows.shape[1]), rows.dtype)
-    if len(ids):
-        order = np.argsort(ids, kind="stable")
-        ids = ids[order]
-        starts = np.flatnonzero(np.diff(ids, prepend=-1))  # where another id begins
-        sums[ids[starts]] = np.add.reduceat(rows[order], starts, axis=0)
-    return sums
+    width = rows.shape[1]
+    sums = np.zeros(size * width, rows.dtype)
+    places = ids.astype(np.intp)[:, None] * width + np.arange(width)  # (N, C): where each number of a row belongs
+    np.add.at(sums, places.ravel(), rows.ravel())
+    return sums.reshape(size, width)
 
 
 class Embedding(Module):
