@@ -62,7 +62,7 @@ WRONG = [  # the checkpoint, the module, the definition, a body, what is said
     ("10", "convolutions", "weight_gradient", "return np.zeros((*over.kernel, x.shape[-1], g.shape[-1]))", "96 %"),
     ("10", "convolutions", "batch_norm", "return standardize(x, weight, bias, mean=x.data.mean(axis=(0, 2, 3)),"
      " std=x.data.std(axis=(0, 2, 3)))", "96 %"),
-    ("11", "tokenization", "count_pairs", "return Counter(pair for word in words for pair in pairwise(word))", "the ids of"),
+    ("11", "tokenization", "encode_word", "return list(word)", "the ids of the text"),
     ("11", "tokenization", "decode_tokens", "return ''.join(tokens[i].decode('utf-8', 'replace') for i in ids)",
      "the text that comes back"),
     ("11", "embeddings", "embedding", "return weight[ids[::-1]]", "the vectors of the text"),
