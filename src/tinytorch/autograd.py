@@ -98,7 +98,7 @@ def gradcheck(function: Callable[..., Tensor], *inputs: Any, eps: float = 1e-6, 
     for i, x in enumerate(arrays):
 
         def nudged(a, i=i):
-            return (function(*arrays[:i], Tensor(a), *arrays[i + 1 :]).data * g).sum()
+            return (function(*tensors[:i], Tensor(a), *tensors[i + 1 :]).data * g).sum()
 
         numeric, ours = numeric_gradient(nudged, x, eps), tensors[i].grad
         given = np.zeros_like(x) if ours is None else ours.data
@@ -764,7 +764,7 @@ class Graph:
         named = {id(x): name for name, x in names.items()}
         self.shapes = [x.shape for x in order]
         self.labels = [x.origin.primitive.name if x.origin else named.get(id(x), "leaf") for x in order]
-        self.edges = [(number[id(x)], i) for i, node in enumerate(order) for x in _tracked_inputs(node)]
+        self.edges = [(number[id(x)], i) for i, node in enumerate(order) for x in _inputs_of(node) if id(x) in number]
         self.depths = [0] * len(order)
         for source, target in self.edges:  # in topological order, so one pass settles every depth
             self.depths[target] = builtins.max(self.depths[target], self.depths[source] + 1)
