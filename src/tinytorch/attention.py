@@ -28,7 +28,7 @@ def attention_scores(q: Tensor, k: Tensor, scale: float | None = None) -> Tensor
     >>> attention_scores(Tensor([[1, 1, 1, 1]]), Tensor([[1, 0, 0, 1], [2, 2, 2, 2]]))
     tensor([[1., 4.]])
     """
-    # transpose(k) exchanges the last two axes. Compose tensors' functions here and below, and all has its gradient.
+    # transpose(k) exchanges the last two axes. Compose it of tensors' functions, and it has its gradient: matmul, mul.
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
     return mul(matmul(q, transpose(k)), scale)
 
@@ -350,17 +350,17 @@ class Running(NamedTuple):
 
 
 def online_softmax_step(before: Running, scores: np.ndarray, values: np.ndarray) -> Running:
-    """What is known after some more scores (..., T, S) and their values (..., S, c).
+    """What is known after some more scores (..., T, S) and their values (..., S, c): m, l and a of all scores so far.
 
-    m' = max(m, scores), l' = l e^(m - m') + sum e^(scores - m'), and a' likewise. Milakov and Gimelshein, 2018.
+    The scores that came before are gone. Milakov and Gimelshein, 2018; Rabe and Staats, 2021.
 
     >>> start = Running(np.array([[0.0]]), np.array([[1.0]]), np.array([[5.0]]))
     >>> step = online_softmax_step(start, np.array([[np.log(3.0)]]), np.array([[1.0]]))
     >>> (step.values / step.total).round(6)
     array([[2.]])
     """
-    # The new largest first: np.maximum of the old one and that of each row. What was summed before was e^(score - m):
-    # one factor, e^(m - m'), makes it e^(score - m').
+    # The largest of all so far, m', comes first. What was summed before are powers e^(score - m), and e^(score - m')
+    # is wanted: by what factor do they differ, and does it depend on the score?
     largest = np.maximum(before.largest, scores.max(axis=-1, keepdims=True))
     factor, e = np.exp(before.largest - largest), np.exp(scores - largest)
     total = before.total * factor + e.sum(axis=-1, keepdims=True)
@@ -391,13 +391,18 @@ def blockwise_attention(query, key, value, *, is_causal=False, scale=None, block
     """z = softmax(scale q k^T) v, with never more than block x block scores of a head at once.
 
     q (..., T, d), k (..., S, d), v (..., S, c) -> (..., T, c). Memory grows with T + S, not with their product: only
-    the logarithm of each query's sum is kept, and the way back computes the scores again. Dao et al., 2022.
+    the logarithm of each query's sum is kept, and the way back computes the scores again. Without a key, z is 0.
+    Raises ValueError, naming the shapes, for what does not fit. Dao et al., 2022.
 
     >>> q = Tensor(np.eye(4))
     >>> z = blockwise_attention(q, q, q, block=2)
     >>> np.allclose(z.data, scaled_dot_product_attention(q, q, q).data)
     True
     """
+    # check_attention refuses what does not fit. tiles gives blocks of queries, and for each the blocks of keys;
+    # tile_scores the scores of one pair of blocks. Begin each block of queries with what is known of no score at all:
+    # the largest is the least number there is, the sums are 0. For the way back return z, {"logsumexp": ...} with the
+    # logarithm of each query's sum of e^score, (..., T, 1): what are m and l to it?
     check_attention(query, key, value, enable_gqa=False)
     scale, least = default_scale(query, scale), np.finfo(query.dtype).min
     lead = broadcast_shape(query.shape[:-2], key.shape[:-2], value.shape[:-2])
@@ -409,7 +414,7 @@ def blockwise_attention(query, key, value, *, is_causal=False, scale=None, block
         for columns in some:
             scores = tile_scores(query, key, rows, columns, is_causal, scale)
             running = online_softmax_step(running, scores, value[..., columns, :])
-        z[..., rows, :] = running.values / running.total
+        z[..., rows, :] = running.values / np.maximum(running.total, 1)  # below 1 only if there is no key
         logsumexp[..., rows, :] = running.largest + np.log(running.total)
     return z, {"logsumexp": logsumexp}
 
