@@ -346,7 +346,7 @@ def back(optimizer: tt.optim.Optimizer, loss: tt.Tensor) -> None:
 # -- 12: attention with its linear layers ------------------------------------------------------------------------------
 
 
-@workload(times=40)
+@workload(times=120)
 def attention() -> Step:
     """A training step of MultiHeadAttention(128, heads=4), causal: 8 random sequences of 256 places."""
     from tinytorch.attention import MultiHeadAttention
