@@ -207,7 +207,7 @@ def every_weight_knows_its_slope(student):
 
 @probe
 def walk_down(tt, kind, options, start, curvature, steps, schedule):
-    p = tt.nn.Parameter(start)
+    p = tt.nn.Parameter(np.array(start))
     optimizer = getattr(tt.optim, kind)([p], **options)
     rate = tt.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps) if schedule else None
     path = []
@@ -393,7 +393,7 @@ def convolved(x, weight, bias):
     return np.moveaxis(sum(terms) + bias, -1, 1)
 
 
-# -- 11 text, later -----------------------------------------------------------------------------------------------------
+# -- 11 text, later ----------------------------------------------------------------------------------------------------
 
 questions.later("11", "Can I turn text into vectors, and back?", "environment tensor tokenization embeddings")
 

@@ -448,7 +448,7 @@ def test_recall_and_experiments_fold_their_answers(page):
 def test_terms_go_to_the_glossary_and_the_index(tree, page):
     assert '<em class="defined" id="define-walk">walk</em>' in page
     glossary = (tree / "build" / "glossary.html").read_text(encoding="utf-8")
-    assert "walk" in words(glossary) and "A series of steps Chapter 10 ." in words(glossary)
+    assert "walk" in words(glossary) and "A series of steps. Chapter 10 ." in words(glossary)
     assert 'href="../glossary.html#term-walk"' in page
     index = (tree / "build" / "genindex.html").read_text(encoding="utf-8")
     assert 'href="chapters/10_walk.html#define-walk"' in index

@@ -163,8 +163,8 @@ def step_one_for_all(before, scores, values):
 
 # -- blockwise_attention ----------------------------------------------------------------------------------------------
 
-wrong("blockwise_attention", "does not divide by the total", " / np.maximum(running.total, 1)", "")
-wrong("blockwise_attention", "keeps the largest alone for the way back", " + np.log(running.total)", "")
+wrong("blockwise_attention", "does not divide by the total", " / total", "")
+wrong("blockwise_attention", "keeps the largest alone for the way back", " + np.log(total)", "")
 wrong("blockwise_attention", "is nan without a key", "np.maximum(running.total, 1)", "running.total")
 wrong("blockwise_attention", "takes the values of the queries' block", "value[..., columns, :]", "value[..., rows, :]")
 wrong("blockwise_attention", "does not hide what is later", "columns, is_causal, scale)", "columns, False, scale)")

@@ -414,8 +414,9 @@ def blockwise_attention(query, key, value, *, is_causal=False, scale=None, block
         for columns in some:
             scores = tile_scores(query, key, rows, columns, is_causal, scale)
             running = online_softmax_step(running, scores, value[..., columns, :])
-        z[..., rows, :] = running.values / np.maximum(running.total, 1)  # below 1 only if there is no key
-        logsumexp[..., rows, :] = running.largest + np.log(running.total)
+        total = np.maximum(running.total, 1)  # below 1 only if there is no key
+        z[..., rows, :] = running.values / total
+        logsumexp[..., rows, :] = running.largest + np.log(total)
     return z, {"logsumexp": logsumexp}
 
 

@@ -66,7 +66,8 @@ class Terms(SphinxDirective):
         lines = [":sorted:", ""]
         for term, meaning, name in entries:
             number = name.partition("/")[2].partition("_")[0]
-            lines += [term, f"  {meaning[0].upper()}{meaning[1:]} Chapter {{doc}}`{number} </{name}>`.", ""]
+            sentence = meaning[0].upper() + meaning[1:].rstrip(".")
+            lines += [term, f"  {sentence}. Chapter {{doc}}`{number} </{name}>`.", ""]
         return self.parse_text_to_nodes("\n".join(["```{glossary}", *lines, "```"]))
 
 
