@@ -70,7 +70,8 @@ wrong("attention_weights", "makes float64 of float32", ".astype(scores.dtype)", 
 
 @wrong("attention_weights", "is the plain softmax: nan where all is hidden")
 def weights_nan(scores):
-    return softmax(scores)
+    e = exp(scores - amax(scores, dim=-1, keepdim=True).data)
+    return e / sum(e, dim=-1, keepdim=True)
 
 
 @wrong("attention_weights", "normalises the columns")
