@@ -14,7 +14,12 @@ import nox
 ROOT = Path(__file__).parent
 BOOK = ROOT / "build" / "book"
 CHAPTERS = sorted(path.name[:2] for path in (ROOT / "chapters").glob("[0-9][0-9]_*.md"))
-WORKLOADS = re.findall(r"^@workload.*\ndef (\w+)", (ROOT / "grading" / "workloads.py").read_text("utf-8"), re.MULTILINE)
+COMPARING = [
+    path for path in (ROOT / "tests").glob("test_*.py") if re.search("pytorch|importorskip", path.read_text("utf-8"))
+]
+WORKLOADS = re.findall(
+    r"^@workload.*\ndef (\w+)", (ROOT / "chapters" / "measures" / "workloads.py").read_text("utf-8"), re.MULTILINE
+)
 PROFILED = [number for number in CHAPTERS for name in WORKLOADS if (ROOT / f"chapters/{number}_{name}.md").exists()]
 
 nox.options.default_venv_backend = "none"
@@ -63,7 +68,7 @@ for number in PROFILED:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Compare with PyTorch, where it is installed, in time and memory; `-- --record` keeps it for the book."""
-    python(session, "-m", "tito", "bench", *session.posargs)
+    python(session, "-m", "tito", "compare", *session.posargs)
 
 
 @nox.session
@@ -78,13 +83,13 @@ for number in CHAPTERS:
     @nox.session(name=f"handout-{number}")
     def handout(session: nox.Session, number: str = number) -> None:
         """Print one chapter into build/handouts: a PDF for students, with room to write, and one with the answers."""
-        python(session, "docs/_ext/handouts.py", number)
+        python(session, "-m", "tito.book.handouts", number)
 
 
 @nox.session
 def handouts(session: nox.Session) -> None:
     """Print every chapter and the whole book, for students and for instructors."""
-    python(session, "docs/_ext/handouts.py")
+    python(session, "-m", "tito.book.handouts")
 
 
 @nox.session
@@ -98,6 +103,13 @@ def lint(session: nox.Session) -> None:
     """Ruff (lint and format) and mypy."""
     for tool in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
         python(session, "-m", *tool)
+
+
+@nox.session
+def oracles(session: nox.Session) -> None:
+    """Compare with PyTorch and other libraries: a test that skips for want of one fails."""
+    files = [str(path.relative_to(ROOT)) for path in sorted(COMPARING)]
+    python(session, "-m", "pytest", "--oracles", "-n", "2", "--dist", "loadfile", *files, *session.posargs)
 
 
 @nox.session

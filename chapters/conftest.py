@@ -4,24 +4,20 @@ Sybil collects the blocks that `cells` finds and the book runs. A test first run
 yet, so any one of them can be asked for alone.
 """
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sybil import Document, Example, Region, Sybil
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "docs" / "_ext")]
-
-from cells import Cell, CellError, Session, cells  # noqa: E402
+from tito.book.cells import Cell, CellError, ChapterRun, cells
 
 
 class Run:
     """One run of one chapter, as far as the tests have come."""
 
     def __init__(self, path: Path, plan: list[Cell]) -> None:
-        self.session = Session(path)
+        self.session = ChapterRun(path)
         self.waiting = plan
         self.failed: Cell | None = None
 

@@ -1,18 +1,13 @@
 """The book: docs/ and chapters/, built with `sphinx-build -W -E docs build/book`. Nothing comes from a network."""
 
-import sys
-from pathlib import Path
-
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "docs" / "_ext")]
-
 project = "TinyTorch"
 author = "the TinyTorch authors"
 copyright = "2026, the TinyTorch authors. Code MIT, prose CC BY 4.0"
 language = "en"
 
-extensions = ["myst_parser", "sphinx_copybutton", "chapters", "live", "listing", "editions", "katex", "api"]
-exclude_patterns = ["_ext", "_static/katex/*.js", "**/katex.min.js"]
+book = ("chapters", "live", "listing", "editions", "katex", "api")
+extensions = ["myst_parser", "sphinx_copybutton", *(f"tito.book.{name}" for name in book)]
+exclude_patterns = ["_static/katex/*.js", "**/katex.min.js"]
 nitpicky = True
 
 myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath"]

@@ -9,11 +9,11 @@ import numpy as np
 import tinytorch.environment
 from tinytorch import serialization
 from tinytorch.datasets import digits
-from tito.checkpoints import Checkpoints
-from tito.rubric import close, holds, same
+from tito.history.questions import Questions
+from tito.rubrics.compare import close, holds, same
 
-checkpoints = Checkpoints()
-probe = checkpoints.probe
+questions = Questions()
+probe = questions.probe
 
 # -- 01 the machine ---------------------------------------------------------------------------------------------------
 
@@ -32,7 +32,7 @@ def describe(tt, seed):
     }
 
 
-@checkpoints.ask("01", "Do I know the machine that I measure on?", needs="environment")
+@questions.ask("01", "Do I know the machine that I measure on?", needs="environment")
 def knows_the_machine(student):
     """Your code names this machine as it is, repeats chance from a seed, and orders its timings."""
     found, here = student.describe(20), tinytorch.environment.machine()
@@ -57,7 +57,7 @@ def nearest_mean(tt, x, onehot, images):
     return means, squares.sum(dim=-1).argmin(dim=1)
 
 
-@checkpoints.ask("02", "Can I compute with tensors?", needs="environment tensor")
+@questions.ask("02", "Can I compute with tensors?", needs="environment tensor")
 def reads_digits_by_their_means(student):
     """The nearest of ten mean images names most of the digits: matmul, broadcasting, reductions, in three lines."""
     data = digits(seed=2)
@@ -80,7 +80,7 @@ def shares(tt, logits):
     return tt.activations.softmax(tt.Tensor(logits), dim=-1)
 
 
-@checkpoints.ask("03", "Can I bend a straight line?", needs="environment tensor activations")
+@questions.ask("03", "Can I bend a straight line?", needs="environment tensor activations")
 def bends_a_line_into_a_wave(student):
     """Sixteen of your hinges, added up, follow a sine; straight lines cannot. Your softmax turns scores into shares."""
     x, knots = np.linspace(0, 6, 200), np.linspace(-0.5, 5.5, 16)
@@ -117,7 +117,7 @@ def load_and_use(tt, x, stored):
     return network(tt.Tensor(x))
 
 
-@checkpoints.ask("04", "Can I build a network, save it and load it?", needs="environment tensor activations layers")
+@questions.ask("04", "Can I build a network, save it and load it?", needs="environment tensor activations layers")
 def a_network_survives_a_restart(student, restarted):
     """A network that is saved computes the same in another process, from the numbers that stand in the file."""
     x = digits(seed=4).x_test
@@ -156,7 +156,7 @@ def losses_of_a_network(tt, x, y, weight, bias):
     }
 
 
-@checkpoints.ask("05", "Can I say how wrong a network is?", needs="environment tensor activations layers losses")
+@questions.ask("05", "Can I say how wrong a network is?", needs="environment tensor activations layers losses")
 def three_ways_to_be_wrong(student):
     """Three losses of one network on the digits, with moderate weights and with some so large that e^x overflows."""
     data, rng = digits(seed=5), np.random.default_rng(5)
@@ -184,7 +184,7 @@ def gradients_of_a_network(tt, x, y, w1, b1, w2, b2):
     return loss.item(), [w1.grad, b1.grad, w2.grad, b2.grad]
 
 
-@checkpoints.ask("06", "Can I get every gradient?", needs="environment tensor activations layers losses autograd")
+@questions.ask("06", "Can I get every gradient?", needs="environment tensor activations layers losses autograd")
 def every_weight_knows_its_slope(student):
     """One walk back through a network with a branch gives the slope of each of its weights."""
     data, rng = digits(seed=6), np.random.default_rng(6)
@@ -207,7 +207,7 @@ def every_weight_knows_its_slope(student):
 
 @probe
 def walk_down(tt, kind, options, start, curvature, steps, schedule):
-    p = tt.nn.Parameter(start)
+    p = tt.nn.Parameter(np.array(start))
     optimizer = getattr(tt.optim, kind)([p], **options)
     rate = tt.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps) if schedule else None
     path = []
@@ -221,7 +221,7 @@ def walk_down(tt, kind, options, start, curvature, steps, schedule):
     return np.array(path)
 
 
-@checkpoints.ask(
+@questions.ask(
     "07", "Can I choose good steps?", needs="environment tensor activations layers losses autograd optimizers"
 )
 def four_ways_down_a_valley(student):
@@ -281,7 +281,7 @@ def train(tt, x, y, seed, stop_after, stored):
         return [p.data for p in network.parameters()], np.frombuffer(file.read(), np.uint8)
 
 
-@checkpoints.ask(
+@questions.ask(
     "08",
     "Can I train a network, stop it, and go on?",
     needs="environment tensor activations layers losses autograd optimizers training",
@@ -323,7 +323,7 @@ def feed(tt, images, seed, epoch, ahead, skipped):
     return [y for y, _ in batches], [x for _, x in batches], threading.active_count() - before
 
 
-@checkpoints.ask("09", "Can I feed a network as fast as it learns?", needs=f"{GROUND} dataloader")
+@questions.ask("09", "Can I feed a network as fast as it learns?", needs=f"{GROUND} dataloader")
 def every_example_once_in_an_order_that_can_be_resumed(student):
     """An epoch has every image once, in the order that seed and epoch choose, moved by a pixel at most; made ahead in
     a thread or not, and begun in its middle, it is the same epoch."""
@@ -367,7 +367,7 @@ def see(tt, x, y, seed):
     return network.state_dict()
 
 
-@checkpoints.ask("10", "Can I classify images?", needs=f"{GROUND} dataloader convolutions")
+@questions.ask("10", "Can I classify images?", needs=f"{GROUND} dataloader convolutions")
 def reads_96_percent_with_filters(student):
     """A network of two convolutions, trained by your code and evaluated here, reads 96 % of new digits."""
     data = digits(seed=10)
@@ -397,11 +397,11 @@ def convolved(x, weight, bias):
 
 WRITING = f"{GROUND} dataloader tokenization embeddings attention transformers"
 
-checkpoints.later("11", "Can I turn text into vectors, and back?", "environment tensor tokenization embeddings")
-checkpoints.later("12", "Can I let words look at each other?", f"{GROUND} embeddings attention")
-checkpoints.later("13", "Can I train a network that writes?", WRITING)
-checkpoints.later("14", "Can I find what is slow, and make it fast?", f"{GROUND} convolutions profiling acceleration")
-checkpoints.later(
+questions.later("11", "Can I turn text into vectors, and back?", "environment tensor tokenization embeddings")
+questions.later("12", "Can I let words look at each other?", f"{GROUND} embeddings attention")
+questions.later("13", "Can I train a network that writes?", WRITING)
+questions.later("14", "Can I find what is slow, and make it fast?", f"{GROUND} convolutions profiling acceleration")
+questions.later(
     "15", "Can I make a network smaller and its answers faster?", f"{WRITING} quantization compression memoization"
 )
-checkpoints.later("16", "Can I compare fairly, and keep a model healthy?", f"{GROUND} benchmarking olympics mlops")
+questions.later("16", "Can I compare fairly, and keep a model healthy?", f"{GROUND} benchmarking olympics mlops")

@@ -7,7 +7,8 @@ import numpy as np
 from hypothesis import strategies as st
 from strategies import matrix_pair, shapes, whole_numbers
 
-from tito.rubric import Rubric, close, given, holds, refuses, same
+from tito.rubrics.compare import close, holds, refuses, same
+from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("01", module="tensor")
 

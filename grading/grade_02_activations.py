@@ -9,7 +9,8 @@ import numpy as np
 from hypothesis import strategies as st
 from strategies import arrays, filled, no_zeros, shapes
 
-from tito.rubric import Rubric, close, given, holds, nudged, refuses
+from tito.rubrics.compare import close, holds, nudged, refuses
+from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("02", module="activations")
 

@@ -9,7 +9,8 @@ import numpy as np
 from hypothesis import strategies as st
 from strategies import arrays, filled, no_zeros, shapes, whole_numbers
 
-from tito.rubric import Rubric, close, given, holds, refuses, same
+from tito.rubrics.compare import close, holds, refuses, same
+from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("03", module="layers")
 

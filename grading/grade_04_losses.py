@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 from strategies import arrays, filled, logits_and_classes, same_shape, shapes, whole_numbers
 
-from tito.rubric import Rubric, close, given, nudged, refuses
+from tito.rubrics.compare import close, nudged, refuses
+from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("04", module="losses")
 

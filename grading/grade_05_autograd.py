@@ -17,7 +17,8 @@ from strategies import (
     whole_numbers,
 )
 
-from tito.rubric import Rubric, close, given, nudged, same
+from tito.rubrics.compare import close, nudged, same
+from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("05", module="autograd")
 
@@ -42,8 +43,8 @@ def what_arrives_leaves_to_both(student, x, y, g):
 def product_rule(student, x, y, g):
     """Each input's gradient is g scaled by the *other* input."""
     dx, dy = student.mul_vjp(g, x * y, x, y)
-    close(dx, g * y, "dx", mistakes={"this is g * x: scale by the other input": g * x})
-    close(dy, g * x, "dy", mistakes={"this is g * y: scale by the other input": g * y})
+    close(dx, g * y, "dx", like=x, mistakes={"this is g * x: scale by the other input": g * x})
+    close(dy, g * x, "dy", like=y, mistakes={"this is g * y: scale by the other input": g * y})
 
 
 @rubric.check("mul_vjp", points=1)
@@ -105,8 +106,8 @@ def only_one_order_fits(student, x, y, g):
 def a_batch_of_matrices(student, x, y, g):
     """With axes in front, only the last two are transposed: each matrix of the batch has its own product."""
     dx, dy = student.matmul_vjp(g, x @ y, x, y)
-    close(dx, g @ np.swapaxes(y, -1, -2), "dX")
-    close(dy, np.swapaxes(x, -1, -2) @ g, "dY")
+    close(dx, g @ np.swapaxes(y, -1, -2), "dX", like=x)
+    close(dy, np.swapaxes(x, -1, -2) @ g, "dY", like=y)
 
 
 @st.composite

@@ -10,7 +10,8 @@ import numpy as np
 from hypothesis import strategies as st
 from strategies import shapes, whole_numbers
 
-from tito.rubric import Rubric, close, given, holds
+from tito.rubrics.compare import close, holds
+from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("06", module="optimizers")
 
@@ -31,7 +32,7 @@ def some_steps(draw, most=3):
 rubric.doctests("sgd_step", points=1)
 
 
-@rubric.probe
+@rubric.in_place("p")
 def sgd(tt, p, gradients, lr, momentum, nesterov):
     velocity = np.zeros_like(p)
     for g in gradients:
@@ -86,7 +87,7 @@ def nesterov_looks_ahead(student, p, gradients, lr, momentum):
 rubric.doctests("rmsprop_step", points=1)
 
 
-@rubric.probe
+@rubric.in_place("p")
 def rmsprop(tt, p, gradients, lr, alpha, eps):
     square = np.zeros_like(p)
     for g in gradients:
@@ -122,7 +123,7 @@ def steps_have_no_unit(student, p, gradients, scale):
 rubric.doctests("adam_step", points=1)
 
 
-@rubric.probe
+@rubric.in_place("p")
 def adam(tt, p, gradients, lr, beta1, beta2, eps):
     m, v = np.zeros_like(p), np.zeros_like(p)
     options = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps}
@@ -175,7 +176,7 @@ def bias_is_corrected_at_every_step(student, p, gradients, lr, beta1, beta2, eps
 rubric.doctests("decay", points=1)
 
 
-@rubric.probe
+@rubric.in_place("p")
 def decayed(tt, p, lr, weight_decay):
     tt.optimizers.decay(p, lr=lr, weight_decay=weight_decay)
     return p

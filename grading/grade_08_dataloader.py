@@ -9,8 +9,9 @@ import numpy as np
 from hypothesis import strategies as st
 from strategies import filled, shapes
 
-from tito.outcome import TimedOut
-from tito.rubric import Rubric, close, given, holds, refuses, same
+from tito.outcomes import TimedOut
+from tito.rubrics.compare import close, holds, refuses, same
+from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("08", module="dataloader")
 

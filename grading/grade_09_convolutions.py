@@ -10,7 +10,8 @@ import numpy as np
 from hypothesis import strategies as st
 from strategies import mixed, shapes, shuffled
 
-from tito.rubric import Rubric, close, given, holds, nudged, refuses
+from tito.rubrics.compare import close, holds, nudged, refuses
+from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("09", module="convolutions")
 
@@ -273,12 +274,12 @@ def convolved(tt, x, weight, stride, padding, dilation, groups):
 @rubric.probe
 def walked_back(tt, x, weight, g, stride, padding, dilation, groups):
     x, weight = tt.Tensor(x, requires_grad=True), tt.Tensor(weight, requires_grad=True)
-    usual, tt.convolutions.BLOCK = tt.convolutions.BLOCK, 1  # one image at a time, where the work is done in blocks
+    usual, tt.kernels.BLOCK = tt.kernels.BLOCK, 1  # one image at a time, where the work is done in blocks
     try:
         z = tt.convolutions.conv2d(x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups)
         z.backward(tt.Tensor(g))
     finally:
-        tt.convolutions.BLOCK = usual
+        tt.kernels.BLOCK = usual
     return x.grad, weight.grad
 
 
@@ -542,7 +543,7 @@ def normalised(tt, x, mean, var, weight, bias, training, momentum, eps):
     return z, held, [r.data for r in running]
 
 
-@rubric.probe
+@rubric.in_place("mean", "var")
 def normalised_slopes(tt, x, g, mean, var, weight, training):
     x, weight, bias = (tt.Tensor(a, requires_grad=True) for a in (x, weight, weight))
     z = tt.convolutions.batch_norm(x, tt.Tensor(mean), tt.Tensor(var), weight, bias, training=training, eps=1.0)
@@ -560,7 +561,9 @@ def normalised_alone(tt, x, mean, var, weight, training):
 def normalised_in_parts(tt, x, g, weight, at, eps):
     import threading
 
-    sums, parts = tt.convolutions.AllReduce(2), [slice(None, at), slice(at, None)]
+    from tinytorch.parallel import AllReduce
+
+    sums, parts = AllReduce(2), [slice(None, at), slice(at, None)]
     found, errors = [None, None], []
 
     def work(number):
@@ -569,9 +572,9 @@ def normalised_in_parts(tt, x, g, weight, at, eps):
             running = tt.Tensor(np.zeros(len(weight))), tt.Tensor(np.ones(len(weight)))
             scale = tt.Tensor(weight)
             share = lambda part: sums(number, part)
-            z = tt.convolutions.batch_norm(mine, *running, scale, scale, training=True, eps=eps, all_sum=share)
-            z = z * 1.0
-            z.backward(tt.Tensor(np.array(g[parts[number]])))
+            with tt.convolutions.sharing(share):
+                z = tt.convolutions.batch_norm(mine, *running, scale, scale, training=True, eps=eps) * 1.0
+                z.backward(tt.Tensor(np.array(g[parts[number]])))
             found[number] = [z.data, mine.grad.data, running[1].data]
         except BaseException as error:
             errors.append(error)
@@ -697,7 +700,7 @@ def running_statistics_serve_afterwards(student, x, running_mean, running_var, w
 @rubric.check("batch_norm", points=1, examples=10)
 @given(channels_of(), st.integers(1, 3))
 def parts_of_a_batch_share_their_sums(student, x, running_mean, running_var, weight, bias, at):
-    """Two threads with a part of the batch each, whose sums all_sum adds up, find what one finds with the whole."""
+    """Two threads with a part each, whose sums `statistics` adds up, find what one finds with the whole batch."""
     g, at = bias[0] + np.arange(x.size).reshape(x.shape) % 5, min(at, len(x) - 1)
     z, dx, *variances = student.normalised_in_parts(x, g, weight, at, 1.0)
     mean, var = moments(x)

@@ -108,7 +108,7 @@ def scores_and_mask(draw):
 def hidden(tt, scores, mask):
     scores = tt.Tensor(scores, requires_grad=True)
     z = tt.attention.masked(scores, mask)
-    z.backward(tt.Tensor(np.arange(1.0, z.size + 1, dtype=z.dtype).reshape(z.shape)))
+    z.backward(tt.Tensor(np.arange(1.0, z.numel() + 1, dtype=z.dtype).reshape(z.shape)))
     return [z.exp(), scores.grad]  # e^-inf is 0, and an answer is finite
 
 
@@ -154,7 +154,7 @@ def weighed(tt, scores, hide, empty):
         scores[..., 0, :] = -np.inf
     scores = tt.Tensor(scores, requires_grad=True)
     z = tt.attention.attention_weights(scores)
-    z.backward(tt.Tensor(np.arange(1.0, z.size + 1).reshape(z.shape)))
+    z.backward(tt.Tensor(np.arange(1.0, z.numel() + 1).reshape(z.shape)))
     return [z, scores.grad]
 
 

@@ -119,10 +119,3 @@ def logits_and_classes(draw: Any, rows: int = 3, classes: int = 4, most: int = 3
     """Logits (n, classes), at least two classes, and one class index for each row."""
     n, c = draw(st.integers(1, rows)), draw(st.integers(2, classes))
     return draw(whole_numbers((n, c), most)), draw(filled((n,), st.integers(0, c - 1), np.int64))
-
-
-@st.composite
-def probability_rows(draw: Any, rows: int = 3, classes: int = 4) -> Any:
-    """Rows of positive numbers that sum to 1."""
-    weights = draw(positive((draw(st.integers(1, rows)), draw(st.integers(2, classes)))))
-    return weights / weights.sum(axis=-1, keepdims=True)

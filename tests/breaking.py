@@ -20,7 +20,7 @@ class Broken(NotImplementedError):
 
 def break_bodies(chapter, graded: list[str], source: str) -> str:
     """The source with a gate before the first statement of each graded body."""
-    from tito import stubs
+    from tito.rubrics import stubs
 
     for name in graded:
         body = textwrap.dedent(stubs.body(source, name))
@@ -37,7 +37,8 @@ def culprit(problem: BaseException | None) -> str:
 
 def unnoticed(root: Path, number: str, package: Path) -> list[str]:
     """The graded bodies of a chapter that may break without any of its cells failing."""
-    from tito import course, rubric
+    from tito import course
+    from tito.rubrics import rubric
 
     tree = course.Course(root)
     chapter = tree.chapter(number)
@@ -48,11 +49,11 @@ def unnoticed(root: Path, number: str, package: Path) -> list[str]:
     target.write_text(break_bodies(chapter, graded, target.read_text(encoding="utf-8")), encoding="utf-8")
     sys.path.insert(0, str(package.parent))
 
-    from cells import CellError, Session, cells
+    from tito.book.cells import CellError, ChapterRun, cells
 
     mended = set(graded)  # beginning a session may seed the generator, which is graded too
     builtins.gate = lambda name: None if name in mended else stop(name)  # type: ignore[attr-defined]
-    session = Session(chapter.markdown)
+    session = ChapterRun(chapter.markdown)
     mended.clear()
     for cell in cells(chapter.markdown.read_text(encoding="utf-8")):
         while cell.kind in ("live", "eval"):
@@ -72,6 +73,5 @@ def stop(name: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(sys.argv[1]) / "docs" / "_ext"))
     with tempfile.TemporaryDirectory() as folder:
         print(*unnoticed(Path(sys.argv[1]), sys.argv[2], Path(folder) / "tinytorch"))

@@ -1,21 +1,23 @@
 """The table of every primitive over many shapes: what the tests of values, of dtypes and of gradients walk through."""
 
-import sys
 from collections.abc import Callable
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any, NamedTuple
 
 import numpy as np
 from oracles import numbers
 
-from tinytorch import activations, attention, convolutions, embeddings, layers, losses, transformers
+import tinytorch
+from tinytorch import convolutions
 from tinytorch.tensor import Primitive, Tensor
 
-tensor_module = sys.modules["tinytorch.tensor"]  # tinytorch.tensor is the function
+MODULES = [import_module(f"tinytorch.{module.name}") for module in iter_modules(tinytorch.__path__)]
 PRIMITIVES = {
     name: thing
-    for module in (tensor_module, activations, layers, losses, convolutions, embeddings, attention, transformers)
+    for module in MODULES
     for name, thing in vars(module).items()
-    if isinstance(thing, Primitive)
+    if isinstance(thing, Primitive) and thing.__module__ == module.__name__ and thing.__name__ == name
 }
 
 
@@ -59,7 +61,11 @@ INDICES: list[Any] = [
     (1, ..., -1), [0, 0, 1], np.array([1, -1, 1]), np.array([[0, 1], [1, 0]]), (slice(None), [2, 2, 0]),
     ([0, 1, 1], [2, 0, 0]), (0, slice(None), np.array([1, 1])), ([0, 1], slice(None), [3, 3]), (slice(0, 0), 1),
     np.array([True, False]), np.zeros((2, 3), bool), np.arange(24).reshape(2, 3, 4) % 5 == 0, np.int64(1),
-    (None, np.array(1)),
+    (None, np.array(1)), (slice(None), (0, 0)), (0, slice(None), (1, 1)), ([1, 1, 0], slice(None), 2), [[0, 1], [1, 1]],
+    (0, True, [0, 1]), (None, [0, 1], None, 0), ([0, 1, 1], None, [0, 1, 1]), (slice(None), [[0, 1], [1, 0]]), False,
+    (np.array([True, False]), slice(None), 0), ([0, 0], 1, [2, 2]), (..., [True, False, True, False]),
+    (slice(None), []), (np.int64(1), ..., np.array([2, 2])), [(0, 1), (1, 1)], (np.array([1, 0], np.uint8), 1),
+    [np.array([0, 0]), 1],
 ]  # fmt: skip
 
 # -- rows ----------------------------------------------------------------------------------------------------------
@@ -87,7 +93,7 @@ def elementwise() -> list[Row]:
         *rows("add sub mul maximum minimum", PAIRS),
         *rows("div pow", PAIRS, low=0.5),
         *rows("matmul", PRODUCTS),
-        *rows("neg exp abs clone relu leaky_relu sigmoid tanh softplus silu", SINGLES),
+        *rows("neg exp abs clone relu leaky_relu sigmoid tanh softplus silu sin cos round floor ceil sign", SINGLES),
         *rows("log sqrt", SINGLES, low=0.5),
         *rows("clip", SINGLES, min=-1, max=1.5),
         *rows("clip", SINGLES, min=None, max=0.5),
@@ -101,11 +107,75 @@ def reductions() -> list[Row]:
     for shape, dim in REDUCTIONS:
         for keepdim in (False, True):
             result += rows("sum mean", [shape], dim=dim, keepdim=keepdim)
-            result += rows("max", [shape], theirs="amax", dim=dim, keepdim=keepdim)
-            result += rows("min", [shape], theirs="amin", dim=dim, keepdim=keepdim)
+            result += rows("amax", [shape], dim=dim, keepdim=keepdim)
+            result += rows("amin", [shape], dim=dim, keepdim=keepdim)
             result += rows("logsumexp", [shape], dim=dim, keepdim=keepdim) if isinstance(dim, int) else []
+        for correction in (0, 1):
+            label = f"-{dim}-{correction}"
+            if np.prod(shape) > 1 and shape != (1, 4, 1):  # one element alone varies by NaN
+                result.append(spread(shape, dim, correction, label))
         result += rows("softmax log_softmax", [shape], dim=dim) if isinstance(dim, int) else []
     return result
+
+
+def ordered() -> list[Row]:
+    """Primitives that take from x along an axis, or up to a place in it."""
+
+    def taken(shape: tuple, index: list, dim: int) -> Row:
+        at = np.array(index, np.int64)
+        ours = lambda x: PRIMITIVES["take_along"](x, at, dim=dim)
+        return Row("take_along", (shape,), ours, lambda torch, x: x.gather(dim, torch.tensor(at)), f"-{dim}-{index}")
+
+    def replaced(shape: tuple, part: tuple, index: Any) -> Row:
+        def theirs(torch: Any, x: Any, y: Any) -> Any:
+            z = x.clone()
+            z[index] = y
+            return z
+
+        return Row("setitem", (shape, part), lambda x, y: PRIMITIVES["setitem"](x, y, index=index), theirs, f"-{index}")
+
+    def bordered(shape: tuple, pad: tuple, before: tuple, after: tuple) -> Row:
+        ours = lambda x: PRIMITIVES["padded"](x, before=before, after=after, value=1.5)
+        return Row("padded", (shape,), ours, lambda torch, x: torch.nn.functional.pad(x, pad, value=1.5), f"-{pad}")
+
+    def measured(shape: tuple, dim: Any, keepdim: bool) -> Row:
+        ours = lambda x: PRIMITIVES["euclidean"](x, dim=dim, keepdim=keepdim)
+        theirs = lambda torch, x: torch.linalg.vector_norm(x, dim=dim, keepdim=keepdim)
+        return Row("euclidean", (shape,), ours, theirs, f"-{dim}-{keepdim}")
+
+    def surprised(shape: tuple) -> Row:
+        squashed = lambda x: x * 0.2 + 0.5  # from -2..2 to probabilities
+        loss = lambda torch: torch.nn.functional.binary_cross_entropy
+        theirs = lambda torch, x, y: loss(torch)(squashed(x), squashed(y), reduction="none")
+        inside = lambda x: PRIMITIVES["add"](PRIMITIVES["mul"](x, 0.2), 0.5)
+        ours = lambda x, y: PRIMITIVES["binary_surprise"](inside(x), inside(y))
+        return Row("binary_surprise", (shape, shape), ours, theirs)
+
+    def divided(name: str, theirs: Callable, pair: tuple) -> Row:  # by 0.53 more: never a whole number of times
+        ours = lambda x, y: PRIMITIVES[name](x, y + 0.53)
+        return Row(name, pair, ours, lambda torch, x, y: theirs(torch, x, y + 0.53), low=0.5)
+
+    sums = [((), 0), ((), -1), ((4,), 0), ((2, 3), 1), ((2, 3), -2), ((2, 3, 4), 1), ((0, 3), 0), ((2, 0), 1)]
+    planes = [((3, 3), 0), ((2, 4), 1), ((4, 2), -1), ((2, 3, 3), 0), ((3, 3), 5), ((0, 3), 0)]
+    return [
+        *[row for shape, dim in sums for row in rows("cumsum", [shape], dim=dim)],
+        *[row for shape, diagonal in planes for row in rows("tril triu", [shape], diagonal=diagonal)],
+        *[measured(shape, dim, keepdim) for shape, dim in REDUCTIONS if shape for keepdim in (False, True)],
+        taken((3, 4), [[0, 2], [1, 1]], 0), taken((3, 4), [[0, 3, 0]], 1), taken((3, 4), [[0], [3], [1]], -1),
+        taken((2, 3, 2), [[[1, 0]]], -2), taken((3, 0), [[], []], 0), taken((3,), [], 0), taken((3,), [2, 2, 0, 2], 0),
+        replaced((2, 3), (3,), 1), replaced((2, 3), (), (slice(None), 0)), replaced((4,), (2,), [2, 0]),
+        replaced((2, 3), (1, 2), (slice(None), [0, 2])), replaced((0, 3), (3,), slice(None)),
+        bordered((2, 3), (1, 2), (0, 1), (0, 2)), bordered((2, 3), (1, 0, 2, 1), (2, 1), (1, 0)),
+        bordered((0, 3), (0, 0, 1, 1), (1, 0), (1, 0)), bordered((2, 2, 3), (0, 2), (0, 0, 0), (0, 0, 2)),
+        *[surprised(shape) for shape in SINGLES],
+        *[divided("remainder", lambda torch, x, y: torch.remainder(x, y), pair) for pair in PAIRS],
+        *[divided("floor_divide", lambda torch, x, y: torch.floor(x / y), pair) for pair in PAIRS],
+    ]  # fmt: skip
+
+
+def spread(shape: tuple, dim: Any, correction: int, label: str) -> Row:
+    options = {"dim": tuple(dim) if isinstance(dim, list) else dim, "correction": correction}
+    return Row("std", (shape,), lambda x: PRIMITIVES["std"](x, **options), lambda _, x: x.std(**options), label)
 
 
 def chosen() -> list[Row]:
@@ -126,9 +196,10 @@ def moved() -> list[Row]:
         label = "".join(f"-{value}" for value in parameters.values())
         return Row(name, (input_shape,), lambda x: PRIMITIVES[name](x, **parameters), lambda torch, x: theirs(x), label)
 
-    def indexed(index: Any) -> Row:  # PyTorch knows fewer kinds of index: here it sees positions in the flat array
-        at = np.arange(24).reshape(2, 3, 4)[index]
-        return row("getitem", (2, 3, 4), lambda x: x.flatten()[at.flatten().tolist()].reshape(at.shape), index=index)
+    def indexed(index: Any) -> Row:
+        if isinstance(index, slice) and index.step == -2:  # PyTorch has no steps backwards
+            return row("getitem", (2, 3, 4), lambda x: x.flip(0)[::2], index=index)
+        return row("getitem", (2, 3, 4), lambda x: x[index], index=index)
 
     shapes = [((2, 3), (3, 2)), ((2, 3), (-1,)), ((), (1, 1)), ((4,), (2, -1)), ((0, 3), (3, 0)), ((1,), ())]
     orders: list[tuple] = [(), (0,), (1, 0), (2, 0, 1), (-1, 0, 1), (0, -1, -2)]
@@ -318,6 +389,6 @@ def transformed() -> list[Row]:
 
 
 ROWS = [
-    *elementwise(), *reductions(), *chosen(), *moved(), *joined(), *layered(), *lost(), *convolved(), *embedded(),
-    *attended(), *transformed(),
+    *elementwise(), *reductions(), *ordered(), *chosen(), *moved(), *joined(), *layered(), *lost(), *convolved(),
+    *embedded(), *attended(), *transformed(),
 ]  # fmt: skip

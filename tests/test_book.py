@@ -11,14 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tito import course
+from tito.book import figures, spans
+from tito.book.cells import CellError, ChapterRun, cells
+from tito.rubrics import stubs
+
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "docs" / "_ext"))
-
-import figures  # noqa: E402
-import sources  # noqa: E402
-from cells import CellError, Session, cells  # noqa: E402
-from tito import course, stubs  # noqa: E402
-
 HEAD = "---\ntitle: {}\nable: [read `code`]\nbuilds_on: []\nreading: 5\nworking: 7\n---\n\n"
 GOOD = """A sum is {eval}`1 + 1`, and $z = xy$.
 
@@ -189,7 +187,7 @@ def broken(page, tree):
     stub = stubs.stub(WALK, ["step"], "15")
     (tree / "src" / "tinytorch" / "broken.py").write_text(stub)
     (tree / "src" / "tinytorch" / "ungraded.py").write_text(WALK)
-    rubric = 'from tito.rubric import Rubric\n\nrubric = Rubric("19", module="ungraded")\n'
+    rubric = 'from tito.rubrics.rubric import Rubric\n\nrubric = Rubric("19", module="ungraded")\n'
     (tree / "grading" / "grade_19_ungraded.py").write_text(rubric)
     for name, (text, _, _) in BAD.items():
         (tree / "chapters" / f"{name}.md").write_text(HEAD.format(name) + text)
@@ -240,7 +238,7 @@ def same_package():
 
 @pytest.fixture
 def session(tmp_path):
-    return Session(tmp_path / "01_x.md")
+    return ChapterRun(tmp_path / "01_x.md")
 
 
 @pytest.mark.parametrize(
@@ -276,7 +274,7 @@ def test_other_warnings_are_errors(session):
 
 def test_the_same_cell_gives_the_same_bytes(tmp_path):
     source = "import numpy as np, matplotlib.pyplot as plt\nplt.plot(np.random.rand(9), label='$x$'); plt.legend()"
-    first, second = (Session(tmp_path / "x.md").run(source, 1).drawings for _ in range(2))
+    first, second = (ChapterRun(tmp_path / "x.md").run(source, 1).drawings for _ in range(2))
     assert first == second
     assert len(first) == 1
 
@@ -291,11 +289,11 @@ def test_matplotlib_before_311_wrote_fonts_as_shorthand():
 
 def test_listings_join_neighbours_and_know_sections():
     source = "# -- one ---\n\n# why\na = 1\n\n\ndef b():\n    pass\n\n\n# -- two, too ---\n\ndef c():\n    pass\n"
-    assert sources.spans(source, "b a") == [(3, 8)]
-    assert sources.spans(source, "a c") == [(3, 4), (13, 14)]
-    assert sources.spans(source, "two, too") == [(13, 14)]
+    assert spans.spans(source, "b a") == [(3, 8)]
+    assert spans.spans(source, "a c") == [(3, 4), (13, 14)]
+    assert spans.spans(source, "two, too") == [(13, 14)]
     with pytest.raises(KeyError, match="is it"):
-        sources.spans(source, "two, to")
+        spans.spans(source, "two, to")
 
 
 # -- every graded body is used ---------------------------------------------------

@@ -1,14 +1,20 @@
 """The command line, as a student sees it: what is typed, what is shown, how it ends."""
 
 import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from toys import SCALING, TOY, instead
 from typer.testing import CliRunner
 
 from tito import cli, course
-from tito.workspace import Workspace
+from tito.launch import environment
+from tito.work import play
+from tito.work.workspace import Workspace
 
 
 @pytest.fixture
@@ -21,7 +27,7 @@ def work(tmp_path, monkeypatch):
 
 
 def tito(*arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(cli.app, list(arguments))
+    result = CliRunner().invoke(cli.main, list(arguments))
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, result.output
@@ -61,8 +67,7 @@ double: 0 of 4 points
     The examples in the docstring give what is shown there.
     an example shows something else
       example = double(np.array([1.0, 2.0]))
-      yours    here
-               array([-2., -4.])
+      yours    array([-2., -4.])
       expected array([2., 4.])
   twice, 2 points: failed
     Twice as much.
@@ -164,10 +169,10 @@ def test_what_is_not_there_is_exit_code_2(work, arguments, says):
     assert code == 2 and says in output
 
 
-def test_diff_reset_update_of_nothing_say_so(work, capsys):
+def test_diff_reset_update_of_nothing_say_so(work):
     for command in ("diff", "reset", "update"):
-        with pytest.raises(course.CourseError, match="is not there"):
-            tito(command, "01")
+        assert tito(command, "01")[0] == 2
+        assert "work/scaling.py is not there" in tito(command, "01")[1]
 
 
 def test_diff_reset_and_update(work):
@@ -195,13 +200,18 @@ def test_run_uses_the_students_chapters(work, capfd):
     assert capfd.readouterr().out == "21 --flag\n"
 
 
-def test_debug_stops_in_the_students_body(work, capfd, monkeypatch):
+def test_debug_stops_in_the_students_body(work, capfd):
     work.mkdir()
     (work / "scaling.py").write_text(instead(double="y = 3 * x\nreturn y"), encoding="utf-8")
     (work.parent / "commands").write_text("p x\nn\np y\nc\n")
     with open(work.parent / "commands") as commands:
-        monkeypatch.setattr("tito.play.STDIN", commands)
-        code, output = tito("debug", "01", "-k", "double")
+        before = os.dup(0)
+        os.dup2(commands.fileno(), 0)  # pdb is a program of its own, which reads the terminal
+        try:
+            code, output = tito("debug", "01", "-k", "double")
+        finally:
+            os.dup2(before, 0)
+            os.close(before)
     shown = capfd.readouterr().out
     assert code == 0 and "double, twice: 2x is not right" in output
     assert "-> y = 3 * x" in shown and "array([1.])" in shown and "array([3.])" in shown and "expected:   [2.]" in shown
@@ -239,7 +249,7 @@ def test_the_entry_point_says_errors_in_one_line(work, monkeypatch, capsys):
 
 
 def test_shell_says_whose_chapters_are_here(work, monkeypatch):
-    monkeypatch.setattr(cli, "run_python", lambda workspace, arguments: (0, {}))
+    monkeypatch.setattr(play, "run", lambda workspace, arguments: 0)
     assert tito("shell") == (0, "Your chapters here: none yet; all are the reference's.\n")
     assert Workspace.of(TOY).folder == work
 
@@ -253,3 +263,76 @@ def test_next_says_what_to_open_and_to_do(work):
     assert tito("next") == (0, "Read    nox -s book builds the book\nNext    tito start 00\nPoints  tito status\n")
     tito("start", "00")
     assert "Next    count in work/counting.py, then tito grade 00 -k count\n" in tito("next")[1]
+
+
+# -- what a person can mend -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["start", "01"], ["grade", "01"], ["next"], ["diff", "01"]])
+def test_a_work_folder_that_is_a_file_is_one_line(work, arguments):
+    work.write_text("")
+    code, output = tito(*arguments)
+    assert (code, output) == (2, "tito: work is a file, and your work needs a folder: see TINYTORCH_WORK\n")
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["start", "01"]])
+def test_what_the_system_refuses_is_one_line(work, monkeypatch, arguments):
+    (work.parent / "file").write_text("")
+    monkeypatch.setenv("TINYTORCH_WORK", str(work.parent / "file" / "work"))
+    code, output = tito(*arguments)
+    assert (
+        code == 2 and output.startswith("tito: ") and output.endswith(": Not a directory\n") and output.count("\n") == 1
+    )
+
+
+def test_a_folder_in_the_place_of_a_chapter_is_one_line(work):
+    (work / "scaling.py").mkdir(parents=True)
+    assert tito("diff", "01") == (2, "tito: work/scaling.py: this is a folder, not a file: move it away\n")
+    assert tito("start", "01")[0] == 1
+    assert tito("status")[0] == 0
+
+
+DAMAGED = [
+    "", "{", "[]", "3", "[" * 5000, "1" * 5000, '{"chapters": []}', '{"chapters": {"02": []}}',
+    '{"chapters": {"01": {"exercises": []}}}', '{"chapters": {"01": {"exercises": {"double": {"state": "passed"}}}}}',
+    '{"chapters": {"01": {"exercises": {"double": 4}}}}', '{"chapters": {"01": {}}}',
+    '{"chapters": {}, "checkpoints": []}',
+    '{"chapters": {"01": {"exercises": {"double": {"points": "4", "state": "passed"}}}}}',
+    '{"chapters": {}, "checkpoints": {"01": {"state": 7}}}', "\udcff",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", DAMAGED, ids=range(len(DAMAGED)))
+def test_a_damaged_progress_file_is_kept_aside_said_and_begun_anew(work, text):
+    tito("start", "01")
+    (work / "progress.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    code, output = tito("status")
+    said, *rest = output.splitlines()
+    assert code == 0 and rest[1].split() == ["01", "scaling", "0/10"]
+    kept = re.fullmatch(r"tito: work/progress.json was damaged and is kept as (\S+); a new one is begun", said)[1]
+    assert (work / kept).read_bytes() == text.encode("utf-8", "surrogateescape")
+    assert tito("status")[1].splitlines() == rest
+    tito("grade", "01", "-k", "share", "--isolated-only")
+    assert json.loads((work / "progress.json").read_text())["chapters"]["01"]["exercises"]["share"]["points"] == 0
+
+
+def outside(*arguments: str, stdout=subprocess.PIPE, **variables: str) -> tuple[int, str]:
+    """tito as a program of its own, on the real course: its exit code, and what it says of errors."""
+    program = [sys.executable, "-m", "tito", *arguments]
+    done = subprocess.run(program, env=environment(**variables), stdout=stdout, stderr=subprocess.PIPE, text=True)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a full disk to write to is Linux's")
+@pytest.mark.parametrize("arguments", [["status"], ["data"], ["grade", "00", "-k", "seed"]])
+def test_a_full_disk_is_one_line(tmp_path, arguments):
+    with open("/dev/full", "w") as full:
+        code, said = outside(*arguments, stdout=full, TINYTORCH_WORK=str(tmp_path))
+    assert (code, said) == (2, "tito: No space left on device\n")
+
+
+def test_without_the_packages_of_the_course_it_says_what_to_install(tmp_path):
+    source = Path(course.__file__).parents[1]
+    program = f"import sys; sys.path.insert(0, {str(source)!r}); from tito.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "tito needs: pip install 'tinytorch[course]'\n")

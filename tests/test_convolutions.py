@@ -13,24 +13,21 @@ from hypothesis import strategies as st
 from oracles import direction, numbers, pytorch
 
 import tinytorch as tt
-from tinytorch import convolutions
+from tinytorch import convolutions, kernels
 from tinytorch.autograd import gradcheck
 from tinytorch.convolutions import (
     AdaptiveAvgPool2d,
-    AllReduce,
     AvgPool2d,
     BatchNorm1d,
     BatchNorm2d,
     Conv2d,
     Dropout2d,
     MaxPool2d,
-    ParallelTrainer,
     Residual,
     Window,
     adaptive_avg_pool2d,
     avg_pool2d,
     batch_norm,
-    blocked,
     channels_first,
     channels_last,
     col2im,
@@ -44,13 +41,12 @@ from tinytorch.convolutions import (
     statistics,
     weight_gradient,
     window,
-    winograd,
-    winograd_fits,
-    winograd_weight_gradient,
 )
+from tinytorch.kernels import blocked, wild, winograd, winograd_fits, winograd_weight_gradient
 from tinytorch.layers import Dropout, Flatten, Linear, Module, ReLU, Sequential
 from tinytorch.losses import cross_entropy
 from tinytorch.optimizers import SGD, AdamW, CosineAnnealingLR
+from tinytorch.parallel import AllReduce, ParallelTrainer
 from tinytorch.tensor import Tensor
 from tinytorch.training import AveragingTrainer, Batch, Batches, Trainer, accuracy
 
@@ -123,7 +119,7 @@ def test_col2im_is_the_transpose_of_im2col():
 def test_views_of_windows_are_what_im2col_copies():
     x = noise(2, 7, 6, 3)
     for over in (window(3), window((2, 3), (2, 1)), window((3, 2), 1, 0, (2, 3))):
-        view = convolutions.windows(x, over)
+        view = kernels.windows(x, over.kernel, over.stride, over.dilation)
         assert np.shares_memory(view, x)
         np.testing.assert_array_equal(view.reshape(len(im2col(x, over)), -1), im2col(x, over))
 
@@ -195,7 +191,7 @@ def test_conv2d_and_its_gradients_agree_with_pytorch(shapes, bias, dtype, layout
 @pytest.mark.parametrize("padding", [0, 1, 2, 3])
 @pytest.mark.parametrize("sides", [(6, 7), (3, 3), (5, 4)])
 def test_wide_convolutions_take_winograd_and_agree_with_pytorch(sides, padding, block, monkeypatch):
-    monkeypatch.setattr(convolutions, "BLOCK", block * 64)
+    monkeypatch.setattr(kernels, "BLOCK", block * 64)
     for channels, filters in ((64, 64), (9, 70), (64, 4)):
         assert winograd_fits(window(3, padding=padding), channels, filters) is (filters >= 8)
         for dtype in ("float32", "float64"):
@@ -245,14 +241,98 @@ def test_every_kernel_computes_the_same(sides, padding, sizes, biased, block):
     dx = col2im(g.reshape(-1, k) @ weight.reshape(-1, k).T, bordered.shape, over)
     dx = dx[:, ph : ph + x.shape[1], pw : pw + x.shape[2]]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convolutions, "BLOCK", block)
+        patch.setattr(kernels, "BLOCK", block)
         equal(blocked(x, weight, over, bias), expected)
         equal(winograd(x, weight, over, bias), expected)
         equal(weight_gradient(x, g, over), dw)
         equal(winograd_weight_gradient(x, g, over), dw)
         equal(input_gradient(g, weight, x.shape, over), dx)
-        patch.setattr(convolutions, "winograd_fits", lambda *_: True)
+        patch.setattr(kernels, "winograd_fits", lambda *_: True)
         equal(input_gradient(g, weight, x.shape, over), dx)
+
+
+# -- what Winograd's sums would spoil ------------------------------------------------------------------------------
+
+
+def tapped(height, width, at):
+    """Which outputs of a 3 x 3 window, padded by 1, see the pixel."""
+    seen = np.zeros((height, width), bool)
+    seen[max(at[0] - 1, 0) : at[0] + 2, max(at[1] - 1, 0) : at[1] + 2] = True
+    return seen
+
+
+@pytest.mark.parametrize("value", [1e3, -1e6, 1e30, np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("at", [(0, 0), (3, 5), (4, 0), (8, 8)])
+def test_a_pixel_out_of_range_spoils_no_output_that_does_not_see_it(value, at):
+    x, weight = noise(3, 9, 9, 8, dtype="float32"), noise(3, 3, 8, 16, dtype="float32")
+    over, seen = window(3, padding=1), tapped(9, 9, at)
+    exact = blocked(x.astype(np.float64), weight.astype(np.float64), over)
+    x[1, *at, 2] = value
+    assert wild(x).tolist() == [False, True, False]
+    z = kernels.convolve(x, weight, over)
+    scale = np.sqrt((exact**2).mean())
+    assert abs(z[1][~seen] - exact[1][~seen]).max() < 1e-5 * scale
+    assert abs(z[[0, 2]] - exact[[0, 2]]).max() < 1e-5 * scale
+    np.testing.assert_array_equal(z[1], blocked(x, weight, over)[1])
+    np.testing.assert_array_equal(np.isfinite(z[1]).all(axis=-1), np.isfinite(value) | ~seen)
+
+
+def test_winograd_by_itself_spoils_the_strips_that_see_the_pixel_and_no_others():
+    x, weight, over = noise(1, 16, 9, 8, dtype="float32"), noise(3, 3, 8, 16, dtype="float32"), window(3, padding=1)
+    clean = winograd(x, weight, over)
+    x[0, 5, 4, 0] = np.nan  # line 5 is seen by the strips of outputs 4 to 7 alone
+    with np.errstate(invalid="ignore"):
+        z = winograd(x, weight, over)
+    spoiled = np.isnan(z).any(axis=-1)[0]
+    assert spoiled[4:8, 3:6].all() and spoiled.sum() == 12
+    np.testing.assert_array_equal(z[0][~spoiled], clean[0][~spoiled])
+
+
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("channels", [8, 128])
+def test_within_the_range_winograds_error_is_less_than_a_ten_thousandth(channels, positive):
+    worst = 0.0
+    for seed in range(5):
+        x, weight = noise(1, 12, 12, channels, seed=seed), noise(3, 3, channels, 8, seed=9)
+        x = np.maximum(x, 0) if positive else x
+        others = np.sort(abs(np.delete(x, 6, axis=1)).reshape(11, -1).max(axis=1))
+        x[0, 6, 6, 0] = 0.999 * kernels.SPREAD * others[5]  # the median of the 12 lines, this one's the largest
+        assert not wild(x).any() and wild(x * np.where(x > 10, 1.1, 1)).all()
+        exact = blocked(x, weight, window(3, padding=1))
+        z = winograd(x.astype(np.float32), weight.astype(np.float32), window(3, padding=1))
+        unseen = ~tapped(12, 12, (6, 6))
+        worst = max(worst, abs(z - exact)[0][unseen].max() / np.sqrt((exact[0][unseen] ** 2).mean()))
+    assert worst < 1e-4
+
+
+@pytest.mark.parametrize("where", ["x", "g"])
+@pytest.mark.parametrize("value", [1e6, np.inf, np.nan])
+def test_gradients_are_as_exact_as_pytorchs_beside_a_pixel_out_of_range(value, where):
+    torch = pytest.importorskip("torch")
+    x, weight = noise(2, 8, 9, 9, dtype="float32"), noise(16, 8, 3, 3, seed=1, dtype="float32")
+    g = noise(2, 16, 9, 9, seed=2, dtype="float32")
+    (x if where == "x" else g)[1, 0, 0, 4] = value
+    ours = [Tensor(a, requires_grad=True) for a in (x, weight)]
+    with np.errstate(invalid="ignore"):  # infinity times a border of zeros
+        conv2d(*ours, padding=1).backward(Tensor(g))
+    theirs = [torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in (x, weight)]
+    torch.nn.functional.conv2d(*theirs, padding=1).backward(torch.tensor(g, dtype=torch.float64))
+    for mine, other in zip(ours, theirs):
+        np.testing.assert_allclose(mine.grad.data, other.grad.numpy(), rtol=1e-4, atol=1e-3)
+
+
+def test_a_wild_image_does_not_change_its_neighbours_and_whole_numbers_stay_whole():
+    x, weight, over = noise(4, 6, 6, 8, dtype="float32"), noise(3, 3, 8, 8, dtype="float32"), window(3)
+    alone = kernels.convolve(x, weight, over)
+    x[2, 0, 0, 0] = 1e9
+    np.testing.assert_array_equal(kernels.convolve(x, weight, over)[[0, 1, 3]], alone[[0, 1, 3]])
+    whole = (
+        np.random.default_rng(0).integers(-5, 6, (2, 6, 6, 8)),
+        np.random.default_rng(1).integers(-5, 6, (3, 3, 8, 8)),
+    )
+    np.testing.assert_array_equal(kernels.convolve(*whole, over), blocked(*whole, over))
+    assert wild(np.zeros((2, 4, 4, 8))).tolist() == [False, False]
+    assert wild(np.zeros((0, 4, 4, 8), np.float32)).shape == (0,)
 
 
 @pytest.mark.parametrize("images", [1, 2, 5, 7])
@@ -263,7 +343,7 @@ def test_a_last_block_may_be_smaller(images, stride, channels, monkeypatch):
     whole, _ = both((images, channels, 5, 6), (64, channels, 3, 3), True, "float64", **options)
     for each in (1, 2, 3):
         image = 9 * channels * 30 * 8 // stride**2
-        monkeypatch.setattr(convolutions, "BLOCK", each * max(image, 6 * 2 * 7 * (channels + 64) * 8))
+        monkeypatch.setattr(kernels, "BLOCK", each * max(image, 6 * 2 * 7 * (channels + 64) * 8))
         agree(whole, both((images, channels, 5, 6), (64, channels, 3, 3), True, "float64", **options)[0], "float64")
 
 
@@ -349,7 +429,7 @@ def test_a_convolution_as_a_module():
     assert (
         repr(Conv2d(1, 2, 3, dilation=2, bias=False)) == "Conv2d(1, 2, kernel_size=(3, 3), dilation=(2, 2), bias=False)"
     )
-    assert sum(p.size for p in layer.parameters()) == 6 * 2 * 3 * 2 + 6
+    assert sum(p.numel() for p in layer.parameters()) == 6 * 2 * 3 * 2 + 6
     assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
     bound = 1 / math.sqrt(2 * 3 * 2)
     assert bound * 0.9 < abs(layer.weight.data).max() <= bound and not layer.bias.data.any()
@@ -398,8 +478,37 @@ def test_pooling_agrees_with_pytorch(name, options, dtype, monkeypatch):
             channels_first(noise(3, *sides, 2, seed=seed, dtype=dtype)),
         ):
             agree(*pooled_by_both(name, x, **options), dtype, rtol=1e-5, atol=1e-6)
-    monkeypatch.setattr(convolutions, "BLOCK", 1)
+    monkeypatch.setattr(kernels, "BLOCK", 1)
     agree(*pooled_by_both(name, noise(3, 2, 7, 6, dtype=dtype), **options), dtype, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"stride": 1}, {"padding": 1}, {"stride": 1, "padding": 1}], ids=str)
+@pytest.mark.parametrize("value", [-np.inf, np.inf, np.nan])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 1.0])
+def test_max_pooling_of_what_is_not_finite_is_pytorchs(options, value, share):
+    x = noise(2, 3, 5, 6, dtype="float32")
+    x[np.random.default_rng(3).random(x.shape) < share] = value
+    torch = pytest.importorskip("torch")
+    mine, other = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    z, w = (
+        tt.convolutions.max_pool2d(mine, kernel_size=2, **options),
+        torch.nn.functional.max_pool2d(other, 2, **options),
+    )
+    np.testing.assert_array_equal(z.data, w.detach().numpy())
+    z.sum().backward()
+    w.sum().backward()
+    assert mine.grad.data.sum() == z.size  # every window sends its 1 to one pixel
+    if not np.isnan(value):  # of several NaN the last gets it there, the first here
+        np.testing.assert_array_equal(mine.grad.data, other.grad.numpy())
+
+
+def test_a_lone_nan_gets_the_gradient_of_every_window_that_it_spoils():
+    x = noise(1, 1, 4, 4, dtype="float32")
+    x[0, 0, 1, 1] = np.nan
+    mine = Tensor(x, requires_grad=True)
+    z = max_pool2d(mine, kernel_size=2, stride=1)
+    z.sum().backward()
+    assert np.isnan(z.data).sum() == 4 and mine.grad.data[0, 0, 1, 1] == 4 and mine.grad.data.sum() == 9
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, (2, 5), (5, 4), (7, 6)])
@@ -491,7 +600,7 @@ def test_batch_norm_agrees_with_pytorch_through_training_and_evaluation(name, sh
 
     for seed in range(4):
         step(seed)
-        monkeypatch.setattr(convolutions, "BLOCK", [2**21, 1, 100, 5000][seed])
+        monkeypatch.setattr(kernels, "BLOCK", [2**21, 1, 100, 5000][seed])
     ours.eval()
     theirs.eval()
     step(7)
@@ -854,3 +963,43 @@ def test_means_of_whole_numbers_are_not_cut():
 def test_batch_norm_takes_a_bare_array_as_other_modules_do():
     x = noise(4, 3, 2, 2)
     assert np.array_equal(BatchNorm2d(3)(x).data, BatchNorm2d(3)(Tensor(x)).data)
+
+
+# -- edges ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3, 4)])
+def test_a_border_never_wins_a_maximum_not_even_of_infinities(shape):
+    torch = pytorch()
+    x = np.full((1, 1, *shape), -np.inf, np.float32)
+    x[0, 0, 0, 1] = 1.0
+    leaf, theirs = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    for kernel, stride in ((3, 1), (2, 1), (2, 2)):
+        leaf.grad = theirs.grad = None
+        options = {"kernel_size": kernel, "stride": stride, "padding": 1}
+        max_pool2d(leaf, **options).sum().backward()
+        torch.nn.functional.max_pool2d(theirs, **options).sum().backward()
+        np.testing.assert_array_equal(leaf.grad.data, theirs.grad)
+
+
+def test_batch_norm_of_nothing_is_refused_in_training_and_nothing_in_evaluation():
+    for norm, shape in ((BatchNorm1d(2), (0, 2)), (BatchNorm1d(2), (3, 2, 0)), (BatchNorm2d(2), (0, 2, 3, 3))):
+        with pytest.raises(ValueError, match="more than one number a channel to train, got x"):
+            norm(tt.zeros(*shape))
+        assert norm.running_mean.tolist() == [0, 0]
+        assert norm.eval()(tt.zeros(*shape)).shape == shape
+
+
+def test_bytes_do_not_wrap_and_float16_does_not_overflow():
+    images = np.full((4, 1, 4, 4), 200, np.uint8)
+    images[::2] = 100
+    for layer in (tt.nn.AvgPool2d(2), tt.nn.AdaptiveAvgPool2d(1), BatchNorm2d(1), BatchNorm2d(1).eval()):
+        expected = layer(Tensor(images.astype(np.float32)))
+        np.testing.assert_allclose(layer(Tensor(images)).data, expected.data, rtol=1e-5)
+    weight = np.full((1, 1, 3, 3), 2, np.uint8)
+    assert conv2d(Tensor(images), Tensor(weight)).data.max() == 3600
+    large = tt.full((64, 1, 32, 32), 40000.0, dtype=np.float16)
+    assert tt.nn.AvgPool2d(2)(large).data.max() == 40000
+    norm = BatchNorm2d(1)
+    norm(large)
+    assert norm.running_mean.item() == pytest.approx(4000)

@@ -37,9 +37,10 @@ from tinytorch.dataloader import (
     random_split,
     shuffled,
 )
+from tinytorch.environment import manual_seed
 from tinytorch.layers import Dropout, Linear, ReLU, Sequential
 from tinytorch.optimizers import Adam
-from tinytorch.tensor import Tensor
+from tinytorch.tensor import Generator, Tensor
 from tinytorch.training import Batch, Trainer
 
 quick = settings(max_examples=40, deadline=None)
@@ -248,7 +249,7 @@ def test_mapped_arrays_stay_on_disk(tmp_path):
     with pytest.raises(ValueError, match="read-only"):
         mapped.arrays[0][0] = 0
     assert (tmp_path / "x.npy").read_bytes() == before
-    options = {"batch_size": 4, "shuffle": True, "transform": AUGMENT, "prefetch": 2}
+    options = {"batch_size": 4, "shuffle": True, "transform": AUGMENT, "seed": 0, "prefetch": 2}
     assert told(DataLoader(mapped, **options)) == told(DataLoader(in_memory, **options))
 
 
@@ -884,3 +885,96 @@ def test_a_transform_changes_a_batch_that_is_one_tensor():
 def test_a_transform_of_what_is_no_tensor_says_what_helps():
     with pytest.raises(TypeError, match="a transform changes a tensor, got dict: let collate_fn do it"):
         list(DataLoader([{"x": 1.0}], transform=flip))
+
+
+# -- chance without a seed -----------------------------------------------------------------------------------------
+
+
+@DEPTHS
+def test_manual_seed_decides_every_pass_of_a_loader_without_a_seed(ahead):
+    loader = DataLoader(TensorDataset(LABELS), 4, shuffle=True, prefetch=ahead)
+    passes = []
+    for _ in range(2):
+        manual_seed(3)
+        passes += [[x.tolist() for (x,) in loader] for _ in range(2)]
+    assert passes[:2] == passes[2:] and passes[0] != passes[1]
+    assert sorted(x for batch in passes[0] for x in batch) == LABELS.tolist()
+
+
+def test_a_loader_without_chance_draws_nothing_and_an_own_generator_leaves_the_package_s():
+    state = manual_seed(3).bit_generator.state
+    list(DataLoader(TensorDataset(LABELS), 4))
+    options = {"shuffle": True, "batch_size": 4}
+    first, again = (
+        [x.tolist() for (x,) in DataLoader(TensorDataset(LABELS), **options, generator=Generator().manual_seed(1))]
+        for _ in range(2)
+    )
+    assert first == again and manual_seed(3).bit_generator.state == state
+
+
+def test_a_pass_with_a_drawn_seed_goes_on_where_it_stopped():
+    def made():
+        return DataLoader(TensorDataset(IMAGES, LABELS), 3, shuffle=True, transform=AUGMENT)
+
+    loader = made()
+    batches = iter(loader)
+    next(batches), next(batches)
+    state = loader.state_dict()
+    other = made()
+    other.load_state_dict(state)
+    for (x, y), (a, b) in zip(batches, other, strict=True):
+        assert np.array_equal(x.data, a.data) and np.array_equal(y.data, b.data)
+
+
+def test_a_split_is_drawn_from_the_package_s_generator_or_another():
+    def parts(generator=None):
+        return [part.indices.tolist() for part in random_split(list(range(10)), [7, 3], generator)]
+
+    manual_seed(5)
+    first, second = parts(), parts()
+    manual_seed(5)
+    assert parts() == first != second and parts(Generator().manual_seed(2)) == parts(Generator().manual_seed(2))
+
+
+def test_workers_make_batches_ahead_and_texts_stay_texts():
+    examples = [("a", 1), ("b", 2), ("c", 3)]
+    assert DataLoader(examples, 2, num_workers=2, pin_memory=True).ahead == 2
+    assert [(x, y.tolist()) for x, y in DataLoader(examples, 2, num_workers=1)] == [(["a", "b"], [1, 2]), (["c"], [3])]
+    with pytest.raises(ValueError, match="worker_init_fn"):
+        DataLoader(examples, worker_init_fn=print)
+
+
+# -- nothing is accepted and then ignored --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("examples", [[None, None], [1.0, None], [(1.0, None), (2.0, None)], [{"a": None}, {"a": 1}]])
+def test_a_none_among_the_examples_is_named(examples):
+    with pytest.raises(TypeError, match="an example is None"):
+        next(iter(DataLoader(examples, 2)))
+
+
+def test_a_subset_by_a_mask_is_where_it_is_true():
+    data = TensorDataset(np.array([10, 20, 30, 40]))
+    for mask in (np.array([True, False, True, False]), [True, False, True, False], Tensor(np.array([1, 0, 1, 0]) > 0)):
+        assert [x.item() for (x,) in Subset(data, mask)] == [10, 30]
+    with pytest.raises(ValueError, match=r"a mask of 4 examples has their length, got shape \(2,\)"):
+        Subset(data, [True, False])
+    with pytest.raises(TypeError, match="whole numbers or a mask, got float64"):
+        Subset(data, [0.5, 1.0])
+    assert len(Subset(data, [])) == 0
+
+
+SAMPLERS = {
+    "list": [3, 1, 2], "tuple": (3, 1, 2), "array": np.array([3, 1, 2]), "tensor": Tensor(np.array([3, 1, 2])),
+    "dict": {3: 0, 1: 0, 2: 0}, "range": range(3, 0, -1),
+    "generator": (i for i in (3, 1, 2)), "iterator": iter([3, 1, 2]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_any_iterable_of_numbers_is_a_sampler_epoch_after_epoch(name):
+    loader = DataLoader(TensorDataset(np.arange(5)), 2, sampler=SAMPLERS[name])
+    expected = [[3, 2], [1]] if name == "range" else [[3, 1], [2]]
+    for _ in range(2):
+        assert [batch[0].tolist() for batch in loader] == expected
+    assert len(loader) == 2

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tinytorch import datasets
-from tinytorch.datasets import DataUnavailable, Source, Split, data_root, digits, obtain, read_idx, verified
+from tinytorch.datasets import DataUnavailable, Download, Split, data_root, digits, obtain, read_idx, verified
 
 
 def test_digits_have_their_shapes_dtypes_and_range():
@@ -86,13 +86,13 @@ class Server(ThreadingHTTPServer):
         self.plans: dict[str, Plan] = {}
         self.asked: list[tuple[str, str | None]] = []
 
-    def source(self, path: str, plan: Plan, *mirrors: Plan, checksum: str = MD5) -> Source:
+    def source(self, path: str, plan: Plan, *mirrors: Plan, checksum: str = MD5) -> Download:
         """A source whose mirrors answer by these plans."""
         urls = []
         for i, each in enumerate((plan, *mirrors)):
             self.plans[f"/{i}/{path}"] = each
             urls.append(f"http://127.0.0.1:{self.server_port}/{i}/{path}")
-        return Source(path, tuple(urls), "md5", checksum)
+        return Download(path, tuple(urls), "md5", checksum)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -247,7 +247,7 @@ def test_a_folder_that_cannot_be_made_is_named(server, tmp_path):
     ids=["cut short", "zeros inside", "empty", "another format", "something behind it"],
 )
 def test_damage_inside_a_gzip_file_is_found(tmp_path, damage):
-    source = Source("file.gz", (), "md5", MD5, packed=True)
+    source = Download("file.gz", (), "md5", MD5, packed=True)
     (tmp_path / "file.gz").write_bytes(gzip.compress(CONTENT))
     assert verified(tmp_path / "file.gz", source)
     (tmp_path / "file.gz").write_bytes(damage(gzip.compress(CONTENT)))

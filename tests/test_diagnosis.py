@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from tito.outcome import Mismatch
-from tito.report import shown
-from tito.rubric import close, holds, same
-from tito.wire import Foreign
+from tito.grading.report import shown
+from tito.outcomes import Mismatch
+from tito.rubrics.compare import close, holds, same
+from tito.sandbox.wire import Foreign
 
 X = np.arange(1.0, 5.0).reshape(2, 2)
 R = np.arange(1.0, 7.0).reshape(2, 3)

@@ -8,16 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tito import course
+from tito.book import handouts
+from tito.book.cells import blocks
+from tito.rubrics import rubric
+
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "docs" / "_ext"))
-
-import handouts  # noqa: E402
-from cells import blocks  # noqa: E402
-from tito import course, rubric  # noqa: E402
-
 NUMBER = "05"
 CHAPTER = course.Course(ROOT).chapter(NUMBER)
-SCRIPT = ROOT / "docs" / "_ext" / "handouts.py"
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +175,7 @@ def test_links_lead_into_the_document_or_are_words():
 def test_a_missing_library_gets_the_command_that_installs_it(tmp_path):
     (tmp_path / "weasyprint.py").write_text("raise OSError(\"cannot load library 'libpango-1.0-0'\")")
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT / 'src'}"}
-    command = [sys.executable, str(SCRIPT), NUMBER]
+    command = [sys.executable, "-m", "tito.book.handouts", NUMBER]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "sudo apt install libpango-1.0-0" in done.stderr

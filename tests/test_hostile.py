@@ -4,18 +4,25 @@ Numbers are those of the list of threats that the course keeps: 1-17 and 28-30.
 """
 
 import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from toys import FULL, SCALING, TOY, graded, instead, points
 
-from tito import compose, judge
-from tito.isolation import Weak
-from tito.link import Link
-from tito.outcome import TimedOut
+from tito.grading import judge
+from tito.launch import environment
+from tito.outcomes import TimedOut
+from tito.rubrics.rubric import Check
+from tito.sandbox import tree
+from tito.sandbox.connection import Connection
+from tito.sandbox.isolation import Weak
+from tito.sandbox.warden import remove
 
 OTHERS = {name: full for name, full in FULL.items() if name != "double"}
 
@@ -86,6 +93,21 @@ IN_A_BODY = {
         "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
         "timed out",
     ),
+    "an integer that is no float": ("return 10**400", "failed"),
+    "an integer too long to print": ("return 10**10000", "error"),
+    "such integers inside": ("return [10**400, {'x': 10**400}]", "failed"),
+    "deep lists": ("y = []\nfor _ in range(100):\n    y = [y]\nreturn y", "failed"),
+    "a list that holds itself": ("y = []\ny.append(y)\nreturn y", "failed"),
+    "keys that are no text": ("return {1: x, (2,): {None: x}}", "failed"),
+    "a megabyte of text": ("return 'x' * 10**6", "failed"),
+    "half a character": ("return chr(0xD800)", "failed"),
+    "infinity": ("return float('inf')", "failed"),
+    "an error without a name": ("raise type('', (Exception,), {'__str__': lambda self: 1 / 0})()", "error"),
+    "an error that says a megabyte": ("raise ValueError('x' * 10**6)", "error"),
+    "1,600 folders in each other": (
+        "import os\nfor _ in range(1600):\n    os.mkdir('a')\n    os.chdir('a')\nos.chmod('.', 0)\nreturn x",
+        "failed",
+    ),
     "25 torch": ("import torch\nreturn x", "error"),
     "25 the reference": ("import tinytorch.reference\nreturn x", "error"),
 }
@@ -102,6 +124,44 @@ def test_12_short_answers_to_examples_earn_nothing():
     assert report["double"].points == 0
     report = graded(f"{SCALING}\nimport sys\nsys.modules['__main__'].Shop.do_examples = lambda self, request: []\n")
     assert report["double"].checks[0].state == "protocol" and report["double"].points == 3
+
+
+class Counted(Weak):
+    """Counts the workers that are started."""
+
+    def __init__(self):
+        self.started = 0
+
+    def start(self, job: Path):
+        self.started += 1
+        return super().start(job)
+
+
+def test_a_file_that_hangs_costs_one_deadline_for_all_its_exercises(tmp_path):
+    (tmp_path / "counting.py").write_text((TOY.package / "counting.py").read_text())
+    (tmp_path / "scaling.py").write_text(f"{SCALING}\nwhile True: pass\n", encoding="utf-8")
+    counted = Counted()
+    report = judge.grade("01", course=TOY, work=tmp_path, isolation=counted, deadline=1.5)
+    assert set(report.states.values()) == set(report.integrated.states.values()) == {"timed out"}
+    assert counted.started <= judge.WORKERS
+
+
+def test_an_earlier_file_that_hangs_costs_one_deadline(tmp_path):
+    (tmp_path / "counting.py").write_text((TOY.package / "counting.py").read_text() + "\nwhile True: pass\n")
+    (tmp_path / "scaling.py").write_text(SCALING, encoding="utf-8")
+    counted = Counted()
+    report = judge.grade("01", course=TOY, work=tmp_path, isolation=counted, deadline=1.5)
+    assert report.passed and set(report.integrated.states.values()) == {"timed out"}
+    assert counted.started == len(FULL) + 1
+
+
+def test_a_body_that_hangs_is_not_waited_for_again_on_the_students_own_chapters(tmp_path):
+    (tmp_path / "counting.py").write_text((TOY.package / "counting.py").read_text())
+    (tmp_path / "scaling.py").write_text(instead(share="while True: pass"), encoding="utf-8")
+    counted = Counted()
+    report = judge.grade("01", course=TOY, work=tmp_path, isolation=counted, deadline=1.5)
+    assert report.integrated.states == {**dict.fromkeys(FULL, "passed"), "share": "timed out"}
+    assert counted.started == len(FULL) + 1
 
 
 def test_a_hang_costs_one_deadline():
@@ -134,12 +194,12 @@ def test_at_import(code, state):
 
 def test_a_worker_that_does_not_read_cannot_block_the_judge(tmp_path):
     """A megabyte does not fit into a pipe: sending it has a deadline too."""
-    compose.job(tmp_path)
+    tree.job(tmp_path)
     code = "import sys, time\nsys.path[:0] = [sys.argv[1], '..']\nimport wire\n"
     ready = "sys.stdout.buffer.write(wire.pack({'ready': []}))\nsys.stdout.flush()\ntime.sleep(60)\n"
     (tmp_path / "worker.py").write_text(code + ready)
-    with Link(Weak(), tmp_path, 1.0) as link, pytest.raises(TimedOut):
-        link.ask({"do": "call", "arguments": [np.zeros(1 << 17)]})
+    with Connection(Weak(), tmp_path, 1.0) as connection, pytest.raises(TimedOut):
+        connection.ask({"do": "call", "arguments": [np.zeros(1 << 17)]})
 
 
 def test_7_8_only_the_chapter_is_taken(tmp_path):
@@ -189,6 +249,51 @@ def test_28_what_is_printed_is_harmless():
     assert "\x1b" not in result.checks[1].message and "\\x1b[31mred\\u202e" in result.checks[1].message
 
 
+def test_whatever_is_answered_the_judge_goes_on_with_it():
+    """A check that reckons with an answer may overflow, divide by zero or find no such key: the answer's fault."""
+
+    def reckons(student, how):
+        """Says how."""
+        student.session.answered = True
+        {"overflow": lambda: float(10**400), "zero": lambda: 1 // 0, "key": lambda: {}["x"], "deep": deep}[how]()
+
+    def deep():
+        return deep()
+
+    session = SimpleNamespace(answered=False, last=None, request=None, over=None)
+    for how in ("overflow", "zero", "key", "deep"):
+        outcome = Check("double", "reckons", 1, "Says how.", reckons).outcome(session, (how,))
+        assert outcome.state == "failed" and outcome.details["kind"] == "form"
+
+
+def link_to_what_cannot_be_read(path: Path) -> None:
+    path.symlink_to("/proc/self/mem")
+
+
+NO_FILE = {
+    "a folder": (Path.mkdir, "this is a folder"),
+    "a pipe": (lambda path: os.mkfifo(path), "this is a pipe or a device"),
+    "a link to a device": (lambda path: path.symlink_to("/dev/zero"), "this is a pipe or a device"),
+    "a link to nothing": (lambda path: path.symlink_to("nothing"), "cannot be read (No such file"),
+    "a link to itself": (lambda path: path.symlink_to(path.name), "cannot be read (Too many levels"),
+    "a link to what cannot be read": (link_to_what_cannot_be_read, "cannot be read (Input/output error)"),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pipes, links and devices as Linux has them")
+@pytest.mark.parametrize("make, says", NO_FILE.values(), ids=NO_FILE)
+def test_what_stands_in_the_place_of_the_file_is_named(tmp_path, make, says):
+    make(tmp_path / "scaling.py")
+    report = judge.grade("01", course=TOY, work=tmp_path)
+    assert set(report.states.values()) == {"error"} and says in report["double"].checks[0].message
+    other = tmp_path / "other"
+    other.mkdir()
+    make(other / "counting.py")
+    (other / "scaling.py").write_text(SCALING, encoding="utf-8")
+    report = judge.grade("01", course=TOY, work=other)
+    assert report.passed and says in report.integrated.missing[0]
+
+
 UNREADABLE = {
     "29 latin-1": (SCALING.encode("latin-1"), "scaling.py:1", "not UTF-8"),
     "29 UTF-16": (SCALING.encode("utf-16"), "scaling.py", "UTF-16"),
@@ -228,19 +333,105 @@ def test_errors_name_the_students_own_line():
     assert result.checks[1].where == f"submission:{line}"
 
 
-@pytest.mark.skipif(os.name != "posix", reason="process groups are POSIX's")
-def test_children_are_killed_with_the_worker(tmp_path):
+# -- nothing outlives a grade -----------------------------------------------------------------------------------------
+
+DAEMON = """
+import os, time
+if os.fork() == 0:
+    {leave}
+    if os.fork() == 0:
+        open({file!r} + ".new", "w").write(str(os.getpid()))
+        os.rename({file!r} + ".new", {file!r})
+        time.sleep(60)
+    os._exit(0)
+while not os.path.exists({file!r}): time.sleep(0.01)
+"""
+LEAVING = {
+    "a child": ("pass", "return 2 * x"),
+    "a daemon": ("os.setsid()", "return 2 * x"),
+    "a daemon of a worker that is gone": ("os.setsid()", "os._exit(0)"),
+    "a daemon of a worker without a warden": ("os.setsid()", "os.kill(os.getppid(), 9)\ntime.sleep(9)"),
+}
+
+
+def runs(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="daemons are found where Linux tells of them")
+@pytest.mark.parametrize("leave, then", LEAVING.values(), ids=LEAVING)
+def test_what_a_body_starts_ends_before_the_grade_does(tmp_path, leave, then):
     file = tmp_path / "pid"
-    fork = "import os, time\npid = os.fork()\nif pid == 0:\n    time.sleep(60)\n"
-    body = f"{fork}open({str(file)!r}, 'w').write(str(pid))\nreturn 2 * x"
+    body = DAEMON.format(leave=leave, file=str(file)) + then
     graded(instead(double=body), only="double")
-    for _ in range(50):
+    assert not runs(int(file.read_text()))
+
+
+TITO = """
+from tito import course
+course.find_root = lambda: __import__("pathlib").Path({root!r})
+from tito.cli import main
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="signals and processes as Linux has them")
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("body", ["while True: pass", "return 10 ** (10 ** 9)"], ids=["loop", "one long operation"])
+def test_workers_and_folders_go_when_tito_does(tmp_path, number, body):
+    work, temporary = tmp_path / "work", tmp_path / "temporary"
+    work.mkdir(), temporary.mkdir()
+    daemon = DAEMON.format(leave="os.setsid()", file=str(tmp_path / "pid"))
+    (work / "scaling.py").write_text(instead(double=daemon + body), encoding="utf-8")
+    env = environment(TINYTORCH_WORK=str(work), TMPDIR=str(temporary))
+    program = [sys.executable, "-c", TITO.format(root=str(TOY.root)), "grade", "01", "-k", "double", "--json", "r.json"]
+    tito = subprocess.Popen(program, env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    waited((tmp_path / "pid").is_file)
+    tito.send_signal(number)
+    tito.communicate(timeout=5)
+    assert tito.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    waited(lambda: not list(temporary.iterdir()) and not runs(int((tmp_path / "pid").read_text())))
+    assert not processes_of(temporary) and not (tmp_path / "r.json").exists()
+
+
+def waited(true, seconds: float = 10.0) -> None:
+    """Wait until it is true."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def processes_of(folder: Path) -> list[int]:
+    """The processes that call a place in this folder their home."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
         try:
-            os.kill(int(file.read_text()), 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.1)
-    raise AssertionError("a child outlived the grading")
+            if f"HOME={folder}".encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return [pid for pid in found if runs(pid)]
+
+
+def test_a_folder_goes_however_deep_and_whatever_is_in_it(tmp_path):
+    (tmp_path / "kept").write_text("kept")
+    top = tmp_path / "top"
+    (top / "closed" / "inside").mkdir(parents=True)
+    (top / "closed").chmod(0)
+    (top / "link").symlink_to(tmp_path)
+    here = Path.cwd()
+    os.chdir(top)
+    for _ in range(3000):
+        os.mkdir("deep")
+        os.chdir("deep")
+    os.chdir(here)
+    remove(str(top))
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
 def test_a_big_allocation_is_the_students_error():
@@ -261,11 +452,10 @@ def test_trouble_before_the_first_word_is_not_scored():
 
 
 def test_the_worker_sees_no_rubric_no_oracle_and_no_tool(tmp_path):
-    tree = compose.job(tmp_path)
-    compose.compose(tree, TOY, TOY.chapter("01"), SCALING)
-    with Link(Weak(), tmp_path, 5.0) as link:
-        link.ask({"do": "load", "module": "scaling", "names": []})
-        seen = link.ask({"do": "modules"})["value"]
+    tree.compose(tree.job(tmp_path), TOY, TOY.chapter("01"), SCALING)
+    with Connection(Weak(), tmp_path, 5.0) as connection:
+        connection.ask({"do": "load", "module": "scaling", "names": []})
+        seen = connection.ask({"do": "modules"})["value"]
     forbidden = (
         "tito",
         "hypothesis",
@@ -287,13 +477,16 @@ def test_the_worker_sees_no_rubric_no_oracle_and_no_tool(tmp_path):
     expected = {
         "worker.py",
         "wire.py",
+        "warden.py",
         "tree/tinytorch/__init__.py",
         "tree/tinytorch/counting.py",
         "tree/tinytorch/scaling.py",
     }
-    assert {os.path.relpath(tree / file, tmp_path).replace(os.sep, "/") for file in seen["files"]} == expected
+    assert {
+        os.path.relpath(tmp_path / "tree" / file, tmp_path).replace(os.sep, "/") for file in seen["files"]
+    } == expected
 
 
 def test_nothing_after_the_chapter_is_in_its_tree(tmp_path):
-    compose.compose(tmp_path / "tree", TOY, TOY.chapter("00"), "")
+    tree.compose(tmp_path / "tree", TOY, TOY.chapter("00"), "")
     assert sorted(path.name for path in (tmp_path / "tree" / "tinytorch").iterdir()) == ["__init__.py", "counting.py"]

@@ -6,8 +6,6 @@ from oracles import numbers, pytorch
 
 import tinytorch as tt
 from tinytorch.losses import (
-    BCEWithLogitsLoss,
-    CrossEntropyLoss,
     L1Loss,
     MSELoss,
     binary_cross_entropy_with_logits,
@@ -16,6 +14,7 @@ from tinytorch.losses import (
     logsumexp,
     mse_loss,
 )
+from tinytorch.options import BCEWithLogitsLoss, CrossEntropyLoss
 from tinytorch.tensor import Tensor
 
 # The values and gradients of every reduction and smoothing are rows of the table in primitives.py.
@@ -115,3 +114,30 @@ def test_errors_name_what_was_given_and_what_was_needed(expression):
     kind, message = ERRORS[expression]
     with pytest.raises(kind, match=message):
         eval(expression)
+
+
+@pytest.mark.parametrize("smoothing", [1.5, -0.1, float("nan")])
+def test_label_smoothing_is_a_share(smoothing):
+    with pytest.raises(ValueError, match="label_smoothing is a share from 0 to 1"):
+        cross_entropy(tt.zeros(1, 3), tt.tensor([0]), label_smoothing=smoothing)
+
+
+@pytest.mark.parametrize("loss", PAIRED, ids=lambda loss: loss.name)
+def test_losses_of_bytes_do_not_wrap(loss):
+    x, y = np.array([1, 250, 0], np.uint8), np.array([3, 2, 255], np.uint8)
+    expected = loss(Tensor(x.astype(np.float32)), Tensor(y.astype(np.float32)))
+    np.testing.assert_array_equal(loss(Tensor(x), Tensor(y)).data, expected.data, strict=True)
+
+
+def test_cross_entropy_of_bytes_and_of_float16_is_that_of_float32():
+    logits, target = np.array([[250, 3, 2], [0, 255, 1]], np.uint8), tt.tensor([1, 0])
+    for smoothing in (0.0, 0.3):
+        expected = cross_entropy(Tensor(logits.astype(np.float32)), target, label_smoothing=smoothing).item()
+        for dtype in (np.uint8, np.float16):
+            loss = cross_entropy(Tensor(logits.astype(dtype)), target, label_smoothing=smoothing)
+            assert loss.item() == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_mean_of_many_float16_losses_does_not_overflow():
+    x, y = tt.full((70000,), 300.0, dtype=np.float16), tt.full((70000,), 100.0, dtype=np.float16)
+    assert l1_loss(x, y).item() == 200 and l1_loss(x, y).dtype == np.float16

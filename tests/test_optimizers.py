@@ -1,6 +1,7 @@
 """What is true of optimizers and schedules: PyTorch's trajectories, whatever the groups, gaps and order of things."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -146,9 +147,8 @@ def test_every_schedule_is_pytorch_s(case):
     p, q = ours(np.float64), theirs(np.float64)
     mine, other = SGD([{"params": p[:2]}, {"params": p[2:], "lr": 0.3}], lr=0.1), torch.optim.SGD
     other = other([{"params": q[:2]}, {"params": q[2:], "lr": 0.3}], lr=0.1)
-    extra = {"cycle_momentum": False} if name == "OneCycleLR" else {}
     schedule = getattr(lr_scheduler, name)(mine, **options)
-    their_schedule = getattr(torch.optim.lr_scheduler, name)(other, **options, **extra)
+    their_schedule = getattr(torch.optim.lr_scheduler, name)(other, **options)
     for t in range(STEPS):
         np.testing.assert_allclose(schedule.get_last_lr(), their_schedule.get_last_lr(), rtol=1e-9, atol=1e-12)
         step(mine, p, t)
@@ -184,16 +184,115 @@ def test_a_network_learns_as_pytorch_s_does():
 # -- the memory that network and optimizer share ----------------------------------------------------------------------
 
 
-def test_the_network_and_the_optimizer_share_the_memory():
-    model = nn.Linear(3, 2)
-    optimizer = Adam(model.parameters())
-    state = model.state_dict()
-    [[flat]] = optimizer.flats
-    assert np.shares_memory(model.weight.data, flat.values)
-    np.testing.assert_array_equal(flat.values, np.concatenate([model.weight.data.ravel(), model.bias.data]))
-    step(optimizer, list(model.parameters()), 0)
-    np.testing.assert_array_equal(state["weight"], model.weight.data)
-    assert flat.values.dtype == model.weight.dtype == np.float32
+@pytest.mark.parametrize("kind", [SGD, RMSprop, Adam, AdamW])
+def test_whoever_shares_a_parameter_s_memory_sees_it_move(kind):
+    """As in PyTorch: detached tensors, views and arrays stay aliases, whatever optimizers are made and stepped."""
+    w = tt.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    alias, row, array, turned = w.detach(), w.detach()[1], w.data, Tensor(w.data.T, requires_grad=True)
+    one, other, big = kind([w], lr=0.1), kind([turned], lr=0.1), tt.zeros(optimizers.BLOCK + 3, requires_grad=True)
+    for optimizer, p in ((one, w), (other, turned), (kind([w, big], lr=0.1), w)):
+        p.grad, before = Tensor(np.ones((2, 2), np.float32)), array.copy()
+        optimizer.step()
+        assert (array < before).all() and w.data is array
+        np.testing.assert_array_equal(alias.data, w.data)
+        np.testing.assert_array_equal(row.data, w.data[1])
+        np.testing.assert_array_equal(turned.data, w.data.T)
+
+
+def test_large_parameters_and_small_ones_make_the_same_steps(monkeypatch):
+    monkeypatch.setattr(optimizers, "BLOCK", 4)
+    flat = Flat([tt.zeros(*shape, requires_grad=True) for shape in ((2,), (1,), (9,), (0,), (4,))], ())
+    pieces = [[(i, part.start, part.stop) for i, part in piece] for piece in flat.pieces([0, 1, 2, 3, 4])]
+    assert pieces == [[(0, 0, 2), (1, 0, 1)], [(2, 0, 4)], [(2, 4, 8)], [(2, 8, 9)], [(4, 0, 4)]]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda both: pickle.loads(pickle.dumps(both))])
+@pytest.mark.parametrize("kind", [SGD, Adam])
+def test_a_copy_of_network_optimizer_and_schedule_trains_on_as_they_do(copied, kind):
+    model = nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 1))
+    optimizer = kind(model.parameters(), lr=0.1)
+
+    def train(model, optimizer, schedule):
+        optimizer.zero_grad()
+        model(tt.ones(4, 3)).sum().backward()
+        optimizer.step()
+        schedule.step()
+        return [p.data.copy() for p in model.parameters()]
+
+    for schedule in (optimizers.OneCycleLR(optimizer, 0.1, 9), optimizers.StepLR(optimizer, 2)):
+        train(model, optimizer, schedule)
+        twins = copied((model, optimizer, schedule))
+        for ours, theirs in zip(train(model, optimizer, schedule), train(*twins), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        before = [p.data.copy() for p in model.parameters()]
+        train(*twins)
+        assert all((p.data == kept).all() for p, kept in zip(model.parameters(), before))
+
+
+def test_a_group_that_comes_later_is_moved_and_one_that_is_smuggled_in_is_refused():
+    p, q = (tt.ones(1, requires_grad=True) for _ in range(2))
+    optimizer = SGD([p], lr=0.1)
+    optimizer.add_param_group({"params": q, "lr": 0.5})
+    p.grad, q.grad = Tensor([1.0]), Tensor([1.0])
+    optimizer.step()
+    assert (p.item(), q.item()) == (pytest.approx(0.9), 0.5)
+    optimizer.param_groups[0]["params"].append(tt.ones(1, requires_grad=True))
+    with pytest.raises(ValueError, match="use add_param_group"):
+        optimizer.step()
+    with pytest.raises(ValueError, match="in two groups"):
+        optimizer.add_param_group({"params": [p]})
+
+
+@pytest.mark.parametrize("lr", [tt.tensor(0.25), np.float32(0.25), np.array(0.25), tt.tensor([0.25])])
+def test_a_number_may_come_as_a_tensor_or_from_numpy(lr):
+    for kind in (SGD, RMSprop, Adam, AdamW):
+        p, q = (tt.ones(3, requires_grad=True) for _ in range(2))
+        optimizers_of_both = kind([p], lr=lr), kind([q], lr=0.25)
+        p.grad, q.grad = Tensor([1.0, 2.0, 3.0]), Tensor([1.0, 2.0, 3.0])
+        optimizers_of_both[0].param_groups[0]["weight_decay"] = tt.tensor(0.5)
+        optimizers_of_both[1].param_groups[0]["weight_decay"] = 0.5
+        for optimizer in optimizers_of_both:
+            optimizer.step()
+        np.testing.assert_array_equal(p.data, q.data)
+        assert (p.data != 1).all()
+
+
+@pytest.mark.parametrize(
+    "options, error, words",
+    [
+        ({"lr": "fast"}, TypeError, "lr is a number, got 'fast'"),
+        ({"lr": None}, TypeError, "lr is a number, got None"),
+        ({"lr": tt.tensor([0.1, 0.2])}, TypeError, "lr is a number"),
+        ({"betas": 0.9}, TypeError, "betas is a pair of numbers, got 0.9"),
+        ({"betas": (0.9,)}, TypeError, "betas is a pair"),
+        ({"lr": float("nan")}, ValueError, "lr is 0 or more, got nan"),
+    ],
+)
+def test_an_option_of_the_wrong_type_is_refused_when_given_and_when_set(options, error, words):
+    p = tt.ones(1, requires_grad=True)
+    with pytest.raises(error, match=words):
+        Adam([p], **options)
+    optimizer = Adam([p])
+    optimizer.param_groups[0].update(options)
+    with pytest.raises(error, match=words):
+        optimizer.step()
+
+
+@pytest.mark.parametrize(
+    "grad, error", [(np.ones(2), TypeError), (tt.ones(2, 1), ValueError), (tt.ones(1), ValueError)]
+)
+def test_a_gradient_of_another_kind_or_shape_is_refused(grad, error):
+    p = tt.ones(2, requires_grad=True)
+    p.grad = grad
+    with pytest.raises(error, match="gradient"):
+        SGD([p]).step()
+
+
+def test_a_used_up_generator_of_parameters_is_refused():
+    parameters = nn.Linear(2, 2).parameters()
+    SGD(parameters)
+    with pytest.raises(ValueError, match="needs parameters, got none"):
+        SGD(parameters)
 
 
 def test_what_each_remembers():
@@ -302,7 +401,7 @@ def test_runs_are_as_long_as_they_can_be():
     assert list(flat.runs()) == [[0], [2, 3]]
     flat.steps[3] = 7
     assert list(flat.runs()) == [[0], [2], [3]]
-    assert [(place.start, place.stop, t) for place, _, t in flat.blocks()] == [(0, 6, 1), (7, 11, 1), (11, 19, 8)]
+    assert [(place.start, place.stop, t) for place, _, _, t in flat.blocks()] == [(0, 6, 1), (7, 11, 1), (11, 19, 8)]
     assert flat.steps == [1, 0, 1, 8]
     for x in p:
         x.grad = None
@@ -442,12 +541,85 @@ def test_errors_say_what_was_given_and_what_was_needed(wrong, error, message):
         wrong()
 
 
-def test_momentum_cannot_be_had_later():
-    p = ours()
-    optimizer = SGD(p)
+def test_momentum_can_be_had_later():
+    p, expected = ours(), ours()
+    optimizer, other = SGD(p), SGD(expected, momentum=0.9)
     optimizer.param_groups[0]["momentum"] = 0.9
-    with pytest.raises(ValueError, match="made without momentum"):
-        step(optimizer, p, 0)
+    for t in range(3):
+        step(optimizer, p, t)
+        step(other, expected, t)
+    for x, y in zip(p, expected):
+        np.testing.assert_array_equal(x.data, y.data)
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+def test_one_cycle_turns_momentum_the_other_way_as_pytorch_does_and_ends_with_its_last_step(kind):
+    torch = pytorch()
+    p, q = tt.ones(1, requires_grad=True), torch.ones(1, requires_grad=True)
+    mine, other = getattr(optimizers, kind)([p], lr=0.1), getattr(torch.optim, kind)([q], lr=0.1)
+    options = {"total_steps": 10, "base_momentum": 0.8, "max_momentum": 0.9}
+    schedule = lr_scheduler.OneCycleLR(mine, 1.0, **options)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(other, 1.0, **options)
+    for _ in range(9):
+        for name in {"lr", "momentum", "betas"} & mine.param_groups[0].keys():
+            np.testing.assert_allclose(mine.param_groups[0][name], other.param_groups[0][name], rtol=1e-9, atol=1e-12)
+        schedule.step()
+        other.step()
+        theirs.step()
+    last = dict(mine.param_groups[0])
+    schedule.step()  # a loop that ends with step() gets here: nothing is left to change
+    assert mine.param_groups[0] == last and last["lr"] == pytest.approx(4e-6)
+    with pytest.raises(ValueError, match="has taken them all"):
+        schedule.step()
+
+
+def test_one_cycle_needs_a_momentum_or_to_be_told_that_there_is_none():
+    with pytest.raises(ValueError, match="RMSprop has no momentum to cycle"):
+        lr_scheduler.OneCycleLR(RMSprop(ours()), 1.0, 10)
+    lr_scheduler.OneCycleLR(RMSprop(ours()), 1.0, 10, cycle_momentum=False)
+
+
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("StepLR", {"step_size": 3}),
+        ("CosineAnnealingLR", {"T_max": 20, "eta_min": 0.001}),
+        ("LinearLR", {"start_factor": 0.1, "total_iters": 8}),
+    ],
+)
+def test_a_rate_set_by_hand_goes_on_from_there_as_in_pytorch(name, options):
+    torch = pytorch()
+    mine, other = SGD([tt.ones(1, requires_grad=True)], lr=1.0), torch.optim.SGD([torch.ones(1)], lr=1.0)
+    schedule = getattr(lr_scheduler, name)(mine, **options)
+    theirs = getattr(torch.optim.lr_scheduler, name)(other, **options)
+    for t in range(10):
+        if t in (2, 5):
+            mine.param_groups[0]["lr"] = other.param_groups[0]["lr"] = 0.01 * t
+        schedule.step()
+        other.step()
+        theirs.step()
+        assert schedule.get_last_lr() == pytest.approx(theirs.get_last_lr(), rel=1e-9)
+
+
+def test_two_schedules_multiply_as_in_pytorch():
+    torch = pytorch()
+    mine, other = SGD([tt.ones(1, requires_grad=True)], lr=1.0), torch.optim.SGD([torch.ones(1)], lr=1.0)
+    ours_both = lr_scheduler.LinearLR(mine, 0.1, total_iters=3), lr_scheduler.CosineAnnealingLR(mine, 20)
+    theirs = torch.optim.lr_scheduler
+    theirs_both = theirs.LinearLR(other, 0.1, total_iters=3), theirs.CosineAnnealingLR(other, 20)
+    for _ in range(10):
+        other.step()
+        for schedule in (*ours_both, *theirs_both):
+            schedule.step()
+        assert mine.param_groups[0]["lr"] == pytest.approx(other.param_groups[0]["lr"], rel=1e-9)
+
+
+def test_a_rate_that_a_schedule_would_lose_is_refused():
+    optimizer = SGD(ours(), lr=1.0)
+    schedule = lr_scheduler.OneCycleLR(optimizer, 1.0, 10)
+    optimizer.param_groups[0]["lr"] = 0.3
+    with pytest.raises(ValueError, match=r"0\.3, set by hand"):
+        schedule.step()
 
 
 def test_a_kind_of_optimizer_must_say_how_it_steps():

@@ -42,6 +42,13 @@ def test_imports_point_to_earlier_chapters(chapter):
     assert not later, f"{chapter.source.name} imports {later}"
 
 
+@pytest.mark.parametrize(("given", "last"), [("kernels", None), ("parallel", "09")])
+def test_given_modules_import_no_chapter_after_their_own(given, last):
+    places = {other.name: other.number for other in CHAPTERS}
+    used = {places[name] for name in imported(COURSE.package / f"{given}.py") if name in places}
+    assert not used if last is None else max(used) <= last, f"{given}.py imports chapters {sorted(used)}"
+
+
 def run(code: str, *path: Path, isolated: bool = True) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONSAFEPATH": "1"}
     command = [sys.executable, "-S", "-c", code] if isolated else [sys.executable, "-c", code]

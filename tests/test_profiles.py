@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tito import cli, course, profiles
+from tito import cli, course
 from tito.course import CourseError
+from tito.measure import profiles
 
 ROOT = Path(__file__).parents[1]
 COURSE = course.Course(ROOT)
@@ -61,7 +62,7 @@ def test_lines_come_back_as_they_were_written():
 def test_spans_know_methods_inner_functions_and_no_decorators():
     method = "class A:\n    @property\n    def f(self):\n        return 1\n"
     source = method + "\ndef g():\n    def h():\n        pass\n    return h\n"
-    assert profiles.spans(source) == {"A.f": (3, 4), "g": (6, 9), "g.h": (7, 8)}
+    assert profiles.function_lines(source) == {"A.f": (3, 4), "g": (6, 9), "g.h": (7, 8)}
 
 
 def test_a_summary_tells_what_is_worth_telling(made):
@@ -116,7 +117,7 @@ def test_every_chapter_with_a_source_but_the_first_has_a_workload():
 
 def test_workloads_run():
     """One step of each, in this process; `measure` alone repeats them for seconds."""
-    sys.path.insert(0, str(ROOT / "grading"))
+    sys.path.insert(0, str(ROOT / "chapters" / "measures"))
     import workloads
 
     for name, (build, times) in workloads.workloads.items():
@@ -128,7 +129,7 @@ def test_workloads_run():
 
 
 def test_workloads_are_seeded():
-    sys.path.insert(0, str(ROOT / "grading"))
+    sys.path.insert(0, str(ROOT / "chapters" / "measures"))
     import workloads
 
     import tinytorch as tt
@@ -164,9 +165,9 @@ def test_without_scalene_the_error_has_the_command(monkeypatch):
 
 
 def test_without_a_record_the_error_has_the_command(tmp_path):
-    (tmp_path / "grading").mkdir()
-    (tmp_path / "chapters").mkdir()
-    (tmp_path / "grading" / "workloads.py").write_text("@workload(times=1)\ndef small():\n    pass\n")
+    measures = tmp_path / "chapters" / "measures"
+    measures.mkdir(parents=True)
+    (measures / "workloads.py").write_text("@workload(times=1)\ndef small():\n    pass\n")
     with pytest.raises(CourseError, match="tito profile small --record"):
         profiles.load("small", course.Course(tmp_path))
 
@@ -174,7 +175,7 @@ def test_without_a_record_the_error_has_the_command(tmp_path):
 def test_the_command_prints_the_table_and_records(monkeypatch, tmp_path, made):
     monkeypatch.setattr(profiles, "measure", lambda course, name: (made, tmp_path / "05.html"))
     monkeypatch.setattr(profiles, "recorded", lambda course, name: tmp_path / f"{name}.json")
-    result = CliRunner().invoke(cli.app, ["profile", "05", "--record"])
+    result = CliRunner().invoke(cli.main, ["profile", "05", "--record"])
     assert result.exit_code == 0, result.output
     assert made.table() in result.output and "05.html" in result.output
     assert profiles.from_json(json.loads((tmp_path / "05.json").read_text(encoding="utf-8"))) == made

@@ -3,13 +3,13 @@
 from collections import Counter
 
 import pytest
-from mutate import mutants
 
-from tito import stubs
 from tito.course import Chapter, default
-from tito.judge import Bench, grade
-from tito.planted import planted
-from tito.rubric import load
+from tito.grading.judge import grade
+from tito.grading.mutants import Scorer, mutants
+from tito.rubrics import stubs
+from tito.rubrics.planted import planted
+from tito.rubrics.rubric import load
 
 CHAPTERS = [chapter for chapter in default().chapters() if chapter.rubric_path.is_file()]
 per_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.number)
@@ -48,12 +48,12 @@ def test_each_graded_name_has_three_planted_answers(chapter):
 
 @per_chapter
 def test_planted_answers_lose_points(chapter):
-    with Bench(chapter.number) as bench:
+    with Scorer(chapter.number) as scorer:
         for name, exercise in load(chapter.number).exercises.items():
-            assert bench.score(name, reference(chapter)) == (exercise.points, {})
+            assert scorer.score(name, reference(chapter)) == (exercise.points, {})
         kept = []
         for answer in planted(chapter.planted_path):
-            points, lost = bench.score(answer.exercise, answer.into(reference(chapter)), quick=True)
+            points, lost = scorer.score(answer.exercise, answer.into(reference(chapter)), quick=True)
             if not lost or "not started" in {outcome.state for outcome in lost.values()}:
                 kept.append((answer.exercise, answer.mistake, points))
         assert kept == []
@@ -75,9 +75,9 @@ def test_planted_answers_lose_the_points_of_their_own_exercises_only(chapter, tu
 def test_every_check_catches_something(chapter):
     """A check that cannot fail is a defect: each loses to at least one planted answer."""
     caught: set[tuple[str, str]] = set()
-    with Bench(chapter.number, deadline=1.0) as bench:
+    with Scorer(chapter.number, deadline=1.0) as scorer:
         for answer in planted(chapter.planted_path):
-            _, lost = bench.score(answer.exercise, answer.into(reference(chapter)))
+            _, lost = scorer.score(answer.exercise, answer.into(reference(chapter)))
             caught |= {(answer.exercise, check) for check in lost}
     checks = {
         (name, check.name) for name, exercise in load(chapter.number).exercises.items() for check in exercise.checks
@@ -88,11 +88,11 @@ def test_every_check_catches_something(chapter):
 @per_chapter
 def test_mechanical_mutants_lose_points(chapter):
     tried, survivors = 0, []
-    with Bench(chapter.number, deadline=1.0) as bench:
+    with Scorer(chapter.number, deadline=1.0) as scorer:
         for name in load(chapter.number).exercises:
             for change, source in mutants(reference(chapter), name):
                 tried += 1
-                if not bench.score(name, source, quick=True)[1]:
+                if not scorer.score(name, source, quick=True)[1]:
                     survivors.append(change)
     print(f"chapter {chapter.number}: {len(survivors)} of {tried} mutants survive", *survivors, sep="\n  ")
     assert tried > 20

@@ -287,3 +287,31 @@ def test_nothing_is_pickled_anywhere_in_the_framework():
             assert not {"pickle", "marshal", "shelve", "dill", "joblib"} & {*names, module}, path.name
             if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
                 assert isinstance(node.value, ast.Constant) and node.value.value is False, path.name
+
+
+@pytest.mark.parametrize(
+    "arrays, metadata", [({}, {"epoch": 3}), ({}, {1: "one"}), ({}, {"a": None}), ({1: np.ones(1)}, None)]
+)
+def test_names_and_metadata_that_are_no_texts_are_refused_before_anything_is_written(tmp_path, arrays, metadata):
+    with pytest.raises(TypeError, match="names and metadata are texts, got"):
+        save(arrays, tmp_path / "x", metadata)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_checksum_s_place_is_reserved(tmp_path):
+    with pytest.raises(ValueError, match="crc32"):
+        save({}, tmp_path / "x", {"crc32": "mine"})
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}',
+        b'{"b":{"dtype":"U8","shape":[2],"shape":[1],"data_offsets":[0,2]}}',
+        b'{"__metadata__":{"k":"1","k":"2"},"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}',
+    ],
+)
+def test_a_name_that_stands_twice_is_refused(tmp_path, head):
+    (tmp_path / "x").write_bytes(len(head).to_bytes(8, "little") + head + b"12")
+    with pytest.raises(ValueError, match=r"its header has '.*' twice"):
+        load(tmp_path / "x")

@@ -5,9 +5,9 @@ import ast
 import pytest
 from toys import FULL, SCALING, TOY, graded, points
 
-from tito import stubs
 from tito.course import default
-from tito.rubric import load
+from tito.rubrics import stubs
+from tito.rubrics.rubric import load
 
 STUB = stubs.stub(SCALING, FULL, "01")
 CHAPTERS = [chapter for chapter in default().chapters() if chapter.rubric_path.is_file()]

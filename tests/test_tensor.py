@@ -395,7 +395,7 @@ def test_in_place_arithmetic_works_where_nothing_is_recorded():
     np.testing.assert_array_equal(memory, np.array([10, 20, 30], np.float32), strict=True)
 
 
-@pytest.mark.parametrize("statement", ["x += 1", "x -= 1", "x *= 2", "x /= 2", "x[0] = 1"])
+@pytest.mark.parametrize("statement", ["x += 1", "x -= 1", "x *= 2", "x /= 2", "x **= 2", "x[0] = 1"])
 def test_in_place_arithmetic_is_an_error_elsewhere(statement):
     x = Tensor([1.0], requires_grad=True)
     with pytest.raises(RuntimeError, match="no_grad"):
@@ -454,6 +454,10 @@ ERRORS = {
     "ones(2, 3) + ones(4)": (ValueError, r"add cannot broadcast \(2, 3\) and \(4,\)"),
     "ones(2, 3) @ ones(4, 5)": (ValueError, r"inner axes to agree: \(2, 3\) @ \(4, 5\)"),
     "ones(2, 2, 3) @ ones(3, 3, 5)": (ValueError, r"\(2, 2, 3\) and \(3, 3, 5\)"),
+    "ones(2, 2, 3) @ ones(3, 4, 5)": (ValueError, r"\(2, 2, 3\)"),
+    "ones(2, 3, 4) @ ones(5, 4, 2)": (ValueError, r"matmul cannot .* and \(5, 4, 2\): .* the last 2 aside, axes"),
+    "tensor([2]) ** tensor([-1])": (ValueError, "negative integer powers"),  # NumPy's own: the shapes are fine
+    "concatenate(ones(2, 3), ones(2, 4))": (ValueError, "concatenation axis"),
     "ones(2) @ 3": (ValueError, r"at least one axis on each side: \(2,\) @ \(\)"),
     "where(ones(2) > 0, ones(3), 0.0)": (ValueError, r"where cannot broadcast \(2,\) and \(3,\) and \(\)"),
     "ones(2) == ones(3)": (ValueError, r"\(2,\) \(3,\)"),
@@ -488,7 +492,7 @@ ERRORS = {
 def test_errors_name_what_was_given_and_what_was_needed(expression):
     kind, message = ERRORS[expression]
     with pytest.raises(kind, match=message):
-        eval(expression, {name: getattr(tt, name) for name in dir(tt)})
+        eval(expression, {name: getattr(tt, name) for name in dir(tt)} | {"bool": bool})  # Python's own
 
 
 # -- chance --------------------------------------------------------------------------------------------------------
@@ -511,3 +515,161 @@ def test_a_seed_repeats_every_draw(draw):
     first, second = eval(draw, names).tolist(), eval(draw, names).tolist()
     tt.manual_seed(3)
     assert first == eval(draw, names).tolist() != second
+
+
+# -- in place ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "statement", ["x += y", "x -= y", "x *= y", "x /= y", "x **= y", "x[1] = y[0]", "x[x > 1] = 7", "x[0, [1, 1]] = 5"]
+)
+def test_what_needs_no_gradient_may_change_in_place_recorded_or_not(statement):
+    torch = pytorch()
+    x, y = tt.tensor([[1.0, 2.0], [3.0, 4.0]]), tt.tensor([2.0, 5.0])
+    theirs = {"x": torch.tensor(x.data.tolist()), "y": torch.tensor(y.data.tolist())}
+    alias, memory = x.reshape(4), x.data
+    exec(statement, {"x": x, "y": y})
+    exec(statement, theirs)
+    np.testing.assert_array_equal(memory, theirs["x"].numpy())
+    np.testing.assert_array_equal(alias.data, memory.ravel())
+
+
+def test_truths_change_in_place():
+    mask = tt.tensor([True, False])
+    alias = mask.detach()
+    mask &= tt.tensor([False, True])
+    mask |= tt.tensor([False, True])
+    assert alias.tolist() == [False, True]
+
+
+@pytest.mark.parametrize("given", [None, [None, 1.0], [[1.0], [None]], np.array([None, 1.0]), np.array(["1"])], ids=str)
+def test_what_is_no_number_makes_no_tensor(given):
+    for make in (Tensor, tt.tensor):
+        with pytest.raises(TypeError, match="holds numbers"):
+            make(given)
+
+
+@pytest.mark.parametrize("change", [lambda x: x.__setitem__(0, None), lambda x: x.__iadd__(None)])
+def test_none_is_not_written_as_nan(change):
+    x = tt.zeros(2)
+    with pytest.raises(TypeError, match="None"):
+        change(x)
+    assert x.tolist() == [0, 0]
+
+
+# -- indexing ------------------------------------------------------------------------------------------------------
+
+INDICES = [
+    (0, slice(None), [0, 1]), (slice(None), (0, 0)), (slice(None), [[0, 1], [1, 2]]), [[0, 1], [1, 0]],
+    [0, slice(None)], ([0, 1], slice(None), 1), (0, True, [0, 1]), (None, [0, 1], None, 0), ([0, 1], None, [0, 1]),
+    [True, False], False, (np.int64(1), ..., np.array([2, 2])), ([0, 1], [1, 2], 3), (1, [0, 2]), True, [], [[]],
+    (..., [True, False, True, False]), (slice(None), []), (np.array([True, False]), slice(None), 0), (1, ..., [0]),
+    (slice(None), np.eye(3, 4) > 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("index", INDICES, ids=str)
+@pytest.mark.filterwarnings("ignore:Using a non-tuple")
+def test_indexing_and_assignment_are_pytorch_s(index):
+    torch = pytorch()
+    x, theirs = tt.arange(24).reshape(2, 3, 4).clone(), torch.arange(24).reshape(2, 3, 4).clone()
+    np.testing.assert_array_equal(x[index].data, theirs[index], strict=True)
+    if isinstance(index, tuple):  # a tensor in an index is as good as a list
+        tensors = tuple(Tensor(i) if isinstance(i, np.ndarray) else i for i in index)
+        np.testing.assert_array_equal(x[tensors].data, theirs[index])
+    x[index] = -1
+    theirs[index] = -1
+    np.testing.assert_array_equal(x.data, theirs)
+    values = np.arange(x[index].numel()).reshape(x[index].shape)
+    x[index], theirs[index] = tt.tensor(values), torch.tensor(values)
+    np.testing.assert_array_equal(x.data, theirs)
+
+
+# -- dtypes at the edges -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", [
+    np.float64(1), [np.float64(1)], [np.float32(1)], np.float16(1), [np.int32(1)], [1.0, np.float64(2)], [np.uint8(1)],
+    [True, 1], [np.int8(1), 2], [1, 2.5], [[1], [2]], [], 3, True, [np.ones(2)], [1, np.float16(2)],
+], ids=str)  # fmt: skip
+def test_tensor_infers_pytorch_s_dtype(data):
+    assert tt.tensor(data).dtype == pytorch().tensor(data).numpy().dtype
+
+
+DTYPES = ["uint8", "int32", "int64", "float16", "float32", "float64"]
+
+
+@pytest.mark.parametrize("operation", ["x + y", "x * y", "y - x", "m.maximum(x, y)", "m.where(x > 0, x, y)"])
+@pytest.mark.parametrize("wide", DTYPES)
+@pytest.mark.parametrize("single", DTYPES)
+def test_a_tensor_of_shape_zero_widens_only_another_kind(operation, wide, single):
+    torch = pytorch()
+    names = {"m": tt, "x": Tensor(np.ones(2, wide)), "y": Tensor(np.ones((), single))}
+    theirs = {"m": torch, "x": torch.tensor(names["x"].data), "y": torch.tensor(names["y"].data)}
+    assert eval(operation, names).dtype == eval(operation, theirs).numpy().dtype
+
+
+def test_float16_adds_up_in_float32():
+    many = tt.full((70000,), 0.5, dtype=np.float16)
+    large = tt.full((3,), 40000.0, dtype=np.float16)
+    spread = tt.tensor(np.tile(np.array([-300, 300], np.float16), 40000))
+    results = [many.mean(), many.sum(), large.mean(), large.var(), spread.std(correction=0), tt.softmax(many * 0)[0]]
+    assert [z.dtype for z in results] == [np.float16] * 6
+    np.testing.assert_allclose([z.item() for z in results], [0.5, 35008, 40000, 0, 300, 1 / 70000], rtol=2e-3)
+    x = tt.tensor(many.data, requires_grad=True)
+    x.mean().backward()
+    assert x.grad.dtype == np.float16 and x.grad.data[0] == np.float16(1 / 70000)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int64"])
+@pytest.mark.parametrize("name", ["exp", "log", "sqrt", "sigmoid", "tanh", "softmax", "log_softmax"])
+def test_whole_numbers_become_float32_before_they_could_wrap(name, dtype):
+    x = np.array([1, 3, 12, 80], dtype)
+    z = getattr(tt, name)(Tensor(x))
+    np.testing.assert_array_equal(z.data, getattr(tt, name)(Tensor(x.astype(np.float32))).data, strict=True)
+
+
+def test_sums_of_whole_numbers_are_int64_as_in_pytorch():
+    for dtype in ("uint8", "int8", "bool"):
+        z = Tensor(np.full(300, 1, dtype)).sum()
+        assert (z.dtype, z.item()) == (np.int64, 300)
+
+
+def test_linspace_drops_fractions_as_pytorch_does():
+    assert tt.linspace(5, -5, 5, dtype=np.int32).tolist() == [5, 2, 0, -2, -5]
+
+
+# -- copies and generators -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PRIMITIVES)
+def test_a_copy_of_a_primitive_is_that_primitive(name):
+    function = PRIMITIVES[name]
+    assert copy.deepcopy(function) is copy.copy(function) is pickle.loads(pickle.dumps(function)) is function
+
+
+def test_a_generator_under_no_grad_records_nothing_and_leaves_its_caller_alone():
+    x, caught = tt.ones(1, requires_grad=True), []
+
+    @no_grad()
+    def twice(x):
+        """Kept."""
+        try:
+            got = yield (x * 2).requires_grad
+            yield got, (x * 2).requires_grad
+        except KeyError:
+            caught.append(is_grad_enabled())
+            yield "caught"
+        return "done"
+
+    steps = twice(x)
+    assert twice.__doc__ == "Kept." and next(steps) is False and is_grad_enabled()
+    assert steps.send("sent") == ("sent", False) and is_grad_enabled()
+    assert steps.throw(KeyError()) == "caught" and caught == [False] and is_grad_enabled()
+    with pytest.raises(StopIteration) as end:
+        next(steps)
+    assert end.value.value == "done" and is_grad_enabled()
+    early = twice(x)
+    next(early)
+    early.close()
+    assert is_grad_enabled() and list(early) == []

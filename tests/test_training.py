@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -727,3 +728,45 @@ def test_tied_and_unused_parameters_are_saved_once(tmp_path):
     second.load(tmp_path / "run")
     assert everything(first) == everything(second)
     assert second.model.a is second.model.b
+
+
+# -- nothing is accepted and then ignored --------------------------------------------------------------------------
+
+
+def test_clipping_takes_one_tensor_and_refuses_a_generator_that_was_used():
+    x = tt.zeros(2, requires_grad=True)
+    x.grad = Tensor([3.0, 4.0])
+    assert clip_grad_norm_(x, 1.0) == 5
+    np.testing.assert_allclose(x.grad.data, [0.6, 0.8], rtol=1e-6)
+    parameters = iter([x])
+    clip_grad_norm_(parameters, 1.0)
+    with pytest.raises(ValueError, match="was it used before"):
+        clip_grad_norm_(parameters, 1.0)
+    for norm in (-1.0, float("nan")):
+        with pytest.raises(ValueError, match="0 or more"):
+            clip_grad_norm_([x], norm)
+
+
+def test_a_nan_is_no_best_value():
+    nan = float("nan")
+    assert not stalled([{"loss": nan}, {"loss": 1.0}, {"loss": 0.5}], "loss", 2)
+    assert stalled([{"loss": 1.0}, {"loss": nan}, {"loss": nan}], "loss", 2)
+    assert stalled([{"loss": nan}] * 3, "loss", 2) and not stalled([{"loss": nan}] * 2, "loss", 2)
+
+
+@pytest.mark.parametrize("kind", [Trainer, tt.training.AveragingTrainer, tt.parallel.ParallelTrainer])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda trainer: pickle.loads(pickle.dumps(trainer))])
+def test_a_copy_of_a_trainer_trains_on_as_it_does(kind, copied):
+    model = tt.nn.Sequential(tt.nn.Linear(4, 3), tt.nn.BatchNorm1d(3), tt.nn.ReLU(), tt.nn.Linear(3, 2))
+    optimizer = tt.optim.Adam(model.parameters(), lr=0.1)
+    trainer = kind(model, optimizer, schedule=tt.optim.lr_scheduler.StepLR(optimizer, 3), clip=1.0)
+    data = Batches(np.random.default_rng(0).normal(size=(24, 4)).astype("f4"), np.arange(24) % 2, size=8)
+    trainer.fit(data, 1)
+    before = [p.data.copy() for p in model.parameters()]
+    twin = copied(trainer)
+    twin.fit(data, 2)
+    assert all((p.data == kept).all() for p, kept in zip(model.parameters(), before))
+    trainer.fit(data, 2)
+    for ours, theirs in zip(trainer.model.parameters(), twin.model.parameters(), strict=True):
+        np.testing.assert_array_equal(ours.data, theirs.data)
+    assert trainer.history == twin.history

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from tito import wire
+from tito.sandbox import wire
 
 
 def there_and_back(value):

@@ -5,10 +5,10 @@ import json
 import pytest
 from toys import FULL, SCALING, TOY, instead
 
-from tito import stubs
 from tito.course import CourseError
-from tito.judge import grade
-from tito.workspace import Workspace, merge, write
+from tito.grading.judge import grade
+from tito.rubrics import stubs
+from tito.work.workspace import Workspace, merge, write
 
 CHAPTER = TOY.chapter("01")
 STUB = stubs.stub(SCALING, FULL, "01")
@@ -132,12 +132,17 @@ def test_update_brings_a_deleted_stub_back(workspace):
 # -- progress ---------------------------------------------------------------------------------------------------------
 
 
+def record(workspace, **options):
+    report = grade("01", course=TOY, work=workspace.folder, integrated=False, **options)
+    workspace.record(report.number, report.entry())
+
+
 def test_progress_is_kept_by_exercise(workspace):
     workspace.start(CHAPTER)
     workspace.file(CHAPTER).write_text(instead(double="return x"), encoding="utf-8")
-    workspace.record(grade("01", course=TOY, work=workspace.folder, integrated=False))
+    record(workspace)
     workspace.file(CHAPTER).write_text(SCALING, encoding="utf-8")
-    workspace.record(grade("01", course=TOY, work=workspace.folder, integrated=False, only="double"))
+    record(workspace, only="double")
     known = workspace.progress()["chapters"]["01"]["exercises"]
     assert {name: entry["points"] for name, entry in known.items()} == FULL
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from tito import stubs
 from tito.course import Course
-from tito.judge import grade
-from tito.report import Report
+from tito.grading.judge import grade
+from tito.grading.report import Report
+from tito.rubrics import stubs
 
 TOY = Course(Path(__file__).parent / "toy")
 SCALING = (TOY.package / "scaling.py").read_text(encoding="utf-8")

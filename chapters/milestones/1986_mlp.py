@@ -35,7 +35,9 @@ def learn(stage, name: str, data: Split, widths: tuple[int, ...], epochs: int, r
     batches = Batches(x_train, data.y_train, BATCH, seed=stage.seed)
     test = Batches(x_test, data.y_test, 1000, shuffle=False)
     optimizer = Adam(model.parameters(), lr=rate)
-    cycle = OneCycleLR(optimizer, rate, epochs * len(batches) + 1)  # and a rate after the last step
+    cycle = OneCycleLR(
+        optimizer, rate, epochs * len(batches) + 1, cycle_momentum=False
+    )  # a rate after the last step, too
     trainer = Trainer(model, optimizer, schedule=cycle, metrics={"accuracy": accuracy})
     stage.fit(name, trainer, batches, epochs, test)
 
@@ -48,7 +50,7 @@ def learn(stage, name: str, data: Split, widths: tuple[int, ...], epochs: int, r
     pixels = [(image * 255).astype(np.uint8).tobytes().hex() for image in x_test[wrong]]
     return {
         "accuracy": right,
-        "weights": sum(p.size for p in model.parameters()),
+        "weights": sum(p.numel() for p in model.parameters()),
         "images": {"train": len(x_train), "test": len(x_test)},
         "widths": [x_test.shape[1], *widths, 10],
         "epochs": epochs, "batch": BATCH, "rate": rate,

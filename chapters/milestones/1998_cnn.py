@@ -11,12 +11,13 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from tinytorch import nn
-from tinytorch.convolutions import ParallelTrainer, Residual
+from tinytorch.convolutions import Residual
 from tinytorch.dataloader import Compose, DataLoader, TensorDataset, crop, cutout, flip, normalize
 from tinytorch.datasets import DataUnavailable, Split, cifar10, digits, mnist
 from tinytorch.environment import keep_freed_memory, manual_seed
 from tinytorch.losses import cross_entropy
 from tinytorch.optimizers import SGD, Adam, LRScheduler
+from tinytorch.parallel import ParallelTrainer
 from tinytorch.tensor import no_grad
 from tinytorch.training import AveragingTrainer, accuracy
 
@@ -63,7 +64,7 @@ class GlobalMax(nn.Module):
     """(B, C, H, W) -> (B, C), an eighth of the largest: so the next layer stays calm at a high rate. Page, 2019."""
 
     def forward(self, x):
-        return x.max(dim=(2, 3)) / 8
+        return x.amax(dim=(2, 3)) / 8
 
 
 def residual(data: Split) -> nn.Sequential:
@@ -139,7 +140,7 @@ def learn(stage, name: str, data: Split, model, cycles: list, rate: float, augme
     right, seconds = trainer.history[-1]["val_accuracy"], stage.clock[name]
     stage.say(f"{name}: {right:.2%} of {len(data.x_test):,} new images right, after {seconds:.0f} s.")
     return {
-        "accuracy": right, "weights": sum(w.size for w in weights), "epochs": sum(cycles), "cycles": cycles,
+        "accuracy": right, "weights": sum(w.numel() for w in weights), "epochs": sum(cycles), "cycles": cycles,
         "images": {"train": len(data.x_train), "test": len(data.x_test)}, "seconds": stage.marks[name],
         "curves": {key: [epoch[key] for epoch in trainer.history] for key in ("loss", "val_loss", "val_accuracy")},
     }, test  # fmt: skip

@@ -1,51 +1,26 @@
-"""Wrong answers to chapter 02: mistakes that students really make. Read, never run; see tito/planted.py."""
-
-import math
+"""Wrong answers to chapter 02: mistakes that students really make. Read, never run; see tito/rubrics/planted.py."""
 
 import numpy as np
 
-from tinytorch.activations import sigmoid, softmax
-from tito.planted import wrong
+from tinytorch.activations import softmax
+from tito.rubrics.planted import wrong
 
 # -- relu -------------------------------------------------------------------------------------------------------------
 
-
-@wrong("relu", "takes the absolute value")
-def relu_abs(x):
-    return np.abs(x)
-
-
-@wrong("relu", "keeps the negative part")
-def relu_minimum(x):
-    return np.minimum(x, 0)
-
-
-@wrong("relu", "says whether x is positive, and does not pass x")
-def relu_step(x):
-    return (x > 0).astype(x.dtype)
-
-
-@wrong("relu", "takes the largest of all elements")
-def relu_largest(x):
-    return np.max(x, initial=0)
-
-
-@wrong("relu", "stops at 6, as a relative of relu does")
-def relu_six(x):
-    return np.clip(x, 0, 6)
-
+wrong("relu", "takes the absolute value", "np.maximum(x, 0)", "np.abs(x)")
+wrong("relu", "keeps the negative part", "np.maximum", "np.minimum")
+wrong("relu", "says whether x is positive, and does not pass x", "np.maximum(x, 0)", "(x > 0).astype(x.dtype)")
+wrong("relu", "takes the largest of all elements", "np.maximum(x, 0)", "np.max(x, initial=0)")
+wrong("relu", "stops at 6, as a relative of relu does", "np.maximum(x, 0)", "np.clip(x, 0, 6)")
 
 # -- leaky_relu -------------------------------------------------------------------------------------------------------
+
+wrong("leaky_relu", "scales both sides", "np.maximum(x, 0) + negative_slope * np.minimum(x, 0)", "negative_slope * x")
 
 
 @wrong("leaky_relu", "takes the larger of x and its scaled copy: right for slopes up to 1 only")
 def leaky_larger(x, *, negative_slope=0.01):
     return np.maximum(x, negative_slope * x)
-
-
-@wrong("leaky_relu", "scales both sides")
-def leaky_both(x, *, negative_slope=0.01):
-    return negative_slope * x
 
 
 @wrong("leaky_relu", "forgets the parameter")
@@ -64,6 +39,8 @@ def leaky_wrong_side(x, *, negative_slope=0.01):
 
 
 # -- sigmoid ----------------------------------------------------------------------------------------------------------
+
+wrong("sigmoid", "forgets the minus", "np.exp(np.minimum(x, 0))", "1", "-np.abs(x)", "np.clip(x, -80, 80)")
 
 
 @wrong("sigmoid", "writes the equation down as it is: overflows at -1000")
@@ -86,11 +63,6 @@ def sigmoid_where(x):
     return np.where(x > 0, 1 / (1 + np.exp(-x)), np.exp(x) / (1 + np.exp(x)))
 
 
-@wrong("sigmoid", "forgets the minus")
-def sigmoid_sign(x):
-    return 1 / (1 + np.exp(np.clip(x, -80, 80)))
-
-
 @wrong("sigmoid", "clips x to a range that is too small")
 def sigmoid_clipped(x):
     return 1 / (1 + np.exp(-np.clip(x, -10, 10)))
@@ -98,25 +70,18 @@ def sigmoid_clipped(x):
 
 # -- softplus ---------------------------------------------------------------------------------------------------------
 
+wrong("softplus", "takes log where log1p keeps the digits", "np.log1p(", "np.log(1 + ")
+wrong("softplus", "forgets to add the larger exponent back", "np.maximum(x, 0) + np.log1p", "np.log1p")
+
 
 @wrong("softplus", "writes the equation down as it is: overflows at 1000")
 def softplus_naive(x):
     return np.log(1 + np.exp(x))
 
 
-@wrong("softplus", "takes log where log1p keeps the digits")
-def softplus_log(x):
-    return np.maximum(x, 0) + np.log(1 + np.exp(-np.abs(x)))
-
-
 @wrong("softplus", "uses log1p and still overflows")
 def softplus_log1p_only(x):
     return np.log1p(np.exp(x))
-
-
-@wrong("softplus", "forgets to add the larger exponent back")
-def softplus_without_maximum(x):
-    return np.log1p(np.exp(-np.abs(x)))
 
 
 @wrong("softplus", "becomes x above 20 by np.where, after the overflow")
@@ -126,119 +91,55 @@ def softplus_where(x):
 
 # -- silu -------------------------------------------------------------------------------------------------------------
 
-
-@wrong("silu", "returns the gate alone")
-def silu_gate(x):
-    return sigmoid.function(x)
-
-
-@wrong("silu", "divides by 1 + e^-x itself: overflows at -1000")
-def silu_naive(x):
-    return x / (1 + np.exp(-x))
-
-
-@wrong("silu", "shuts the gate where it should open")
-def silu_shut(x):
-    return x * sigmoid.function(-x)
-
-
-@wrong("silu", "gates a relu: nothing negative comes out")
-def silu_of_relu(x):
-    return np.maximum(x, 0) * sigmoid.function(x)
-
+wrong("silu", "returns the gate alone", "x *", "")
+wrong("silu", "divides by 1 + e^-x itself: overflows at -1000", "x * sigmoid.function(x)", "x / (1 + np.exp(-x))")
+wrong("silu", "shuts the gate where it should open", "(x)", "(-x)")
+wrong("silu", "gates a relu: nothing negative comes out", "x * sigmoid", "np.maximum(x, 0) * sigmoid")
 
 # -- gelu -------------------------------------------------------------------------------------------------------------
 
-
-@wrong("gelu", "squares where it should cube")
-def gelu_square(x, *, approximate="tanh"):
-    if approximate != "tanh":
-        raise ValueError(f"gelu is here as approximate='tanh' only, got {approximate!r}")
-    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x)))
-
-
-@wrong("gelu", "forgets the half")
-def gelu_without_half(x, *, approximate="tanh"):
-    if approximate != "tanh":
-        raise ValueError(f"gelu is here as approximate='tanh' only, got {approximate!r}")
-    return x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
-
-
-@wrong("gelu", "takes the root of pi / 2")
-def gelu_upside_down(x, *, approximate="tanh"):
-    if approximate != "tanh":
-        raise ValueError(f"gelu is here as approximate='tanh' only, got {approximate!r}")
-    return 0.5 * x * (1 + np.tanh(math.sqrt(math.pi / 2) * (x + 0.044715 * x * x * x)))
-
-
-@wrong("gelu", "gives the sigmoid approximation, x sigmoid(1.702 x)")
-def gelu_sigmoid(x, *, approximate="tanh"):
-    if approximate != "tanh":
-        raise ValueError(f"gelu is here as approximate='tanh' only, got {approximate!r}")
-    return x * sigmoid.function(1.702 * x)
-
-
-@wrong("gelu", "leaves the x out that the gate multiplies")
-def gelu_gate(x, *, approximate="tanh"):
-    if approximate != "tanh":
-        raise ValueError(f"gelu is here as approximate='tanh' only, got {approximate!r}")
-    return 0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
-
-
-@wrong("gelu", "writes tanh out in exponentials, which overflow")
-def gelu_exponentials(x, *, approximate="tanh"):
-    if approximate != "tanh":
-        raise ValueError(f"gelu is here as approximate='tanh' only, got {approximate!r}")
-    return x / (1 + np.exp(-2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
-
-
-@wrong("gelu", "ignores a form that it does not have")
-def gelu_whatever(x, *, approximate="tanh"):
-    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
-
+wrong("gelu", "squares where it should cube", "x * x * x", "x * x")
+wrong("gelu", "forgets the half", "0.5 * x", "x")
+wrong("gelu", "takes the root of pi / 2", "2 / math.pi", "math.pi / 2")
+wrong(
+    "gelu",
+    "gives the sigmoid approximation, x sigmoid(1.702 x)",
+    "0.5 * x * (1 + np.tanh(inner))",
+    "x * sigmoid.function(1.702 * x)",
+)
+wrong("gelu", "leaves the x out that the gate multiplies", "0.5 * x", "0.5")
+wrong(
+    "gelu",
+    "writes tanh out in exponentials, which overflow",
+    "0.5 * x * (1 + np.tanh(inner))",
+    "x / (1 + np.exp(-2 * inner))",
+)
+wrong("gelu", "ignores a form that it does not have", 'approximate != "tanh"', "False")
 
 # -- softmax ----------------------------------------------------------------------------------------------------------
 
-
-@wrong("softmax", "does not subtract the largest score: overflows at 1000")
-def softmax_naive(x, *, dim=-1):
-    e = np.exp(x)
-    return e / e.sum(axis=dim, keepdims=True)
+wrong(
+    "softmax",
+    "does not subtract the largest score: overflows at 1000",
+    "x - x.max(axis=dim, keepdims=True, initial=-np.inf)",
+    "x",
+)
+wrong("softmax", "subtracts the smallest score: overflows where scores lie far apart", "x.max", "x.min")
+wrong("softmax", "sums over everything", "e.sum(axis=dim, keepdims=True)", "e.sum()")
+wrong("softmax", "ignores dim", "e = np.exp", "dim = -1\ne = np.exp")
+wrong(
+    "softmax",
+    "divides the scores themselves by their sum",
+    "np.exp(x - x.max(axis=dim, keepdims=True, initial=-np.inf))",
+    "x",
+)
+wrong("softmax", "loses the axis that it summed", "e.sum(axis=dim, keepdims=True)", "e.sum(axis=dim)")
 
 
 @wrong("softmax", "subtracts the largest of all scores: a line far below it becomes 0 / 0 in float32")
 def softmax_global_maximum(x, *, dim=-1):
     e = np.exp(np.float32(x) - np.float32(x).max())
     return (e / e.sum(axis=dim, keepdims=True)).astype(x.dtype)
-
-
-@wrong("softmax", "subtracts the smallest score: overflows where scores lie far apart")
-def softmax_minimum(x, *, dim=-1):
-    e = np.exp(x - x.min(axis=dim, keepdims=True))
-    return e / e.sum(axis=dim, keepdims=True)
-
-
-@wrong("softmax", "sums over everything")
-def softmax_global_sum(x, *, dim=-1):
-    e = np.exp(x - x.max(axis=dim, keepdims=True))
-    return e / e.sum()
-
-
-@wrong("softmax", "ignores dim")
-def softmax_last(x, *, dim=-1):
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
-
-
-@wrong("softmax", "divides the scores themselves by their sum")
-def softmax_without_exp(x, *, dim=-1):
-    return x / x.sum(axis=dim, keepdims=True)
-
-
-@wrong("softmax", "loses the axis that it summed")
-def softmax_without_keepdims(x, *, dim=-1):
-    e = np.exp(x - x.max(axis=dim, keepdims=True))
-    return e / e.sum(axis=dim)
 
 
 @wrong("softmax", "adds a little to the sum, against a division by zero that cannot happen")
@@ -249,6 +150,15 @@ def softmax_epsilon(x, *, dim=-1):
 
 # -- log_softmax ------------------------------------------------------------------------------------------------------
 
+wrong(
+    "log_softmax",
+    "does not subtract the largest score: overflows at 1000",
+    "x - x.max(axis=dim, keepdims=True, initial=-np.inf)",
+    "x",
+)
+wrong("log_softmax", "subtracts the maximum inside the sum and forgets it outside", "return shifted", "return x")
+wrong("log_softmax", "ignores dim", "shifted = x", "dim = -1\nshifted = x")
+
 
 @wrong("log_softmax", "takes the logarithm of softmax: -inf where the share is too small")
 def log_softmax_of_softmax(x, *, dim=-1):
@@ -258,22 +168,6 @@ def log_softmax_of_softmax(x, *, dim=-1):
 @wrong("log_softmax", "adds a little before the logarithm, so that it is never -inf")
 def log_softmax_epsilon(x, *, dim=-1):
     return np.log(softmax.function(x, dim=dim) + 1e-8)
-
-
-@wrong("log_softmax", "does not subtract the largest score: overflows at 1000")
-def log_softmax_naive(x, *, dim=-1):
-    return x - np.log(np.exp(x).sum(axis=dim, keepdims=True))
-
-
-@wrong("log_softmax", "subtracts the maximum inside the sum and forgets it outside")
-def log_softmax_half_shifted(x, *, dim=-1):
-    return x - np.log(np.exp(x - x.max(axis=dim, keepdims=True)).sum(axis=dim, keepdims=True))
-
-
-@wrong("log_softmax", "ignores dim")
-def log_softmax_last(x, *, dim=-1):
-    shifted = x - x.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
 @wrong("log_softmax", "forgets the logarithm")

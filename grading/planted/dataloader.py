@@ -1,48 +1,27 @@
-"""Wrong answers to chapter 08: mistakes that students really make. Read, never run; see tito/planted.py."""
+"""Wrong answers to chapter 08: mistakes that students really make. Read, never run; see tito/rubrics/planted.py."""
 
 import queue
 import threading
 from itertools import islice
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from tinytorch.dataloader import Pipeline, bundle, collate, image_axes, stacked
 from tinytorch.tensor import Tensor
-from tinytorch.training import Batch
-from tito.planted import wrong
+from tito.rubrics.planted import wrong
 
 # -- shuffled ---------------------------------------------------------------------------------------------------------
 
-
-@wrong("shuffled", "forgets the epoch: every pass has the same order")
-def shuffled_without_epoch(n, seed, epoch=0):
-    return np.argsort(np.random.PCG64(seed).random_raw(n), kind="stable")
-
-
-@wrong("shuffled", "forgets the seed")
-def shuffled_without_seed(n, seed, epoch=0):
-    return np.argsort(np.random.PCG64([0, epoch]).random_raw(n), kind="stable")
-
-
-@wrong("shuffled", "adds seed and epoch")
-def shuffled_sum(n, seed, epoch=0):
-    return np.argsort(np.random.PCG64([seed + epoch, 0]).random_raw(n), kind="stable")
-
-
-@wrong("shuffled", "exchanges seed and epoch")
-def shuffled_exchanged(n, seed, epoch=0):
-    return np.argsort(np.random.PCG64([epoch, seed]).random_raw(n), kind="stable")
+wrong("shuffled", "forgets the epoch: every pass has the same order", "[seed, epoch]", "seed")
+wrong("shuffled", "forgets the seed", "seed", "0")
+wrong("shuffled", "adds seed and epoch", "[seed, epoch]", "[seed + epoch, 0]")
+wrong("shuffled", "exchanges seed and epoch", "[seed, epoch]", "[epoch, seed]")
+wrong("shuffled", "answers with the sorted keys", "np.argsort", "np.sort", ', kind="stable"', "")
 
 
 @wrong("shuffled", "answers with the rank of each key")
 def shuffled_ranks(n, seed, epoch=0):
     return np.argsort(np.argsort(np.random.PCG64([seed, epoch]).random_raw(n), kind="stable"), kind="stable")
-
-
-@wrong("shuffled", "answers with the sorted keys")
-def shuffled_keys(n, seed, epoch=0):
-    return np.sort(np.random.PCG64([seed, epoch]).random_raw(n))
 
 
 @wrong("shuffled", "draws with replacement")
@@ -62,18 +41,18 @@ def shuffled_permutation(n, seed, epoch=0):
 
 # -- BatchSampler.__iter__ --------------------------------------------------------------------------------------------
 
+wrong(
+    "BatchSampler.__iter__",
+    "never drops the short batch",
+    "if len(at) == self.batch_size or not self.drop_last:\n        yield at",
+    "yield at",
+)
+
 
 @wrong("BatchSampler.__iter__", "drops the short batch always")
 def batches_dropping(self):
     order = iter(self.sampler)
     while len(at := list(islice(order, self.batch_size))) == self.batch_size:
-        yield at
-
-
-@wrong("BatchSampler.__iter__", "never drops the short batch")
-def batches_keeping(self):
-    order = iter(self.sampler)
-    while at := list(islice(order, self.batch_size)):
         yield at
 
 
@@ -130,92 +109,44 @@ def batches_by_index(self):
 
 # -- collate ----------------------------------------------------------------------------------------------------------
 
-
-@wrong("collate", "makes a plain tuple of pairs")
-def collate_tuple(examples):
-    first = examples[0]
-    if isinstance(first, dict):
-        return {key: collate([example[key] for example in examples]) for key in first}
-    if isinstance(first, tuple | list):
-        return tuple(collate(column) for column in zip(*examples, strict=True))
-    return stacked(examples)
-
-
-@wrong("collate", "makes a Batch of every tuple")
-def collate_batch(examples):
-    first = examples[0]
-    if isinstance(first, dict):
-        return {key: collate([example[key] for example in examples]) for key in first}
-    if isinstance(first, tuple | list):
-        x, y, *_ = [collate(column) for column in zip(*examples, strict=True)] * 2
-        return Batch(x, y)
-    return stacked(examples)
-
-
-@wrong("collate", "stacks the columns without looking into them")
-def collate_flat(examples):
-    first = examples[0]
-    if isinstance(first, dict):
-        return {key: stacked([example[key] for example in examples]) for key in first}
-    if isinstance(first, tuple | list):
-        return bundle([stacked(column) for column in zip(*examples, strict=True)])
-    return stacked(examples)
+wrong("collate", "makes a plain tuple of pairs", "bundle", "tuple")
+wrong(
+    "collate",
+    "makes a Batch of every tuple",
+    "return bundle([collate(column) for column in zip(*examples, strict=True)])",
+    "x, y, *_ = [collate(column) for column in zip(*examples, strict=True)] * 2\n    return Batch(x, y)",
+)
+wrong(
+    "collate",
+    "stacks the columns without looking into them",
+    "key: collate",
+    "key: stacked",
+    "collate(column)",
+    "stacked(column)",
+)
+wrong("collate", "knows tuples, not lists", "tuple | list", "tuple")
+wrong(
+    "collate",
+    "keeps the rows: a batch of pairs, not a pair of batches",
+    "[collate(column) for column in zip(*examples, strict=True)]",
+    "[collate(row) for row in examples]",
+)
+wrong(
+    "collate",
+    "stacks with NumPy: Python's floats are float64, and shapes are not named",
+    "stacked(examples)",
+    "Tensor(np.stack([x.data if isinstance(x, Tensor) else np.asarray(x) for x in examples]))",
+)
+wrong(
+    "collate", "makes float32 of everything", "stacked(examples)", "Tensor(stacked(examples).data.astype(np.float32))"
+)
+wrong("collate", "loses in silence what one example has too few of", ", strict=True", "")
 
 
 @wrong("collate", "knows no dicts")
 def collate_without_dicts(examples):
     if isinstance(examples[0], tuple | list):
         return bundle([collate(column) for column in zip(*examples, strict=True)])
-    return stacked(examples)
-
-
-@wrong("collate", "knows tuples, not lists")
-def collate_without_lists(examples):
-    first = examples[0]
-    if isinstance(first, dict):
-        return {key: collate([example[key] for example in examples]) for key in first}
-    if isinstance(first, tuple):
-        return bundle([collate(column) for column in zip(*examples, strict=True)])
-    return stacked(examples)
-
-
-@wrong("collate", "keeps the rows: a batch of pairs, not a pair of batches")
-def collate_rows(examples):
-    first = examples[0]
-    if isinstance(first, dict):
-        return {key: collate([example[key] for example in examples]) for key in first}
-    if isinstance(first, tuple | list):
-        return bundle([collate(row) for row in examples])
-    return stacked(examples)
-
-
-@wrong("collate", "stacks with NumPy: Python's floats are float64, and shapes are not named")
-def collate_numpy(examples):
-    first = examples[0]
-    if isinstance(first, dict):
-        return {key: collate([example[key] for example in examples]) for key in first}
-    if isinstance(first, tuple | list):
-        return bundle([collate(column) for column in zip(*examples, strict=True)])
-    return Tensor(np.stack([x.data if isinstance(x, Tensor) else np.asarray(x) for x in examples]))
-
-
-@wrong("collate", "makes float32 of everything")
-def collate_float32(examples):
-    first = examples[0]
-    if isinstance(first, dict):
-        return {key: collate([example[key] for example in examples]) for key in first}
-    if isinstance(first, tuple | list):
-        return bundle([collate(column) for column in zip(*examples, strict=True)])
-    return Tensor(stacked(examples).data.astype(np.float32))
-
-
-@wrong("collate", "loses in silence what one example has too few of")
-def collate_loses(examples):
-    first = examples[0]
-    if isinstance(first, dict):
-        return {key: collate([example[key] for example in examples]) for key in first}
-    if isinstance(first, tuple | list):
-        return bundle([collate(column) for column in zip(*examples)])
     return stacked(examples)
 
 
@@ -234,50 +165,25 @@ def collate_pads(examples):
 
 # -- normalize --------------------------------------------------------------------------------------------------------
 
-
-@wrong("normalize", "forgets that bytes count as x / 255")
-def normalize_bytes(images, rng=None, *, mean, std):
-    image_axes(images)
-    center, spread = (np.reshape(value, (-1, 1, 1)).astype(np.float32) for value in (mean, std))
-    return (images - center) / spread
-
-
-@wrong("normalize", "divides floats by 255 too")
-def normalize_floats(images, rng=None, *, mean, std):
-    image_axes(images)
-    center, spread = (np.reshape(value, (-1, 1, 1)).astype(np.float32) for value in (mean, std))
-    return (images / np.float32(255) - center) / spread
-
-
-@wrong("normalize", "divides by 256")
-def normalize_256(images, rng=None, *, mean, std):
-    image_axes(images)
-    unit = np.float32(256 if images.dtype == np.uint8 else 1)
-    center, spread = (np.reshape(value, (-1, 1, 1)).astype(np.float32) for value in (mean, std))
-    return (images / unit - center) / spread
-
-
-@wrong("normalize", "divides by the variance")
-def normalize_variance(images, rng=None, *, mean, std):
-    image_axes(images)
-    unit = np.float32(255 if images.dtype == np.uint8 else 1)
-    center, spread = (np.reshape(value, (-1, 1, 1)).astype(np.float32) for value in (mean, std))
-    return (images / unit - center) / spread**2
-
-
-@wrong("normalize", "lets float64 spread over the batch")
-def normalize_float64(images, rng=None, *, mean, std):
-    image_axes(images)
-    unit = 255 if images.dtype == np.uint8 else 1
-    center, spread = (np.reshape(value, (-1, 1, 1)) for value in (mean, std))
-    return (images / unit - center) / spread
-
-
-@wrong("normalize", "broadcasts mean and std along the columns")
-def normalize_columns(images, rng=None, *, mean, std):
-    image_axes(images)
-    unit = np.float32(255 if images.dtype == np.uint8 else 1)
-    return (images / unit - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
+wrong("normalize", "forgets that bytes count as x / 255", "255 if", "1 if")
+wrong("normalize", "divides floats by 255 too", "255 if images.dtype == np.uint8 else 1", "255")
+wrong("normalize", "divides by 256", "255", "256")
+wrong(
+    "normalize",
+    "divides by the variance",
+    "unit * spread",
+    "unit * spread**2",
+    "-center / spread",
+    "-center / spread**2",
+)
+wrong(
+    "normalize",
+    "lets float64 spread over the batch",
+    "np.multiply(images, scale, dtype=np.float32) + shift",
+    "(images / unit - center) / spread",
+)
+wrong("normalize", "broadcasts mean and std along the columns", "(-1, 1, 1)", "-1")
+wrong("normalize", "scales x, and forgets to scale the mean", "-center / spread", "-center")
 
 
 @wrong("normalize", "takes the batch's own mean and std")
@@ -285,14 +191,6 @@ def normalize_batch(images, rng=None, *, mean, std):
     x = images.astype(np.float32)
     z = (x - x.mean(axis=(0, 2, 3), keepdims=True)) / (x.std(axis=(0, 2, 3), keepdims=True) + np.float32(1e-8))
     return z.astype(np.float32)
-
-
-@wrong("normalize", "scales x, and forgets to scale the mean")
-def normalize_shift(images, rng=None, *, mean, std):
-    image_axes(images)
-    unit = 255 if images.dtype == np.uint8 else 1
-    center, spread = (np.reshape(value, (-1, 1, 1)) for value in (mean, std))
-    return images * (1 / (unit * spread)).astype(np.float32) - center.astype(np.float32)
 
 
 @wrong("normalize", "writes into the images that it was given")
@@ -308,14 +206,16 @@ def normalize_in_place(images, rng=None, *, mean, std):
 
 # -- crop -------------------------------------------------------------------------------------------------------------
 
-
-@wrong("crop", "exchanges dy and dx")
-def crop_exchanged(images, rng, padding=4):
-    b, _, h, w = image_axes(images)
-    dx, dy = rng.integers(0, 2 * padding + 1, (2, b))
-    edges = ((0, 0), (0, 0), (padding, padding), (padding, padding))
-    windows = sliding_window_view(np.pad(images, edges), (h, w), axis=(2, 3))
-    return windows[np.arange(b), :, dy, dx]
+wrong("crop", "exchanges dy and dx", "dy, dx = rng", "dx, dy = rng")
+wrong("crop", "repeats the edges where zeros should come in", "images, edges", 'images, edges, mode="edge"')
+wrong("crop", "never moves as far as it may: 2p is left out", "2 * padding + 1", "max(2 * padding, 1)")
+wrong(
+    "crop",
+    "draws a pair for each image, where two rows were asked for",
+    "(0, 2 * padding + 1, (2, b))",
+    "(0, 2 * padding + 1, (b, 2)).T",
+)
+wrong("crop", "picks every window for every image", "np.arange(b)", ":")
 
 
 @wrong("crop", "moves all images alike")
@@ -326,47 +226,11 @@ def crop_alike(images, rng, padding=4):
     return np.pad(images, edges)[:, :, dy : dy + h, dx : dx + w].copy()
 
 
-@wrong("crop", "repeats the edges where zeros should come in")
-def crop_edges(images, rng, padding=4):
-    b, _, h, w = image_axes(images)
-    dy, dx = rng.integers(0, 2 * padding + 1, (2, b))
-    edges = ((0, 0), (0, 0), (padding, padding), (padding, padding))
-    windows = sliding_window_view(np.pad(images, edges, mode="edge"), (h, w), axis=(2, 3))
-    return windows[np.arange(b), :, dy, dx]
-
-
 @wrong("crop", "rolls: what leaves at one side comes in at the other")
 def crop_rolls(images, rng, padding=4):
     b, *_ = image_axes(images)
     dy, dx = rng.integers(0, 2 * padding + 1, (2, b)) - padding
     return np.stack([np.roll(image, (-y, -x), (1, 2)) for image, y, x in zip(images, dy, dx)])
-
-
-@wrong("crop", "never moves as far as it may: 2p is left out")
-def crop_too_near(images, rng, padding=4):
-    b, _, h, w = image_axes(images)
-    dy, dx = rng.integers(0, max(2 * padding, 1), (2, b))
-    edges = ((0, 0), (0, 0), (padding, padding), (padding, padding))
-    windows = sliding_window_view(np.pad(images, edges), (h, w), axis=(2, 3))
-    return windows[np.arange(b), :, dy, dx]
-
-
-@wrong("crop", "draws a pair for each image, where two rows were asked for")
-def crop_pairs(images, rng, padding=4):
-    b, _, h, w = image_axes(images)
-    dy, dx = rng.integers(0, 2 * padding + 1, (b, 2)).T
-    edges = ((0, 0), (0, 0), (padding, padding), (padding, padding))
-    windows = sliding_window_view(np.pad(images, edges), (h, w), axis=(2, 3))
-    return windows[np.arange(b), :, dy, dx]
-
-
-@wrong("crop", "picks every window for every image")
-def crop_all_windows(images, rng, padding=4):
-    b, _, h, w = image_axes(images)
-    dy, dx = rng.integers(0, 2 * padding + 1, (2, b))
-    edges = ((0, 0), (0, 0), (padding, padding), (padding, padding))
-    windows = sliding_window_view(np.pad(images, edges), (h, w), axis=(2, 3))
-    return windows[:, :, dy, dx]
 
 
 @wrong("crop", "fills an array of floats")
@@ -390,12 +254,10 @@ def crop_in_place(images, rng, padding=4):
 
 # -- flip -------------------------------------------------------------------------------------------------------------
 
-
-@wrong("flip", "mirrors top to bottom")
-def flip_vertical(images, rng, p=0.5):
-    b, *_ = image_axes(images)
-    mirrored = (rng.random(b) < p).reshape(b, 1, 1, 1)
-    return np.where(mirrored, images[:, :, ::-1], images)
+wrong("flip", "mirrors top to bottom", "...", ":, :")
+wrong("flip", "mirrors those that should stay", "images[..., ::-1], images", "images, images[..., ::-1]")
+wrong("flip", "mirrors with probability 1 - p", "(b) < p", "(b) > p")
+wrong("flip", "throws a fair coin, whatever p is", "rng.random(b) < p", "rng.integers(0, 2, b) == 1")
 
 
 @wrong("flip", "mirrors all images or none")
@@ -407,20 +269,6 @@ def flip_all(images, rng, p=0.5):
 def flip_always(images, rng, p=0.5):
     rng.random(len(images))
     return images[..., ::-1]
-
-
-@wrong("flip", "mirrors those that should stay")
-def flip_others(images, rng, p=0.5):
-    b, *_ = image_axes(images)
-    mirrored = (rng.random(b) < p).reshape(b, 1, 1, 1)
-    return np.where(mirrored, images, images[..., ::-1])
-
-
-@wrong("flip", "mirrors with probability 1 - p")
-def flip_rarely(images, rng, p=0.5):
-    b, *_ = image_axes(images)
-    mirrored = (rng.random(b) > p).reshape(b, 1, 1, 1)
-    return np.where(mirrored, images[..., ::-1], images)
 
 
 @wrong("flip", "writes into the images that it was given")
@@ -436,14 +284,53 @@ def flip_columns(images, rng, p=0.5):
     return np.where(rng.random(w) < p, images[..., ::-1], images)
 
 
-@wrong("flip", "throws a fair coin, whatever p is")
-def flip_fair(images, rng, p=0.5):
-    b, *_ = image_axes(images)
-    mirrored = (rng.integers(0, 2, b) == 1).reshape(b, 1, 1, 1)
-    return np.where(mirrored, images[..., ::-1], images)
-
-
 # -- prefetch ---------------------------------------------------------------------------------------------------------
+
+wrong(
+    "prefetch",
+    "releases room only when the caller comes back",
+    "line.room",
+    "yield item\n        line.room",
+    "yield item",
+    "",
+)
+wrong("prefetch", "never releases room", "line.room.release()", "")
+wrong(
+    "prefetch",
+    "takes an error for the end",
+    "isinstance(reason, StopIteration)",
+    "reason is not None",
+    "if reason is not None:\n            raise reason",
+    "",
+)
+wrong(
+    "prefetch",
+    "raises another error in the place of the first",
+    "raise reason",
+    'raise RuntimeError(f"the thread failed: {reason}")',
+)
+wrong(
+    "prefetch",
+    "raises a copy of the error, whose traceback begins here",
+    "raise reason",
+    "raise type(reason)(*reason.args)",
+)
+wrong(
+    "prefetch",
+    "takes an item that is None for the end",
+    "isinstance(reason, StopIteration)",
+    "item is None and (reason is None or isinstance(reason, StopIteration))",
+)
+wrong(
+    "prefetch",
+    "raises the StopIteration, which becomes a RuntimeError in a generator",
+    "if isinstance(reason, StopIteration):\n            return",
+    "",
+)
+wrong("prefetch", "joins a thread that still waits for room", "line.abandon()", "")
+wrong("prefetch", "does not join the thread", "thread.join()", "")
+wrong("prefetch", "does not look at depth", "depth", "2")
+wrong("prefetch", "starts a thread that keeps the program alive", ", daemon=True", "")
 
 
 @wrong("prefetch", "passes the items on, and makes none ahead")
@@ -465,134 +352,6 @@ def prefetch_in_the_callers_thread(items, depth=2):
         ahead += islice(source, 1)
 
 
-@wrong("prefetch", "releases room only when the caller comes back")
-def prefetch_late(items, depth=2):
-    line = Pipeline(depth)
-    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, reason = line.ready.get()
-            if isinstance(reason, StopIteration):
-                return
-            if reason is not None:
-                raise reason
-            yield item
-            line.room.release()
-    finally:
-        line.abandon()
-        thread.join()
-
-
-@wrong("prefetch", "never releases room")
-def prefetch_without_room(items, depth=2):
-    line = Pipeline(depth)
-    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, reason = line.ready.get()
-            if isinstance(reason, StopIteration):
-                return
-            if reason is not None:
-                raise reason
-            yield item
-    finally:
-        line.abandon()
-        thread.join()
-
-
-@wrong("prefetch", "takes an error for the end")
-def prefetch_swallows(items, depth=2):
-    line = Pipeline(depth)
-    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, reason = line.ready.get()
-            if reason is not None:
-                return
-            line.room.release()
-            yield item
-    finally:
-        line.abandon()
-        thread.join()
-
-
-@wrong("prefetch", "raises another error in the place of the first")
-def prefetch_renames(items, depth=2):
-    line = Pipeline(depth)
-    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, reason = line.ready.get()
-            if isinstance(reason, StopIteration):
-                return
-            if reason is not None:
-                raise RuntimeError(f"the thread failed: {reason}")
-            line.room.release()
-            yield item
-    finally:
-        line.abandon()
-        thread.join()
-
-
-@wrong("prefetch", "raises a copy of the error, whose traceback begins here")
-def prefetch_copies(items, depth=2):
-    line = Pipeline(depth)
-    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, reason = line.ready.get()
-            if isinstance(reason, StopIteration):
-                return
-            if reason is not None:
-                raise type(reason)(*reason.args)
-            line.room.release()
-            yield item
-    finally:
-        line.abandon()
-        thread.join()
-
-
-@wrong("prefetch", "takes an item that is None for the end")
-def prefetch_stops_at_none(items, depth=2):
-    line = Pipeline(depth)
-    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, reason = line.ready.get()
-            if item is None and (reason is None or isinstance(reason, StopIteration)):
-                return
-            if reason is not None:
-                raise reason
-            line.room.release()
-            yield item
-    finally:
-        line.abandon()
-        thread.join()
-
-
-@wrong("prefetch", "raises the StopIteration, which becomes a RuntimeError in a generator")
-def prefetch_raises_the_end(items, depth=2):
-    line = Pipeline(depth)
-    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, reason = line.ready.get()
-            if reason is not None:
-                raise reason
-            line.room.release()
-            yield item
-    finally:
-        line.abandon()
-        thread.join()
-
-
 @wrong("prefetch", "tidies up at the end only, not after a break")
 def prefetch_without_finally(items, depth=2):
     line = Pipeline(depth)
@@ -608,61 +367,6 @@ def prefetch_without_finally(items, depth=2):
         yield item
     line.abandon()
     thread.join()
-
-
-@wrong("prefetch", "joins a thread that still waits for room")
-def prefetch_without_abandon(items, depth=2):
-    line = Pipeline(depth)
-    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, reason = line.ready.get()
-            if isinstance(reason, StopIteration):
-                return
-            if reason is not None:
-                raise reason
-            line.room.release()
-            yield item
-    finally:
-        thread.join()
-
-
-@wrong("prefetch", "does not join the thread")
-def prefetch_without_join(items, depth=2):
-    line = Pipeline(depth)
-    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, reason = line.ready.get()
-            if isinstance(reason, StopIteration):
-                return
-            if reason is not None:
-                raise reason
-            line.room.release()
-            yield item
-    finally:
-        line.abandon()
-
-
-@wrong("prefetch", "does not look at depth")
-def prefetch_of_two(items, depth=2):
-    line = Pipeline(2)
-    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, reason = line.ready.get()
-            if isinstance(reason, StopIteration):
-                return
-            if reason is not None:
-                raise reason
-            line.room.release()
-            yield item
-    finally:
-        line.abandon()
-        thread.join()
 
 
 @wrong("prefetch", "makes one too many: it waits in the thread until the queue has a place")
@@ -710,22 +414,3 @@ def prefetch_calls(items, depth=2):
             return
         line.room.release()
         yield item
-
-
-@wrong("prefetch", "starts a thread that keeps the program alive")
-def prefetch_no_daemon(items, depth=2):
-    line = Pipeline(depth)
-    thread = threading.Thread(target=line.make, args=(items,))
-    thread.start()
-    try:
-        while True:
-            item, reason = line.ready.get()
-            if isinstance(reason, StopIteration):
-                return
-            if reason is not None:
-                raise reason
-            line.room.release()
-            yield item
-    finally:
-        line.abandon()
-        thread.join()

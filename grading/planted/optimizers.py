@@ -1,13 +1,18 @@
-"""Wrong answers to chapter 06: mistakes that students really make. Read, never run; see tito/planted.py."""
+"""Wrong answers to chapter 06: mistakes that students really make. Read, never run; see tito/rubrics/planted.py."""
 
 import math
 
 import numpy as np
 
-from tinytorch.optimizers import cosine_lr
-from tito.planted import wrong
+from tito.rubrics.planted import wrong
 
 # -- sgd_step ---------------------------------------------------------------------------------------------------------
+
+wrong("sgd_step", "goes uphill", "p -= lr", "p += lr")
+wrong("sgd_step", "makes a new p", "p -= lr", "p = p - lr")
+wrong("sgd_step", "takes a running mean, as Adam does", "velocity += g", "velocity += (1 - momentum) * g")
+wrong("sgd_step", "ignores nesterov", "(g + momentum * velocity if nesterov else velocity)", "velocity")
+wrong("sgd_step", "puts the rate into the velocity, and again into the step", "velocity += g", "velocity += lr * g")
 
 
 @wrong("sgd_step", "makes a new velocity, which is lost when the function ends")
@@ -16,68 +21,16 @@ def sgd_forgets_velocity(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
     p -= lr * (g + momentum * velocity if nesterov else velocity)
 
 
-@wrong("sgd_step", "goes uphill")
-def sgd_uphill(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
-    velocity *= momentum
-    velocity += g
-    p += lr * (g + momentum * velocity if nesterov else velocity)
-
-
-@wrong("sgd_step", "makes a new p")
-def sgd_new_p(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
-    velocity *= momentum
-    velocity += g
-    p = p - lr * (g + momentum * velocity if nesterov else velocity)
-
-
-@wrong("sgd_step", "takes a running mean, as Adam does")
-def sgd_running_mean(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
-    velocity *= momentum
-    velocity += (1 - momentum) * g
-    p -= lr * (g + momentum * velocity if nesterov else velocity)
-
-
-@wrong("sgd_step", "ignores nesterov")
-def sgd_without_nesterov(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
-    velocity *= momentum
-    velocity += g
-    p -= lr * velocity
-
-
-@wrong("sgd_step", "puts the rate into the velocity, and again into the step")
-def sgd_rate_twice(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
-    velocity *= momentum
-    velocity += lr * g
-    p -= lr * (g + momentum * velocity if nesterov else velocity)
-
-
 # -- rmsprop_step -----------------------------------------------------------------------------------------------------
 
-
-@wrong("rmsprop_step", "divides by the mean of the squares, without the root")
-def rmsprop_without_root(p, g, square, *, lr, alpha=0.99, eps=1e-8):
-    square *= alpha
-    square += (1 - alpha) * g * g
-    p -= lr * g / (square + eps)
-
-
-@wrong("rmsprop_step", "puts eps under the root")
-def rmsprop_eps_inside(p, g, square, *, lr, alpha=0.99, eps=1e-8):
-    square *= alpha
-    square += (1 - alpha) * g * g
-    p -= lr * g / np.sqrt(square + eps)
+wrong("rmsprop_step", "divides by the mean of the squares, without the root", "np.sqrt(square)", "square")
+wrong("rmsprop_step", "puts eps under the root", "(np.sqrt(square) + eps)", "np.sqrt(square + eps)")
+wrong("rmsprop_step", "swaps alpha and 1 - alpha", "square *= alpha", "square *= 1 - alpha", "(1 - alpha)", "alpha")
 
 
 @wrong("rmsprop_step", "adds up all squares and forgets none, as Adagrad does")
 def rmsprop_adagrad(p, g, square, *, lr, alpha=0.99, eps=1e-8):
     square += g * g
-    p -= lr * g / (np.sqrt(square) + eps)
-
-
-@wrong("rmsprop_step", "swaps alpha and 1 - alpha")
-def rmsprop_swapped(p, g, square, *, lr, alpha=0.99, eps=1e-8):
-    square *= 1 - alpha
-    square += alpha * g * g
     p -= lr * g / (np.sqrt(square) + eps)
 
 
@@ -90,12 +43,10 @@ def rmsprop_late(p, g, square, *, lr, alpha=0.99, eps=1e-8):
 
 # -- adam_step --------------------------------------------------------------------------------------------------------
 
-
-@wrong("adam_step", "does not correct the bias")
-def adam_uncorrected(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
-    m += (1 - beta1) * (g - m)
-    v += (1 - beta2) * (g * g - v)
-    p -= lr * m / (np.sqrt(v) + eps)
+wrong("adam_step", "does not correct the bias", "1 - beta1**t, math.sqrt(1 - beta2**t)", "1, 1")
+wrong("adam_step", "counts the steps from 0", "beta1**t", "beta1 ** (t + 1)", "beta2**t", "beta2 ** (t + 1)")
+wrong("adam_step", "forgets the square", "np.multiply(g, g, out=g)", "np.abs(g, out=g)")
+wrong("adam_step", "corrects both means with the same beta", "beta2**t", "beta1**t")
 
 
 @wrong("adam_step", "corrects in place, so that the correction is remembered")
@@ -107,36 +58,12 @@ def adam_corrects_in_place(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-
     p -= lr * m / (np.sqrt(v) + eps)
 
 
-@wrong("adam_step", "counts the steps from 0")
-def adam_counts_from_zero(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
-    m += (1 - beta1) * (g - m)
-    v += (1 - beta2) * (g * g - v)
-    c1, c2 = 1 - beta1 ** (t + 1), 1 - beta2 ** (t + 1)
-    p -= lr * (m / c1) / (np.sqrt(v / c2) + eps)
-
-
 @wrong("adam_step", "puts eps under the root")
 def adam_eps_inside(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
     m += (1 - beta1) * (g - m)
     v += (1 - beta2) * (g * g - v)
     c1, c2 = 1 - beta1**t, 1 - beta2**t
     p -= lr * (m / c1) / np.sqrt(v / c2 + eps)
-
-
-@wrong("adam_step", "forgets the square")
-def adam_mean_twice(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
-    m += (1 - beta1) * (g - m)
-    v += (1 - beta2) * (np.abs(g) - v)
-    c1, c2 = 1 - beta1**t, 1 - beta2**t
-    p -= lr * (m / c1) / (np.sqrt(v / c2) + eps)
-
-
-@wrong("adam_step", "corrects both means with the same beta")
-def adam_one_correction(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
-    m += (1 - beta1) * (g - m)
-    v += (1 - beta2) * (g * g - v)
-    c = 1 - beta1**t
-    p -= lr * (m / c) / (np.sqrt(v / c) + eps)
 
 
 @wrong("adam_step", "uses g up before v has seen it")
@@ -152,20 +79,9 @@ def adam_g_too_early(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
 
 # -- decay ------------------------------------------------------------------------------------------------------------
 
-
-@wrong("decay", "forgets lr")
-def decay_without_lr(p, *, lr, weight_decay):
-    p *= 1 - weight_decay
-
-
-@wrong("decay", "makes a new p")
-def decay_new_p(p, *, lr, weight_decay):
-    p = p * (1 - lr * weight_decay)
-
-
-@wrong("decay", "keeps what it should lose")
-def decay_keeps(p, *, lr, weight_decay):
-    p *= lr * weight_decay
+wrong("decay", "forgets lr", "lr *", "")
+wrong("decay", "makes a new p", "p *= 1 - lr * weight_decay", "p = p * (1 - lr * weight_decay)")
+wrong("decay", "keeps what it should lose", "1 - lr", "lr")
 
 
 @wrong("decay", "takes the same amount from all, whatever their size")
@@ -175,43 +91,20 @@ def decay_constant(p, *, lr, weight_decay):
 
 # -- step_lr ----------------------------------------------------------------------------------------------------------
 
-
-@wrong("step_lr", "divides without cutting off: a slope, not a staircase")
-def step_smooth(t, base, step_size, gamma=0.1):
-    return base * gamma ** (t / step_size)
-
-
-@wrong("step_lr", "multiplies where it should raise to a power")
-def step_product(t, base, step_size, gamma=0.1):
-    return base * gamma * (t // step_size)
-
-
-@wrong("step_lr", "falls one step late")
-def step_late(t, base, step_size, gamma=0.1):
-    return base * gamma ** ((t - 1) // step_size if t else 0)
-
+wrong("step_lr", "divides without cutting off: a slope, not a staircase", "t // step_size", "t / step_size")
+wrong("step_lr", "multiplies where it should raise to a power", "**", "*")
+wrong("step_lr", "falls one step late", "t // step_size", "(t - 1) // step_size if t else 0")
 
 # -- cosine_lr --------------------------------------------------------------------------------------------------------
+
+wrong("cosine_lr", "runs through a whole wave", "math.pi", "2 * math.pi")
+wrong("cosine_lr", "puts eta_min below a full height", "(base - eta_min)", "base")
+wrong("cosine_lr", "takes degrees for radians", "math.pi", "180")
 
 
 @wrong("cosine_lr", "forgets the 1 +: half of it is below zero")
 def cosine_bare(t, base, t_max, eta_min=0.0):
     return eta_min + (base - eta_min) * math.cos(math.pi * t / t_max)
-
-
-@wrong("cosine_lr", "runs through a whole wave")
-def cosine_whole(t, base, t_max, eta_min=0.0):
-    return eta_min + (base - eta_min) * (1 + math.cos(2 * math.pi * t / t_max)) / 2
-
-
-@wrong("cosine_lr", "puts eta_min below a full height")
-def cosine_too_high(t, base, t_max, eta_min=0.0):
-    return eta_min + base * (1 + math.cos(math.pi * t / t_max)) / 2
-
-
-@wrong("cosine_lr", "takes degrees for radians")
-def cosine_degrees(t, base, t_max, eta_min=0.0):
-    return eta_min + (base - eta_min) * (1 + math.cos(180 * t / t_max)) / 2
 
 
 @wrong("cosine_lr", "is a straight line")
@@ -221,57 +114,21 @@ def cosine_straight(t, base, t_max, eta_min=0.0):
 
 # -- linear_lr --------------------------------------------------------------------------------------------------------
 
-
-@wrong("linear_lr", "goes on rising after the warm-up")
-def linear_endless(t, base, start_factor=1 / 3, end_factor=1.0, total_iters=5):
-    return base * (start_factor + (end_factor - start_factor) * t / total_iters)
-
-
-@wrong("linear_lr", "starts from 0, whatever start_factor is")
-def linear_from_zero(t, base, start_factor=1 / 3, end_factor=1.0, total_iters=5):
-    return base * end_factor * min(t, total_iters) / total_iters
-
-
-@wrong("linear_lr", "takes end_factor for the height of the rise")
-def linear_adds(t, base, start_factor=1 / 3, end_factor=1.0, total_iters=5):
-    return base * (start_factor + end_factor * min(t, total_iters) / total_iters)
-
-
-@wrong("linear_lr", "forgets base")
-def linear_without_base(t, base, start_factor=1 / 3, end_factor=1.0, total_iters=5):
-    return start_factor + (end_factor - start_factor) * min(t, total_iters) / total_iters
-
+wrong("linear_lr", "goes on rising after the warm-up", "min(t, total_iters)", "t")
+wrong(
+    "linear_lr", "starts from 0, whatever start_factor is", "start_factor + (end_factor - start_factor)", "end_factor"
+)
+wrong("linear_lr", "takes end_factor for the height of the rise", "(end_factor - start_factor)", "end_factor")
+wrong("linear_lr", "forgets base", "base * ", "")
 
 # -- one_cycle_lr -----------------------------------------------------------------------------------------------------
 
-
-@wrong("one_cycle_lr", "does not start the way down at its own zero")
-def cycle_jumps(t, max_lr, total_steps, pct_start=0.3, div_factor=25.0, final_div_factor=1e4):
-    top, last, start = pct_start * total_steps - 1, total_steps - 1, max_lr / div_factor
-    if t < top:
-        return cosine_lr(t, start, top, max_lr)
-    return cosine_lr(t, max_lr, last, start / final_div_factor)
-
-
-@wrong("one_cycle_lr", "ends at max_lr / final_div_factor")
-def cycle_ends_too_high(t, max_lr, total_steps, pct_start=0.3, div_factor=25.0, final_div_factor=1e4):
-    top, last, start = pct_start * total_steps - 1, total_steps - 1, max_lr / div_factor
-    if t < top:
-        return cosine_lr(t, start, top, max_lr)
-    return cosine_lr(t - top, max_lr, last - top, max_lr / final_div_factor)
-
-
-@wrong("one_cycle_lr", "has its top one step late")
-def cycle_late(t, max_lr, total_steps, pct_start=0.3, div_factor=25.0, final_div_factor=1e4):
-    top, last, start = pct_start * total_steps, total_steps, max_lr / div_factor
-    if t < top:
-        return cosine_lr(t, start, top, max_lr)
-    return cosine_lr(t - top, max_lr, last - top, start / final_div_factor)
-
-
-@wrong("one_cycle_lr", "goes back to where it started")
-def cycle_symmetric(t, max_lr, total_steps, pct_start=0.3, div_factor=25.0, final_div_factor=1e4):
-    top, last, start = pct_start * total_steps - 1, total_steps - 1, max_lr / div_factor
-    if t < top:
-        return cosine_lr(t, start, top, max_lr)
-    return cosine_lr(t - top, max_lr, last - top, start)
+wrong("one_cycle_lr", "does not start the way down at its own zero", "t - top, max_lr, last - top", "t, max_lr, last")
+wrong("one_cycle_lr", "ends at max_lr / final_div_factor", "start / final_div_factor", "max_lr / final_div_factor")
+wrong(
+    "one_cycle_lr",
+    "has its top one step late",
+    "top, last = pct_start * total_steps - 1, total_steps - 1\nstart = max_lr / div_factor",
+    "top, last, start = pct_start * total_steps, total_steps, max_lr / div_factor",
+)
+wrong("one_cycle_lr", "goes back to where it started", " / final_div_factor", "")

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from tinytorch.tensor import primitive
+from tinytorch.tensor import primitive, widened
 
 # -- thresholds ----------------------------------------------------------------------------------------------------
 
@@ -40,6 +40,7 @@ def leaky_relu(x, *, negative_slope=0.01):
 
 
 @primitive
+@widened
 def sigmoid(x):
     """z = 1 / (1 + e^-x) = e^x / (1 + e^x), in (0, 1). As exact at -20 as at 20.
 
@@ -52,6 +53,7 @@ def sigmoid(x):
 
 
 @primitive
+@widened
 def tanh(x):
     """z = (e^x - e^-x) / (e^x + e^-x), in (-1, 1).
 
@@ -62,6 +64,7 @@ def tanh(x):
 
 
 @primitive
+@widened
 def softplus(x):
     """z = ln(1 + e^x), a smooth relu whose slope is the sigmoid. Dugas et al., 2001.
 
@@ -77,6 +80,7 @@ def softplus(x):
 
 
 @primitive
+@widened
 def silu(x):
     """z = x * sigmoid(x): the input, gated by itself. Elfwing, Uchibe and Doya, 2017.
 
@@ -88,6 +92,7 @@ def silu(x):
 
 
 @primitive
+@widened
 def gelu(x, *, approximate="tanh"):
     """z = x * P(N < x) for a standard normal N, by its tanh approximation. Hendrycks and Gimpel, 2016.
 
@@ -109,6 +114,7 @@ def gelu(x, *, approximate="tanh"):
 
 
 @primitive
+@widened
 def softmax(x, *, dim=-1):
     """z_i = e^x_i / sum_j e^x_j along dim: positive, summing to one. Shifts of x change nothing.
 
@@ -117,11 +123,12 @@ def softmax(x, *, dim=-1):
     """
     # Subtract the largest x along dim first: the result is the same, and no exponential
     # exceeds 1. keepdims=True lets what you took along dim broadcast back.
-    e = np.exp(x - x.max(axis=dim, keepdims=True))
+    e = np.exp(x - x.max(axis=dim, keepdims=True, initial=-np.inf))
     return e / e.sum(axis=dim, keepdims=True)
 
 
 @primitive
+@widened
 def log_softmax(x, *, dim=-1):
     """z_i = x_i - ln(sum_j e^x_j) along dim: the logarithm of softmax, never that of a zero.
 
@@ -130,5 +137,6 @@ def log_softmax(x, *, dim=-1):
     """
     # Shift by the maximum, as in softmax; then subtract the logarithm of the sum of
     # exponentials. Do not call softmax.
-    shifted = x - x.max(axis=dim, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))
+    shifted = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
+    with np.errstate(divide="ignore"):  # of nothing at all the sum is 0
+        return shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))

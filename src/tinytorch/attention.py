@@ -14,7 +14,7 @@ import numpy as np
 
 from tinytorch.environment import generator
 from tinytorch.layers import Linear, Module, dropout
-from tinytorch.tensor import Tensor, broadcast_shape, exp, matmul, max, mul, primitive, reshape, sum, transpose, where
+from tinytorch.tensor import Tensor, amax, broadcast_shape, exp, matmul, mul, primitive, reshape, sum, transpose, where
 
 # -- the textbook's attention --------------------------------------------------------------------------------------
 
@@ -80,7 +80,7 @@ def attention_weights(scores: Tensor) -> Tensor:
     """
     # Subtract the row's largest before e^, as softmax does. If that is -inf, -inf - -inf would be nan: subtract 0
     # there instead, and divide by 1.
-    largest = max(scores, dim=-1, keepdim=True).data
+    largest = amax(scores, dim=-1, keepdim=True).data
     e = exp(scores - np.where(largest == -math.inf, 0, largest).astype(scores.dtype))
     total = sum(e, dim=-1, keepdim=True)
     return e / where(total.data == 0, 1.0, total)
@@ -176,7 +176,7 @@ def grouped(query: np.ndarray, key: np.ndarray, value: np.ndarray, enable_gqa: b
     [(2, 3, 2, 5, 4), (2, 3, 1, 7, 4), (2, 3, 1, 7, 4)]
     """
     check_attention(query, key, value, enable_gqa)
-    without_heads = builtins.max(query.ndim, key.ndim, value.ndim) == 2
+    without_heads = max(query.ndim, key.ndim, value.ndim) == 2
     query, key, value = (x if x.ndim > 2 else x[None] for x in (query, key, value))
     groups = query.shape[-3] // key.shape[-3] if enable_gqa else 1
     *outer, heads, places, d = query.shape
@@ -192,7 +192,8 @@ def grouped(query: np.ndarray, key: np.ndarray, value: np.ndarray, enable_gqa: b
 def columns_mask(mask: Any, is_causal: bool, of: Grouped) -> np.ndarray | None:
     """What is added to scores (B, K, G, S, T): 0 or -inf, or a mask's own numbers; None if there is no mask.
 
-    Raises TypeError for a mask that is neither of True and False nor of floats, ValueError for one beside is_causal.
+    Raises TypeError for a mask that is neither of True and False nor of floats, ValueError for one beside is_causal,
+    or of a shape that does not broadcast to the scores'.
     """
     if mask is None:
         return None
@@ -203,6 +204,8 @@ def columns_mask(mask: Any, is_causal: bool, of: Grouped) -> np.ndarray | None:
     if mask.dtype == bool:
         mask = np.where(mask, 0, -math.inf)
     queries, keys = of.q.shape[-2], of.k.shape[-2]
+    if broadcast_shape(mask.shape, (*of.lead, queries, keys)) != (*of.lead, queries, keys):
+        raise ValueError(f"a mask of scores {(*of.lead, queries, keys)} cannot have the shape {mask.shape}")
     turned = np.ascontiguousarray(np.broadcast_to(mask, (*mask.shape[:-2], queries, keys)).mT, of.q.dtype)
     return np.broadcast_to(turned, (*of.lead, keys, queries)).reshape(*of.q.shape[:3], keys, queries)
 
@@ -217,10 +220,10 @@ def bands(of: Grouped, is_causal: bool) -> Iterator[tuple[Index, Index]]:
     """
     batch, heads, groups, queries, _ = of.q.shape
     keys, all_groups = of.k.shape[-2], slice(None)
-    width = math.ceil(queries / builtins.max(1, min(8, queries // 64))) if is_causal else queries
-    count = builtins.max(1, BLOCK // builtins.max(1, groups * width * keys * of.q.itemsize))
-    samples, some = builtins.max(1, count // heads), min(count, heads)
-    for first in range(0, queries, builtins.max(1, width)):
+    width = math.ceil(queries / max(1, min(8, queries // 64))) if is_causal else queries
+    count = max(1, BLOCK // max(1, groups * width * keys * of.q.itemsize))
+    samples, some = max(1, count // heads), min(count, heads)
+    for first in range(0, queries, max(1, width)):
         band = slice(first, min(first + width, queries))
         seen = slice(0, min(keys, band.stop) if is_causal else keys)
         for b in range(0, batch, samples):
@@ -248,7 +251,7 @@ def columns_softmax(scores: np.ndarray) -> np.ndarray:
 def hide_later(scores: np.ndarray, first: int) -> None:
     """-inf where key s is later than query first + t, in scores (..., S, T) of the keys from 0 on, in place."""
     keys, queries = scores.shape[-2:]
-    later = np.tri(builtins.max(0, keys - first), queries, k=-1, dtype=bool)
+    later = np.tri(max(0, keys - first), queries, k=-1, dtype=bool)
     scores[..., first:, :] += np.where(later, scores.dtype.type(-math.inf), scores.dtype.type(0))
 
 

@@ -21,6 +21,8 @@ from tinytorch.tensor import (
     Tensor,
     abs,
     add,
+    amax,
+    amin,
     broadcast_to,
     cast,
     clip,
@@ -28,27 +30,34 @@ from tinytorch.tensor import (
     concatenate,
     div,
     exp,
+    floor_divide,
     getitem,
     log,
     matmul,
-    max,
     maximum,
     mean,
-    min,
     minimum,
     mul,
     neg,
     observed,
     observers,
     permute,
+    places_along,
     pow,
+    remainder,
     reshape,
+    setitem,
+    split_index,
     sqrt,
     stack,
+    std,
     sub,
     sum,
+    take_along,
     transpose,
+    versions,
     where,
+    written,
 )
 
 # -- nudges --------------------------------------------------------------------------------------------------------
@@ -83,7 +92,7 @@ def gradcheck(function: Callable[..., Tensor], *inputs: Any, eps: float = 1e-6, 
     arrays = [np.array(x, np.float64) for x in inputs]
     tensors = [Tensor(a, requires_grad=True) for a in arrays]
     z = function(*tensors)
-    g = np.cos(np.arange(z.size)).reshape(z.shape)  # any direction but all ones, which would hide a missing factor
+    g = np.cos(np.arange(z.numel())).reshape(z.shape)  # any direction but all ones, which would hide a missing factor
     backward(z, Tensor(g))
     for i, x in enumerate(arrays):
 
@@ -100,7 +109,7 @@ def gradcheck(function: Callable[..., Tensor], *inputs: Any, eps: float = 1e-6, 
 # -- arithmetic rules ----------------------------------------------------------------------------------------------
 
 
-@add.vjp
+@add.vjp(reads="")
 def add_vjp(g, z, x, y):
     """z = x + y   =>   dx = g,  dy = g
 
@@ -111,13 +120,13 @@ def add_vjp(g, z, x, y):
     return g, g
 
 
-@sub.vjp
+@sub.vjp(reads="")
 def sub_vjp(g, z, x, y):
     """z = x - y   =>   dx = g,  dy = -g"""
     return g, -g
 
 
-@mul.vjp
+@mul.vjp(reads="y | x")
 def mul_vjp(g, z, x, y):
     """z = x * y   =>   dx = g * y,  dy = g * x
 
@@ -128,47 +137,61 @@ def mul_vjp(g, z, x, y):
     return g * y, g * x
 
 
-@div.vjp
+@div.vjp(reads="y | z y")
 def div_vjp(g, z, x, y):
     """z = x / y   =>   dx = g / y,  dy = -g * z / y"""
     return g / y, -g * z / y
 
 
-@neg.vjp
+@floor_divide.vjp(reads="")
+def floor_divide_vjp(g, z, x, y):
+    """z = floor(x / y)   =>   dx = 0,  dy = 0: it is made of steps"""
+    return np.zeros_like(g), np.zeros_like(g)
+
+
+@remainder.vjp(reads="x y")
+def remainder_vjp(g, z, x, y):
+    """z = x - y floor(x / y)   =>   dx = g,  dy = -g floor(x / y)"""
+    return g, -g * np.floor_divide(x, y)
+
+
+@neg.vjp(reads="")
 def neg_vjp(g, z, x):
     """z = -x   =>   dx = -g"""
     return -g
 
 
-@pow.vjp
+@pow.vjp(reads="x y | z x y")
 def pow_vjp(g, z, x, y, *, needs):
     """z = x^y   =>   dx = g * y * x^(y-1),  dy = g * z * ln x
 
-    At x = 0 both limits are taken as PyTorch takes them: 0 where y is 0, and no ln 0.
+    As in PyTorch, dx is 0 where y is 0, whatever x is, and dy is 0 where x is 0 and y is not negative.
     """
     dx = dy = None
     if needs[0]:
-        dx = g * (y * x ** np.where(np.equal(y, 0), 1.0, y - 1).astype(z.dtype))
+        power = np.where(np.equal(y, 0), 1.0, y - 1).astype(z.dtype)
+        dx = g * np.where(np.equal(y, 0), 0, y * x**power)
     if needs[1]:
-        dy = g * z * np.log(np.where(np.equal(x, 0), 1.0, x))
+        flat = np.equal(x, 0) & np.greater_equal(y, 0)
+        dy = g * np.where(flat, 0, z * np.log(np.where(flat, 1, x)))
     return dx, dy
 
 
-@maximum.vjp
+@maximum.vjp(reads="x y")
 def maximum_vjp(g, z, x, y):
     """z = max(x, y)   =>   g goes to the larger; equals share it"""
-    right = (y > x) + 0.5 * (x == y)
-    return g * (1 - right).astype(g.dtype), g * right.astype(g.dtype)
+    left, right = (1 - (x < y) - 0.5 * (x == y)), (1 - (x > y) - 0.5 * (x == y))  # to a NaN and its partner all of g
+    return g * left.astype(g.dtype), g * right.astype(g.dtype)
 
 
-@minimum.vjp
+@minimum.vjp(reads="x y")
 def minimum_vjp(g, z, x, y):
     """z = min(x, y)   =>   g goes to the smaller; equals share it"""
-    right = (y < x) + 0.5 * (x == y)
-    return g * (1 - right).astype(g.dtype), g * right.astype(g.dtype)
+    left, right = (1 - (x > y) - 0.5 * (x == y)), (1 - (x < y) - 0.5 * (x == y))  # to a NaN and its partner all of g
+    return g * left.astype(g.dtype), g * right.astype(g.dtype)
 
 
-@where.vjp
+@where.vjp(reads="condition")
 def where_vjp(g, z, condition, x, y):
     """z = x where condition, else y   =>   g goes to the one that was chosen"""
     chosen = np.asarray(condition, bool)
@@ -178,43 +201,44 @@ def where_vjp(g, z, condition, x, y):
 # -- element rules -------------------------------------------------------------------------------------------------
 
 
-@exp.vjp
+@exp.vjp(reads="z")
 def exp_vjp(g, z, x):
     """z = e^x   =>   dx = g * z"""
     return g * z
 
 
-@log.vjp
+@log.vjp(reads="x")
 def log_vjp(g, z, x):
     """z = ln x   =>   dx = g / x"""
     return g / x
 
 
-@sqrt.vjp
+@sqrt.vjp(reads="z")
 def sqrt_vjp(g, z, x):
     """z = sqrt(x)   =>   dx = g / 2z"""
     return g / (2 * z)
 
 
-@abs.vjp
+@abs.vjp(reads="x")
 def abs_vjp(g, z, x):
     """z = |x|   =>   dx = g * sign(x), and 0 at 0"""
     return g * np.sign(x)
 
 
-@clip.vjp
+@clip.vjp(reads="x")
 def clip_vjp(g, z, x, *, min=None, max=None):
     """z = x limited to min..max   =>   dx = g inside, 0 outside"""
-    return g * (z == x)
+    inside = np.ones(x.shape, bool) if min is None else x >= min
+    return g * (inside if max is None else inside & (x <= max))
 
 
-@clone.vjp
+@clone.vjp(reads="")
 def clone_vjp(g, z, x):
     """z = x   =>   dx = g"""
     return g
 
 
-@cast.vjp
+@cast.vjp(reads="")
 def cast_vjp(g, z, x, *, dtype):
     """z = x in another dtype   =>   dx = g in the dtype of x"""
     return g.astype(x.dtype)
@@ -243,7 +267,7 @@ def unbroadcast(g: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 # -- matrix rules --------------------------------------------------------------------------------------------------
 
 
-@matmul.vjp
+@matmul.vjp(reads="y | x")
 def matmul_vjp(g, z, x, y):
     """Z = X Y   =>   dX = G Y^T,  dY = X^T G
 
@@ -268,7 +292,7 @@ def matmul_vector_vjp(g, x, y):
     return (dx[..., 0, :] if x.ndim == 1 else dx), (dy[..., 0] if y.ndim == 1 else dy)
 
 
-@linear.vjp
+@linear.vjp(reads="weight | x |")
 def linear_vjp(g, z, x, weight, bias=None, *, needs):
     """z = x W + b   =>   dx = g W^T,  dW = x^T g,  db = g summed over the batch"""
     rows, g_rows = x.reshape(-1, x.shape[-1]), g.reshape(-1, g.shape[-1])
@@ -286,7 +310,7 @@ def expanded(g, shape, dim, keepdim):
     return g if keepdim else np.expand_dims(g, dim)
 
 
-@sum.vjp
+@sum.vjp(reads="")
 def sum_vjp(g, z, x, *, dim=None, keepdim=False):
     """z = sum of x over dim   =>   dx = g, copied to every x that was summed
 
@@ -299,73 +323,97 @@ def sum_vjp(g, z, x, *, dim=None, keepdim=False):
     return np.broadcast_to(expanded(g, x.shape, dim, keepdim), x.shape)
 
 
-@mean.vjp
+@mean.vjp(reads="")
 def mean_vjp(g, z, x, *, dim=None, keepdim=False):
     """z = mean of x over dim   =>   dx = g / n, copied to each of the n"""
     return sum_vjp(g * (z.size / x.size if x.size else 0), z, x, dim=dim, keepdim=keepdim)
 
 
-@max.vjp
-def max_vjp(g, z, x, *, dim=None, keepdim=False):
-    """z = max of x over dim   =>   g goes to the largest; equals share it"""
-    largest = x == expanded(z, x.shape, dim, keepdim)
+@std.vjp(reads="z x")
+def std_vjp(g, z, x, *, dim=None, keepdim=False, correction=1):
+    """z = sqrt(sum (x - m)^2 / (n - correction))   =>   dx = g (x - m) / ((n - correction) z), and 0 where z is 0"""
+    deviation = x - x.mean(axis=dim, keepdims=True)
+    n = x.size / builtins.max(z.size, 1) - correction
+    z = np.where(z == 0, 1, z)  # all deviations are 0 there
+    return deviation * expanded(g / (n * z) if n > 0 else g * np.nan, x.shape, dim, keepdim)
+
+
+@amax.vjp(reads="z x")
+def amax_vjp(g, z, x, *, dim=None, keepdim=False):
+    """z = the largest of x over dim   =>   g goes to the largest; equals share it"""
+    largest = (x == expanded(z, x.shape, dim, keepdim)) | (x != x)  # where there is a NaN, it is the largest
     share = largest / largest.sum(axis=dim, keepdims=True)
     return expanded(g, x.shape, dim, keepdim) * share.astype(g.dtype)
 
 
-@min.vjp
-def min_vjp(g, z, x, *, dim=None, keepdim=False):
-    """z = min of x over dim   =>   g goes to the smallest; equals share it"""
-    return max_vjp(g, -z, -x, dim=dim, keepdim=keepdim)
+@amin.vjp(reads="z x")
+def amin_vjp(g, z, x, *, dim=None, keepdim=False):
+    """z = the smallest of x over dim   =>   g goes to the smallest; equals share it"""
+    return amax_vjp(g, -z, -x, dim=dim, keepdim=keepdim)
 
 
 # -- moving rules: a moved element takes its gradient back ---------------------------------------------------------
 
 
-@reshape.vjp
+@reshape.vjp(reads="")
 def reshape_vjp(g, z, x, *, shape):
     """z = x in another shape   =>   dx = g in the shape of x"""
     return g.reshape(x.shape)
 
 
-@transpose.vjp
+@transpose.vjp(reads="")
 def transpose_vjp(g, z, x, *, dim0=-2, dim1=-1):
     """z = x with two axes exchanged   =>   exchange them again"""
     return g.swapaxes(dim0, dim1)
 
 
-@permute.vjp
+@permute.vjp(reads="")
 def permute_vjp(g, z, x, *, dims):
     """z = x with axes in the order dims   =>   the inverse order, which is argsort(dims)"""
     return g.transpose(np.argsort([dim % x.ndim for dim in dims]))
 
 
-@broadcast_to.vjp
+@broadcast_to.vjp(reads="")
 def broadcast_to_vjp(g, z, x, *, shape):
     """z = x, copied   =>   dx = g; the walk sums over the copies"""
     return g
 
 
-@getitem.vjp
+@getitem.vjp(reads="")
 def getitem_vjp(g, z, x, *, index):
     """z = x[index]   =>   dx = 0, but g at index; an element taken twice gets both"""
     dx = np.zeros(x.shape, g.dtype)
-    parts = index if isinstance(index, tuple) else (index,)
-    if any(isinstance(part, list | np.ndarray) for part in parts):
-        np.add.at(dx, index, g)
+    basic, arrays = split_index(index, x.ndim)
+    if arrays:
+        np.add.at(dx[basic], arrays, g)
     else:
-        dx[index] = g
+        dx[basic] = g
     return dx
 
 
-@concatenate.vjp
+@setitem.vjp(reads="")
+def setitem_vjp(g, z, x, y, *, index):
+    """z = x with y at the index   =>   dx = g but 0 there,  dy = g there"""
+    basic, arrays = split_index(index, g.ndim)
+    return written(g, index, 0), g[basic][arrays] if arrays else g[basic]
+
+
+@take_along.vjp(reads="index")
+def take_along_vjp(g, z, x, index, *, dim):
+    """z = x at the index along dim   =>   dx = 0, but g at the index; an element taken twice gets both"""
+    dx = np.zeros(x.shape, g.dtype)
+    np.add.at(dx, places_along(x, index, dim), g)
+    return dx, None
+
+
+@concatenate.vjp(reads="")
 def concatenate_vjp(g, z, *xs, dim=0):
     """z = xs one after the other   =>   cut g where they met"""
     ends = np.cumsum([x.shape[dim] for x in xs])
     return tuple(np.split(g, ends[:-1], axis=dim))
 
 
-@stack.vjp
+@stack.vjp(reads="")
 def stack_vjp(g, z, *xs, dim=0):
     """z = xs side by side along dim   =>   each takes its slice of g"""
     return tuple(np.moveaxis(g, dim, 0))
@@ -374,49 +422,50 @@ def stack_vjp(g, z, *xs, dim=0):
 # -- activation rules ----------------------------------------------------------------------------------------------
 
 
-@relu.vjp
+@relu.vjp(reads="x")
 def relu_vjp(g, z, x):
     """z = max(x, 0)   =>   dx = g where x > 0, else 0
 
     >>> relu_vjp(np.array([10.0, 10.0]), np.array([0.0, 3.0]), np.array([-2.0, 3.0]))
     array([ 0., 10.])
     """
-    # (x > 0) is an array of True and False; multiplied, they count as 1 and 0.
-    return g * (x > 0)
+    # (x > 0) is an array of True and False; multiplied, they count as 1 and 0. (The reference
+    # asks where x is not (x <= 0): that lets g pass where x is a NaN, as in PyTorch.)
+    return g * ~(x <= 0)
 
 
-@leaky_relu.vjp
+@leaky_relu.vjp(reads="x")
 def leaky_relu_vjp(g, z, x, *, negative_slope=0.01):
     """z = x or slope * x   =>   dx = g or slope * g"""
     return np.where(x > 0, g, negative_slope * g)
 
 
-@sigmoid.vjp
+@sigmoid.vjp(reads="z")
 def sigmoid_vjp(g, z, x):
     """z = 1 / (1 + e^-x)   =>   dx = g * z (1 - z)"""
     return g * z * (1 - z)
 
 
-@tanh.vjp
+@tanh.vjp(reads="z")
 def tanh_vjp(g, z, x):
     """z = tanh x   =>   dx = g (1 - z^2)"""
     return g * (1 - z * z)
 
 
-@softplus.vjp
+@softplus.vjp(reads="x")
 def softplus_vjp(g, z, x):
     """z = ln(1 + e^x)   =>   dx = g * sigmoid(x)"""
     return g * sigmoid.function(x)
 
 
-@silu.vjp
+@silu.vjp(reads="z x")
 def silu_vjp(g, z, x):
     """z = x s with s = sigmoid(x)   =>   dx = g (s + z (1 - s))"""
     s = sigmoid.function(x)
     return g * (s + z * (1 - s))
 
 
-@gelu.vjp
+@gelu.vjp(reads="x")
 def gelu_vjp(g, z, x, *, approximate="tanh"):
     """z = x/2 (1 + t), t = tanh(c (x + a x^3))
 
@@ -427,19 +476,19 @@ def gelu_vjp(g, z, x, *, approximate="tanh"):
     return 0.5 * g * ((1 + t) + x * (1 - t * t) * (c * (1 + 3 * a * x * x)))
 
 
-@softmax.vjp
+@softmax.vjp(reads="z")
 def softmax_vjp(g, z, x, *, dim=-1):
     """z = softmax(x)   =>   dx = z (g - sum(g z)): what all share cancels"""
     return z * (g - (g * z).sum(axis=dim, keepdims=True))
 
 
-@log_softmax.vjp
+@log_softmax.vjp(reads="z")
 def log_softmax_vjp(g, z, x, *, dim=-1):
     """z = x - logsumexp(x)   =>   dx = g - softmax(x) sum(g)"""
     return g - np.exp(z) * g.sum(axis=dim, keepdims=True)
 
 
-@dropout.vjp
+@dropout.vjp(reads="")
 def dropout_vjp(g, z, x, *, mask, **_):
     """z = x * mask   =>   dx = g * mask"""
     return g * mask
@@ -453,34 +502,34 @@ def unreduced(g, size, reduction):
     return g / size if reduction == "mean" else g
 
 
-@mse_loss.vjp
+@mse_loss.vjp(reads="x y")
 def mse_loss_vjp(g, z, x, y, *, reduction="mean"):
     """z = (x - y)^2   =>   dx = 2 g (x - y),  dy = -dx"""
     dx = 2 * unreduced(g, x.size, reduction) * (x - y)
     return dx, -dx
 
 
-@l1_loss.vjp
+@l1_loss.vjp(reads="x y")
 def l1_loss_vjp(g, z, x, y, *, reduction="mean"):
     """z = |x - y|   =>   dx = g * sign(x - y),  dy = -dx"""
     dx = unreduced(g, x.size, reduction) * np.sign(x - y)
     return dx, -dx
 
 
-@logsumexp.vjp
+@logsumexp.vjp(reads="z x")
 def logsumexp_vjp(g, z, x, *, dim=-1, keepdim=False):
     """z = ln sum e^x   =>   dx = g * softmax(x)"""
     return expanded(g, x.shape, dim, keepdim) * np.exp(x - expanded(z, x.shape, dim, keepdim))
 
 
-@binary_cross_entropy_with_logits.vjp
+@binary_cross_entropy_with_logits.vjp(reads="x y | x")
 def binary_cross_entropy_with_logits_vjp(g, z, x, y, *, reduction="mean"):
     """z = -y ln p - (1 - y) ln(1 - p), p = sigmoid(x)   =>   dx = g (p - y),  dy = -g x"""
     g = unreduced(g, x.size, reduction)
     return g * (sigmoid.function(x) - y), -g * x
 
 
-@cross_entropy.vjp
+@cross_entropy.vjp(reads="logits target")
 def cross_entropy_vjp(g, z, logits, target, *, label_smoothing=0.0, reduction="mean"):
     """z = -ln p[target], p = softmax(logits)   =>   dlogits = g (p - y)
 
@@ -530,36 +579,88 @@ def topological_order(z: Tensor) -> list[Tensor]:
 
 def _tracked_inputs(z: Tensor) -> Iterator[Tensor]:
     if z.origin is None:
-        return iter(())
+        return
     if z.origin.inputs is None:
         raise RuntimeError(
             f"this graph was freed by an earlier backward (at {z.origin.primitive.name}): "
             "compute it again, or pass retain_graph=True the first time"
         )
-    return iter([x for x in z.origin.inputs if isinstance(x, Tensor) and x.requires_grad])
+    for x in inputs_then(z.origin):
+        if isinstance(x, Tensor) and x._requires_grad:  # the slot: a property would be 2 % of a walk over tiny arrays
+            yield x
+
+
+def inputs_then(origin: Origin) -> tuple:
+    """The inputs of an origin as they were when it was made."""
+    inputs = origin.inputs or ()
+    return inputs if origin.version == versions.now else tuple(as_of(x, origin.version) for x in inputs)
+
+
+def as_of(x: Any, version: int) -> Any:
+    """An input as it was at a version: a tensor that was changed in place since, `x += y`, was another one then."""
+    while isinstance(x, Tensor) and x.origin is not None and x.origin.in_place is not None:
+        if x.origin.version <= version:
+            break
+        x = x.origin.in_place
+    return x
 
 
 def input_gradients(origin: Origin, g: np.ndarray, z: np.ndarray) -> Iterator[tuple[Tensor, np.ndarray]]:
     """Apply the rule of one origin: each input that needs a gradient, and that gradient, in its shape."""
-    primitive, inputs, arrays = origin.primitive, origin.inputs or (), origin.arrays or []
+    primitive, arrays = origin.primitive, origin.arrays or []
+    inputs = inputs_then(origin)
     if primitive.rule is None:
         raise NotImplementedError(f"{primitive.name} has no derivative yet")
-    keywords = {**origin.parameters, **(origin.saved or {})}
-    needs = [isinstance(x, Tensor) and x.requires_grad for x in inputs]
+    if origin.version != versions.now:
+        refuse_changed(origin, z, needed(inputs))
+    keywords = {**origin.parameters, **origin.saved} if origin.saved else origin.parameters
     if primitive.rule_takes_needs:
-        keywords["needs"] = needs
-    arguments = [g, z, *arrays]
+        keywords = {**keywords, "needs": needed(inputs)}
     if observers:
-        gradients = observed(f"{primitive.name}_vjp", primitive.rule, arguments, keywords)
+        gradients = observed(f"{primitive.name}_vjp", primitive.rule, [g, z, *arrays], keywords)
     else:
-        gradients = primitive.rule(*arguments, **keywords)
-    for x, dx, needed in zip(inputs, gradients if type(gradients) is tuple else (gradients,), needs):
-        if needed:
-            dx = dx if dx.shape == x.data.shape else unbroadcast(dx, x.data.shape)
-            dx = dx if dx.dtype is x.data.dtype else dx.astype(x.data.dtype)
-            if x.origin is None and (dx is g or dx.base is not None):
-                dx = dx.copy()  # a leaf keeps its gradient: no array that others hold, no view of one
+        gradients = primitive.rule(g, z, *arrays, **keywords)
+    gradients = gradients if type(gradients) is tuple else (gradients,)
+    for x, array, dx in zip(inputs, arrays, gradients):
+        if isinstance(x, Tensor) and x._requires_grad:
+            dx = dx if dx.shape == array.shape else unbroadcast(dx, array.shape)
+            dx = dx if dx.dtype is array.dtype else dx.astype(array.dtype)
+            if x.origin is None:
+                dx = owned(dx, [g, z, *arrays, *keywords.values(), *gradients])
             yield x, dx
+
+
+def needed(inputs: tuple) -> list[bool]:
+    """Which inputs ask for a gradient."""
+    return [isinstance(x, Tensor) and x.requires_grad for x in inputs]
+
+
+def owned(dx: np.ndarray, seen: list) -> np.ndarray:
+    """dx for a leaf to keep and to add to: a copy, unless dx is new and nobody else's.
+
+    `seen` is all that the rule was given and all that it returned. A rule may hand on what it was given (add returns
+    g), a view (reshape), or one array for two inputs; whatever else it returns must be new. So dx is the leaf's own
+    if it is no view, and in `seen` no more than once: where the rule returned it.
+    """
+    return dx.copy() if dx.base is not None or builtins.sum(dx is other for other in seen) > 1 else dx
+
+
+def refuse_changed(origin: Origin, z: np.ndarray, needs: list[bool]) -> None:
+    """Raise RuntimeError, naming the operation, if what its rule reads was changed in place since it ran."""
+    primitive, arrays = origin.primitive, origin.arrays or []
+    names = primitive.inputs or [f"input {i}" for i in range(len(arrays))]
+    reads = primitive.read_for(needs) if primitive.reads is not None else {"z", *names}
+    read = [(name, x) for name, x in zip(["z", *names], [z, *arrays]) if name in reads]
+    kept = {**origin.parameters, **(origin.saved or {})}
+    for name, value in [*read, *kept.items()]:
+        parts = value if isinstance(value, tuple | list) else (value,)
+        held = [part.data if isinstance(part, Tensor) else part for part in parts]
+        if any(isinstance(a, np.ndarray) and versions.of(a) > origin.version for a in held):
+            what = f"its result {z.shape}" if name == "z" else f"its {name}"
+            raise RuntimeError(
+                f"{primitive.name} cannot be differentiated: {what} was changed in place after it ran; "
+                "call backward before you change it, or change a clone"
+            )
 
 
 def backward(z: Tensor, gradient: Tensor | None = None, retain_graph: bool = False) -> None:
@@ -598,7 +699,7 @@ def seed(z: Tensor, gradient: Tensor | None) -> np.ndarray:
     if not z.requires_grad:
         raise RuntimeError("backward needs a tensor made from one with requires_grad=True")
     if gradient is None:
-        if z.size != 1:
+        if z.numel() != 1:
             raise RuntimeError(
                 f"backward needs a gradient of shape {z.shape}: only a single element has one of its own"
             )
@@ -614,26 +715,34 @@ def accumulate(leaf: Tensor, g: np.ndarray) -> None:
     if leaf.grad is None:
         leaf.grad = Tensor(np.asarray(g))
     else:
-        leaf.grad.data += g
+        leaf.grad._data += g
+        versions.increment(leaf.grad._data)
 
 
-def grad(z: Tensor, inputs: list[Tensor]) -> list[Tensor]:
-    """dz/dx for each x in inputs, leaves all, without touching any .grad.
+def grad(z: Tensor, inputs: Tensor | list[Tensor]) -> list[Tensor]:
+    """dz/dx for each x in inputs, leaves or not, without touching any .grad; 0 for an x that z did not come from.
+
+    The graph is freed, as backward does. Raises RuntimeError for an x that needs no gradient.
 
     >>> x = Tensor(3.0, requires_grad=True)
-    >>> grad(x * x, [x])
-    [tensor(6.)]
+    >>> y = x * x
+    >>> grad(y * 2, [x, y])
+    [tensor(12.), tensor(2.)]
     """
-    leaves = [x for x in topological_order(z) if x.is_leaf]
-    before = [x.grad for x in leaves]
-    for x in leaves:
-        x.grad = None
-    try:
-        backward(z)
-        return [Tensor(np.zeros_like(x.data)) if x.grad is None else x.grad for x in inputs]
-    finally:
-        for x, kept in zip(leaves, before):
-            x.grad = kept
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if not all(x.requires_grad for x in inputs):
+        raise RuntimeError("grad needs inputs with requires_grad=True")
+    found = {id(x): np.zeros_like(x.data) for x in inputs}
+    gradients = {id(z): seed(z, None)}
+    for node in reversed(topological_order(z)):
+        g = gradients.pop(id(node))
+        if id(node) in found:
+            found[id(node)] = g
+        if node.origin is not None:
+            for x, dx in input_gradients(node.origin, g, node.data):
+                gradients[id(x)] = gradients[id(x)] + dx if id(x) in gradients else dx
+            node.origin.free()
+    return [Tensor(found[id(x)].copy()) for x in inputs]
 
 
 # -- drawing -------------------------------------------------------------------------------------------------------

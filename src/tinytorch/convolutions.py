@@ -5,23 +5,19 @@ kernels the channels of a pixel lie side by side: images are (B, H, W, C) and we
 leaves a kernel as (B, K, H', W') is a view, and the next kernel gets its layout back for nothing.
 """
 
-import copy
 import functools
-import itertools
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
-from tinytorch.autograd import accumulate
 from tinytorch.environment import generator
+from tinytorch.kernels import chunks, convolve, unfolded, wild, winograd_fits, winograd_weight_gradient
 from tinytorch.layers import Buffer, FunctionModule, Module, Parameter, Sequential, dropout
-from tinytorch.tensor import Primitive, Tensor, no_grad, primitive
-from tinytorch.training import Trainer
+from tinytorch.tensor import Primitive, Tensor, primitive, widened
 
 # -- windows -------------------------------------------------------------------------------------------------------
 
@@ -175,9 +171,7 @@ def col2im(rows_of_windows: np.ndarray, shape: tuple[int, ...], over: Window) ->
     return x
 
 
-# -- the blocked kernel --------------------------------------------------------------------------------------------
-
-BLOCK = 2**22  # bytes of columns at a time: they should still be in a cache when the product reads them
+# -- conv2d --------------------------------------------------------------------------------------------------------
 
 
 def channels_last(x: np.ndarray) -> np.ndarray:
@@ -188,174 +182,6 @@ def channels_last(x: np.ndarray) -> np.ndarray:
 def channels_first(x: np.ndarray) -> np.ndarray:
     """(B, H, W, C) -> (B, C, H, W): a view."""
     return x.transpose(0, 3, 1, 2)
-
-
-def blocks(
-    x: np.ndarray, count: int, corner: tuple[int, int], size: tuple[int, int]
-) -> Iterator[tuple[slice, np.ndarray]]:
-    """x (B, H, W, C), `count` images at a time: which they are, and a copy inside zeros of height and width `size`.
-
-    The copy starts at `corner`. Of no images there is one block, of none.
-    All blocks use the same memory: take what you need before the next.
-    """
-    b, h, w, c = x.shape
-    (top, left), space = corner, np.zeros((min(count, b), *size, c), x.dtype)
-    for start in range(0, max(b, 1), count):
-        part = slice(start, min(start + count, b))
-        block = space[: part.stop - start]
-        block[:, top : top + h, left : left + w] = x[part]
-        yield part, block
-
-
-def windows(x: np.ndarray, over: Window) -> np.ndarray:
-    """What im2col copies, as a view: (B, H', W', kh, kw, C) of x (B, H, W, C), padded already."""
-    b, h, w, c = x.shape
-    (sh, sw), (dh, dw) = over.stride, over.dilation
-    image, row, column, channel = x.strides
-    shape = (b, *over._replace(padding=(0, 0)).outputs(h, w), *over.kernel, c)
-    return as_strided(x, shape, (image, row * sh, column * sw, row * dh, column * dw, channel))
-
-
-def unfolded(x: np.ndarray, over: Window) -> Iterator[tuple[slice, np.ndarray]]:
-    """im2col of blocks of images that fit into a cache: which they are, and their rows.
-
-    All blocks use the same memory: take what you need before the next.
-    """
-    b, h, w, c = x.shape
-    outputs, (ph, pw), (kh, kw) = over.outputs(h, w), over.padding, over.kernel
-    count = max(1, min(b, BLOCK // (math.prod(outputs) * kh * kw * c * x.itemsize)))
-    space = np.empty((count, *outputs, kh, kw, c), x.dtype)
-    if kw * c < 16:  # what is copied in one go is short: let the windows of a line lie side by side
-        space = np.moveaxis(np.empty((kh, kw, c, count, *outputs), x.dtype), (0, 1, 2), (3, 4, 5))
-    for part, block in blocks(x, count, over.padding, (h + 2 * ph, w + 2 * pw)):
-        seen = space[: len(block)]
-        np.copyto(seen, windows(block, over))
-        yield part, seen.reshape(-1, kh * kw * c)
-
-
-def blocked(x: np.ndarray, weight: np.ndarray, over: Window, bias: np.ndarray | None = None) -> np.ndarray:
-    """z = im2col(x) @ weight + bias, block by block: x (B, H, W, C), weight (kh, kw, C, K) -> (B, H', W', K)."""
-    filters = weight.shape[-1]
-    matrix = weight.reshape(-1, filters)
-    z = np.empty((len(x), *over.outputs(*x.shape[1:3]), filters), x.dtype)
-    for part, columns in unfolded(x, over):
-        np.matmul(columns, matrix, out=z[part].reshape(-1, filters))
-        add_bias(z[part], bias)
-    return z
-
-
-def add_bias(z: np.ndarray, bias: np.ndarray | None) -> None:
-    """z (..., W, K) += bias (K,), a whole line of pixels at a time: short inner loops are slow."""
-    if bias is not None:
-        line = np.tile(bias, z.shape[-2])
-        z.reshape(-1, line.size)[...] += line
-
-
-# -- Winograd's kernel ---------------------------------------------------------------------------------------------
-
-# F(4, 3): 4 outputs below one another, of 3 weights w, from the 6 pixels d that they see: with 6 products, not 12.
-# z = A [(G w) * (B d)], where each matrix holds powers of 0, 1, -1, 2, -2, and of infinity, or what undoes them.
-# Winograd, 1980; Lavin and Gray, 2016.
-G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
-B = np.array(
-    [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0],
-     [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]
-)  # fmt: skip
-A = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
-
-
-def winograd_fits(over: Window, channels: int, filters: int) -> bool:
-    """Whether the trick works for this window, and pays: products grow with C times K, its additions do not."""
-    return over.kernel == (3, 3) and over.stride == over.dilation == (1, 1) and min(channels, filters) >= 8
-
-
-class Strips(NamedTuple):
-    """How the outputs of a 3 x 3 window are cut into strips of four lines.
-
-    The zeros that end a line of pixels also begin the next: `pitch` is how far apart lines start.
-    """
-
-    images: int  # at a time
-    high: int  # strips in an image
-    pitch: int
-    across: int  # outputs in a line
-
-    def lines(self, v: np.ndarray) -> np.ndarray:
-        """v (6, n high pitch, C) as the six lines of each strip: (n, high, 6, pitch C), a view."""
-        return v.reshape(6, -1, self.high, self.pitch * v.shape[2]).transpose(1, 2, 0, 3)
-
-
-def strips(x: np.ndarray, over: Window, filters: int) -> Strips:
-    """The strips of x (B, H, W, C), as many images at a time as a cache holds with their products."""
-    down, across = over.outputs(*x.shape[1:3])
-    high, pitch = math.ceil(down / 4), max(x.shape[2] + over.padding[1], across)
-    nbytes = 6 * high * pitch * (x.shape[-1] + filters) * x.itemsize
-    return Strips(max(1, min(len(x), BLOCK // nbytes)), high, pitch, across)
-
-
-def transformed(x: np.ndarray, over: Window, cut: Strips) -> Iterator[tuple[slice, np.ndarray]]:
-    """B d of each strip: for each block of n images, which they are and (6, P + 2, C), with P = n high pitch.
-
-    Window p of P sees pixels p, p + 1 and p + 2. All blocks use the same memory: take what you need before the next.
-    """
-    c, (ph, pw), (images, high, pitch, _) = x.shape[-1], over.padding, cut
-    matrix, v = B.astype(x.dtype), np.zeros((6, images * high * pitch + max(2, pw), c), x.dtype)
-    for part, block in blocks(x, images, (ph, 0), (4 * high + 2, pitch)):
-        d = windows(block, Window((6, pitch), (4, pitch))).reshape(len(block), high, 6, pitch * c)
-        end = len(block) * high * pitch
-        np.matmul(matrix, d, out=cut.lines(v[:, pw : pw + end]))
-        yield part, v[:, : end + 2]
-
-
-def thirds(v: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """The windows of 3 neighbours in v (6, P + 2, C), as rows of 3 C: those from pixel 0, 3, 6..., from 1..., from 2...
-
-    Windows of one third do not overlap, so its rows are a view: nothing is copied.
-    """
-    for first in range(3):
-        count = len(range(first, v.shape[1] - 2, 3))
-        yield slice(first, None, 3), v[:, first : first + 3 * count].reshape(6, count, 3 * v.shape[2])
-
-
-def winograd(x: np.ndarray, weight: np.ndarray, over: Window, bias: np.ndarray | None = None) -> np.ndarray:
-    """What `blocked` computes, for 3 x 3 kernels: strips of four lines become 6 products of matrices, and outputs."""
-    filters, cut = weight.shape[-1], strips(x, over, weight.shape[-1])
-    u = (G.astype(weight.dtype) @ weight.reshape(3, -1)).reshape(6, -1, filters)  # (6, 3 C, K)
-    z = np.empty((len(x), cut.high, 4, cut.across * filters), x.dtype)
-    space = np.empty((6, cut.images * cut.high * cut.pitch, filters), x.dtype)
-    for part, v in transformed(x, over, cut):
-        m = space[:, : v.shape[1] - 2]
-        for third, rows in thirds(v):
-            np.matmul(rows, u, out=m[:, third])
-        add_bias(m[1].reshape(-1, cut.pitch, filters), bias)  # A hands this one on to all four lines
-        np.matmul(A.astype(x.dtype), cut.lines(m)[..., : z.shape[-1]], out=z[part])
-    down = over.outputs(*x.shape[1:3])[0]
-    return np.ascontiguousarray(z.reshape(len(x), 4 * cut.high, cut.across, filters)[:, :down])
-
-
-def winograd_weight_gradient(x: np.ndarray, g: np.ndarray, over: Window) -> np.ndarray:
-    """z = A [(G w) * (B d)]   =>   dw = G^T [(A^T g) * (B d)], summed over all windows: (3, 3, C, K)."""
-    (_, down, across, filters), cut = g.shape, strips(x, over, g.shape[-1])
-    if down % 4:
-        g = np.pad(g, ((0, 0), (0, -down % 4), (0, 0), (0, 0)))
-    g = g.reshape(len(g), cut.high, 4, across * filters)
-    du = np.zeros((6, 3 * x.shape[-1], filters), g.dtype)
-    space = np.zeros((6, cut.images * cut.high * cut.pitch, filters), g.dtype)  # 0 beyond the lines' ends
-    for part, v in transformed(x, over, cut):
-        m = space[:, : v.shape[1] - 2]
-        np.matmul(A.T.astype(g.dtype), g[part], out=cut.lines(m)[..., : g.shape[-1]])
-        for third, rows in thirds(v):
-            du += rows.swapaxes(1, 2) @ m[:, third]
-    return (G.T.astype(g.dtype) @ du.reshape(6, -1)).reshape(3, 3, -1, filters)
-
-
-# -- conv2d --------------------------------------------------------------------------------------------------------
-
-
-def convolve(x: np.ndarray, weight: np.ndarray, over: Window, bias: np.ndarray | None = None) -> np.ndarray:
-    """x (B, H, W, C), weight (kh, kw, C, K) -> (B, H', W', K), by the kernel that is fastest here."""
-    kernel = winograd if winograd_fits(over, *weight.shape[2:]) else blocked
-    return kernel(x, weight, over, bias)
 
 
 def weight_gradient(x: np.ndarray, g: np.ndarray, over: Window) -> np.ndarray:
@@ -414,6 +240,7 @@ def turned_round(over: Window) -> Window | None:
 
 
 @primitive
+@widened
 def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
     """z = x * weight + bias: x (B, C, H, W), weight (K, C / groups, kh, kw), bias (K,) -> (B, K, H', W').
 
@@ -433,13 +260,14 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"conv2d needs a bias {weight.shape[:1]} for a weight {weight.shape}, got bias {bias.shape}")
     over, dtype = window(weight.shape[2:], stride, padding, dilation), np.result_type(x, weight)
+    over.outputs(*x.shape[2:])  # raises, if no window fits
     xs = np.split(channels_last(x.astype(dtype, copy=False)), groups, axis=-1)
     biases = [None] * groups if bias is None else np.split(bias, groups)
     parts = zip(xs, filters_of(weight, groups), biases)
     return channels_first(joined([convolve(x, w, over, b) for x, w, b in parts]))
 
 
-@conv2d.vjp
+@conv2d.vjp(reads="weight | x |")
 def conv2d_vjp(g, z, x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, needs):
     """z = im2col(x) W + b   =>   dx = col2im(g W^T),  dW = im2col(x)^T g,  db = the sum of g over images and places"""
     over, dx, dw, db = window(weight.shape[2:], stride, padding, dilation), None, None, None
@@ -451,12 +279,21 @@ def conv2d_vjp(g, z, x, weight, bias=None, *, stride=1, padding=0, dilation=1, g
         dx = channels_first(dx)
     if needs[1]:
         xs = np.split(x, groups, axis=-1)
-        fits = winograd_fits(over, xs[0].shape[-1], gs[0].shape[-1])
-        rule = winograd_weight_gradient if fits else weight_gradient
-        dw = joined([rule(x, g, over) for x, g in zip(xs, gs)]).transpose(3, 2, 0, 1)
+        dw = joined([fast_weight_gradient(x, g, over) for x, g in zip(xs, gs)]).transpose(3, 2, 0, 1)
     if bias is not None and needs[2]:
         db = column_sums(g.reshape(-1, g.shape[-1]))
     return dx, dw, db
+
+
+def fast_weight_gradient(x: np.ndarray, g: np.ndarray, over: Window) -> np.ndarray:
+    """weight_gradient, by Winograd's kernel for those images for which it fits and is exact enough."""
+    if not winograd_fits(over, x.shape[-1], g.shape[-1]):
+        return weight_gradient(x, g, over)
+    exactly = wild(x) | wild(g)
+    if not exactly.any():
+        return winograd_weight_gradient(x, g, over)
+    tame = winograd_weight_gradient(x[~exactly], g[~exactly], over)
+    return tame + weight_gradient(x[exactly], g[exactly], over)
 
 
 def filters_of(weight: np.ndarray, groups: int) -> list[np.ndarray]:
@@ -497,7 +334,7 @@ class Conv2d(Module):
             raise ValueError(f"groups must divide the channels: {in_channels}, {out_channels} in {groups} groups")
         over = window(kernel_size, stride, padding, dilation)
         shape = (out_channels, in_channels // groups, *over.kernel)
-        bound = 1 / math.sqrt(math.prod(shape[1:]))
+        bound = 1 / math.sqrt(max(math.prod(shape[1:]), 1))
         self.weight = Parameter(rng.uniform(-bound, bound, shape).astype(np.float32))
         self.bias = Parameter(np.zeros(out_channels, np.float32)) if bias else None
         self.over, self.groups = over, groups
@@ -538,12 +375,12 @@ def pooling(kernel_size: Any, stride: Any, padding: Any) -> Window:
 def padded(x: np.ndarray, padding: tuple[int, int], value: float = 0.0) -> np.ndarray:
     """x (B, C, H, W) with a border of one value, laid out channels last; x itself if the border has no width.
 
-    Raises TypeError, naming the dtype, for whole numbers and a border that is infinite.
+    Raises TypeError, naming the dtype, for whole numbers and a border that is infinite or NaN.
     """
     (ph, pw), (b, c, h, w) = padding, x.shape
     if (ph, pw) == (0, 0):
         return x
-    if math.isinf(value) and x.dtype.kind not in "fc":
+    if not math.isfinite(value) and x.dtype.kind not in "fc":
         raise TypeError(f"a border of {value} needs images of floats, got {x.dtype}: convert them")
     space = channels_first(np.full((b, h + 2 * ph, w + 2 * pw, c), value, x.dtype))
     unpadded(space, padding)[...] = x
@@ -580,7 +417,7 @@ def max_pool2d(x, *, kernel_size, stride=None, padding=0):
     return z
 
 
-@max_pool2d.vjp
+@max_pool2d.vjp(reads="z x")
 def max_pool2d_vjp(g, z, x, *, kernel_size, stride=None, padding=0):
     """z = the largest of each window   =>   g goes to it, of equals to the first, line by line
 
@@ -591,9 +428,10 @@ def max_pool2d_vjp(g, z, x, *, kernel_size, stride=None, padding=0):
     """
     # The loop of max_pool2d once more. A view wins where it equals z, if no earlier one
     # did: remember in a bool array what is taken. A pixel may win in several windows, so
-    # add. At the end cut the border off: unpadded(dx, over.padding).
-    over = pooling(kernel_size, stride, padding)
-    x, g = padded(x, over.padding, -np.inf), laid_out_as(z, g)
+    # add. At the end cut the border off: unpadded(dx, over.padding). comparable(x, z) are x
+    # and z without NaN, so that you may pad x with NaN: a border that equals nothing.
+    over, (x, z) = pooling(kernel_size, stride, padding), comparable(x, z)
+    x, g = padded(x, over.padding, np.nan), laid_out_as(z, g)
     dx, apart = np.zeros_like(x), all(s >= k for s, k in zip(over.stride, over.kernel))
     for part in chunks(x):
         taken = np.zeros_like(z[part], dtype=bool)
@@ -607,6 +445,13 @@ def max_pool2d_vjp(g, z, x, *, kernel_size, stride=None, padding=0):
     return unpadded(dx, over.padding)
 
 
+def comparable(x: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """x and its maxima z with infinity for NaN, which equals nothing: to a maximum, NaN is larger than all."""
+    if not np.isnan(z).any():
+        return x, z
+    return np.where(np.isnan(x), np.inf, x), np.where(np.isnan(z), np.inf, z)
+
+
 def laid_out_as(z: np.ndarray, g: np.ndarray) -> np.ndarray:
     """g in the memory order of z, so that a step over both walks straight through either."""
     if g.strides == z.strides:
@@ -617,6 +462,7 @@ def laid_out_as(z: np.ndarray, g: np.ndarray) -> np.ndarray:
 
 
 @primitive
+@widened
 def avg_pool2d(x, *, kernel_size, stride=None, padding=0):
     """z = the mean of each window, padding zeros included: x (B, C, H, W) -> (B, C, H', W').
 
@@ -631,7 +477,7 @@ def avg_pool2d(x, *, kernel_size, stride=None, padding=0):
     return functools.reduce(np.add, (x[:, :, rows, columns] for _, _, rows, columns in taps)) / math.prod(over.kernel)
 
 
-@avg_pool2d.vjp
+@avg_pool2d.vjp(reads="")
 def avg_pool2d_vjp(g, z, x, *, kernel_size, stride=None, padding=0):
     """z = the mean of each window   =>   every pixel of it gets g / (kh kw)"""
     over = pooling(kernel_size, stride, padding)
@@ -657,7 +503,7 @@ def adaptive_avg_pool2d(x, *, output_size):
     return z
 
 
-@adaptive_avg_pool2d.vjp
+@adaptive_avg_pool2d.vjp(reads="")
 def adaptive_avg_pool2d_vjp(g, z, x, *, output_size):
     """z = the mean of each region   =>   every pixel of it gets g / (its number of pixels)"""
     dx = np.zeros_like(x)
@@ -710,12 +556,33 @@ class AdaptiveAvgPool2d(FunctionModule):
 
 # -- batch normalisation -------------------------------------------------------------------------------------------
 
-Sum = Callable[[np.ndarray], np.ndarray]
+
+class _Batch(threading.local):
+    def __init__(self) -> None:  # runs in each thread at its first use
+        self.add_up: Callable[[np.ndarray], np.ndarray] = lambda part: part  # nobody shares the batch
 
 
-def alone(part: np.ndarray) -> np.ndarray:
-    """The sum over all who share a batch, where nobody shares it: the part itself."""
-    return part
+_batch = _Batch()
+
+
+@contextmanager
+def sharing(add_up: Callable[[np.ndarray], np.ndarray]) -> Iterator[None]:
+    """Inside `with sharing(add_up):` this thread has a part of a batch, and add_up(sums) adds to its sums the others'.
+
+    >>> with sharing(lambda sums: 2 * sums):  # as if another thread had just the same
+    ...     print(all_sum(np.array([1.0, 3.0])), all_sum(np.array(4)))
+    [2. 6.] 8
+    """
+    before, _batch.add_up = _batch.add_up, add_up
+    try:
+        yield
+    finally:
+        _batch.add_up = before
+
+
+def all_sum(part: np.ndarray) -> np.ndarray:
+    """The sum of part over all threads that share the batch; the part itself, where nobody shares it."""
+    return _batch.add_up(part)
 
 
 def lines(x: np.ndarray) -> tuple[np.ndarray, int]:
@@ -730,24 +597,23 @@ def from_lines(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
 
 
-def chunks(rows: np.ndarray, times: int = 4) -> Iterator[slice]:
-    """Slices of rows, each of which stays in the cache, with the `times` as much that several steps make of it."""
-    count = max(1, BLOCK // max(1, times * rows[:1].nbytes))
-    return (slice(start, start + count) for start in range(0, len(rows), count))
-
-
 def per_channel(row: np.ndarray, several: int) -> np.ndarray:
     """The sums of a row of several pixels, channel by channel."""
     return row.reshape(several, -1).sum(axis=0)
 
 
-def statistics(x: np.ndarray, all_sum: Sum = alone) -> tuple[np.ndarray, np.ndarray, int]:
-    """Mean and variance (biased) of each channel of x (B, C, ...), and how many numbers each is over."""
-    rows, several = lines(x)
+def statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Mean and variance (biased) of each channel of x (B, C, ...), and how many numbers each is over.
+
+    Of float16 and of whole numbers they are float32. Raises ValueError for an x of nothing.
+    """
+    if not x.size:
+        raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
+    rows, several = lines(x if x.dtype in (np.float32, np.float64) else x.astype(np.float32))
     sums = per_channel(column_sums(rows), several)
     sums = all_sum(np.append(sums, sums.dtype.type(rows.size // len(sums))))
     mean, n = sums[:-1] / sums[-1], int(sums[-1])
-    wide, squares = np.tile(mean, several), np.zeros_like(rows[0])
+    wide, squares = np.tile(mean, several), np.zeros(rows.shape[1], rows.dtype)
     for part in chunks(rows):
         deviation = rows[part] - wide
         deviation *= deviation
@@ -756,7 +622,8 @@ def statistics(x: np.ndarray, all_sum: Sum = alone) -> tuple[np.ndarray, np.ndar
 
 
 @primitive
-def standardize(x, weight, bias, *, mean, std, learned=False, all_sum=alone):
+@widened
+def standardize(x, weight, bias, *, mean, std, learned=False):
     """z = weight (x - mean) / std + bias for each channel of x (B, C, ...).
 
     `learned` says that mean and std are x's own, so that their gradients reach x too.
@@ -771,8 +638,8 @@ def standardize(x, weight, bias, *, mean, std, learned=False, all_sum=alone):
     return from_lines(z, x.shape)
 
 
-@standardize.vjp
-def standardize_vjp(g, z, x, weight, bias, *, mean, std, learned=False, all_sum=alone):
+@standardize.vjp(reads="x weight | x |")
+def standardize_vjp(g, z, x, weight, bias, *, mean, std, learned=False):
     """With n = (x - mean) / std: z = w n + b   =>   dw = sum(g n),  db = sum(g),  dx = w / std g
 
     =>   dx = w / std (g - mean(g) - n mean(g n)), if mean and std are those of x. Ioffe and Szegedy, 2015.
@@ -809,7 +676,6 @@ def batch_norm(
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
-    all_sum: Sum = alone,
 ) -> Tensor:
     """z = weight (x - mean) / sqrt(var + eps) + bias for each channel of x (B, C, ...).
 
@@ -825,20 +691,19 @@ def batch_norm(
     >>> mean, var
     (tensor([0.1]), tensor([1.1]))
     """
-    # statistics(x.data, all_sum) gives the batch's mean, its biased variance, and n; the
-    # unbiased variance is n / (n - 1) times as large. Change running_mean.data and
-    # running_var.data in place. standardize(x, weight, bias, mean=..., std=...,
-    # learned=..., all_sum=all_sum) does the rest: statistics that are the batch's own are
-    # learned.
+    # statistics(x.data) gives the batch's mean, its biased variance, and n; the unbiased
+    # variance is n / (n - 1) times as large. Change running_mean.data and running_var.data
+    # in place. standardize(x, weight, bias, mean=..., std=..., learned=...) does the rest:
+    # statistics that are the batch's own are learned.
     mean, var = running_mean.data, running_var.data
     if training:
-        mean, var, n = statistics(x.data, all_sum)
+        mean, var, n = statistics(x.data)
         if n < 2:
             raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
         running_mean.data += momentum * (mean - running_mean.data)
         running_var.data += momentum * (var * n / (n - 1) - running_var.data)
     std = np.sqrt(var + var.dtype.type(eps))
-    return standardize(x, weight, bias, mean=mean, std=std, learned=training, all_sum=all_sum)
+    return standardize(x, weight, bias, mean=mean, std=std, learned=training)
 
 
 class BatchNorm(Module):
@@ -851,21 +716,21 @@ class BatchNorm(Module):
         self.bias = Parameter(np.zeros(num_features, np.float32))
         self.running_mean = Buffer(np.zeros(num_features, np.float32))
         self.running_var = Buffer(np.ones(num_features, np.float32))
-        self.eps, self.momentum, self.all_sum = eps, momentum, alone
+        self.eps, self.momentum = eps, momentum
 
     def forward(self, x: Any) -> Tensor:
         x = x if isinstance(x, Tensor) else Tensor(x)
-        if x.ndim not in self.axes or x.shape[1] != self.weight.size:
+        if x.ndim not in self.axes or x.shape[1] != self.weight.numel():
             axes = " or ".join(f"{n} axes" for n in self.axes)
             kind = type(self).__name__
             raise ValueError(
-                f"{kind}({self.weight.size}) needs {axes}, the second of {self.weight.size}: got {x.shape}"
+                f"{kind}({self.weight.numel()}) needs {axes}, the second of {self.weight.numel()}: got {x.shape}"
             )
         tensors = (self.running_mean, self.running_var, self.weight, self.bias)
-        return batch_norm(x, *tensors, self.training, self.momentum, self.eps, self.all_sum)
+        return batch_norm(x, *tensors, self.training, self.momentum, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{self.weight.size}, eps={self.eps}, momentum={self.momentum}"
+        return f"{self.weight.numel()}, eps={self.eps}, momentum={self.momentum}"
 
 
 class BatchNorm1d(BatchNorm):
@@ -924,112 +789,3 @@ class Residual(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.body(x) + (x if self.shortcut is None else self.shortcut(x))
-
-
-# -- two threads ---------------------------------------------------------------------------------------------------
-
-
-class AllReduce:
-    """Sums arrays over n threads: each brings its part, waits for the others, and leaves with the sum of all.
-
-    Parts are added in the order of the threads' numbers, so that every thread gets the same sum, in every run.
-    """
-
-    def __init__(self, n: int):
-        self.parts: list[Any] = [None] * n
-        self.barrier = threading.Barrier(n)
-
-    def __call__(self, number: int, part: np.ndarray) -> np.ndarray:
-        self.parts[number] = part
-        self.barrier.wait()
-        total = functools.reduce(np.add, self.parts)
-        self.barrier.wait()  # nobody brings the next part before all have read this one
-        return total
-
-
-class Shared(Module):
-    """model(x), where each of some threads computes a part of the examples; nothing is recorded."""
-
-    def __init__(self, model: Module, threads: int):
-        self.model, self.threads, self.training = model, threads, model.training
-
-    def forward(self, x: Tensor) -> Tensor:
-        size = math.ceil(len(x) / self.threads)
-        parts = [x[start : start + size] for start in range(0, len(x), size)]
-        with ThreadPoolExecutor(self.threads) as pool:
-            return Tensor(np.concatenate(list(pool.map(self.part, parts))))
-
-    def part(self, x: Tensor) -> np.ndarray:
-        with no_grad():  # each thread has a setting of its own
-            return self.model(x).data
-
-
-class ParallelTrainer(Trainer):
-    """A Trainer that shares every batch among threads: each has a part of the examples, and a graph of its own.
-
-    NumPy lets other threads run while it computes. The gradient is that of the whole batch, and so
-    are BatchNorm's statistics: threads exchange their sums. A seed gives the same result in each
-    run, another one than without threads. Pays where operations take more than about 50
-    microseconds, with BLAS on one thread: set OPENBLAS_NUM_THREADS=1 before Python starts.
-    """
-
-    def __init__(self, *args: Any, threads: int = 2, **options: Any):
-        super().__init__(*args, **options)
-        self.all_reduce = AllReduce(threads)
-        self.replicas = [copy.deepcopy(self.model) for _ in range(threads)]
-        for number, replica in enumerate(self.replicas):
-            for module in replica.modules():
-                if isinstance(module, BatchNorm):
-                    module.all_sum = functools.partial(self.all_reduce, number)
-
-    def add_gradient(self, x: Tensor, y: Tensor, share: float) -> float:
-        n = len(self.replicas)
-        if len(x) < n:  # too few to share
-            return super().add_gradient(x, y, share)
-        for number, replica in enumerate(self.replicas):
-            self.prepare(replica, first=number == 0)
-        ends = [len(x) * number // n for number in range(n + 1)]
-        parts = [(x[a:b], y[a:b], share * (b - a) / len(x)) for a, b in itertools.pairwise(ends)]
-        with ThreadPoolExecutor(n) as pool:
-            losses = list(pool.map(self.part, self.replicas, parts))
-        self.raise_first([error for error in losses if isinstance(error, BaseException)])
-        for parameter, *twins in zip(self.model.parameters(), *(r.parameters() for r in self.replicas)):
-            for gradient in (twin.grad for twin in twins if twin.grad is not None):
-                accumulate(parameter, gradient.data)
-        return sum(losses)
-
-    def evaluate(self, data: Iterable[Any]) -> dict[str, float]:
-        """What a Trainer finds. Threads share each batch, and have nothing to exchange."""
-        with self.judging(Shared(self.model, len(self.replicas))):
-            return super().evaluate(data)
-
-    def prepare(self, replica: Module, first: bool) -> None:
-        """Let a replica have the model's weights, as they are now, and chances of its own.
-
-        The first one has the model's running statistics too, the others copies: all compute the same ones.
-        """
-        for twin, tensor in zip(replica.parameters(), self.model.parameters()):
-            twin.data, twin.grad, twin.requires_grad = tensor.data, None, tensor.requires_grad
-        for kept, buffer in zip(replica.buffers(), self.model.buffers()):
-            kept.data = buffer.data if first else buffer.data.copy()
-        for double, module in zip(replica.modules(), self.model.modules()):
-            double.training = module.training
-            if hasattr(module, "rng"):
-                double.rng = np.random.default_rng((module.rng or generator).integers(2**63))  # type: ignore[attr-defined]
-
-    def part(self, replica: Module, part: tuple[Tensor, Tensor, float]) -> Any:
-        """One thread's work: its part of the loss, or the error that ended it."""
-        x, y, share = part
-        try:
-            loss = self.loss(replica(x), y) * share
-            loss.backward()
-            return loss.item()
-        except BaseException as error:
-            self.all_reduce.barrier.abort()  # or others would wait for this one's sums for ever
-            return error
-
-    def raise_first(self, errors: list[BaseException]) -> None:
-        """Raise what went wrong, if anything did: not that a thread waited in vain for one that failed."""
-        if errors:
-            self.all_reduce.barrier.reset()
-            raise min(errors, key=lambda error: isinstance(error, threading.BrokenBarrierError))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from tinytorch.environment import generator as package_generator
 from tinytorch.tensor import Tensor, tensor
 from tinytorch.training import Batch
 
@@ -81,14 +82,23 @@ class MappedDataset(TensorDataset):
 
 
 class Subset(Dataset):
-    """Some examples of a dataset, renumbered from 0.
+    """Some examples of a dataset, renumbered from 0: those with these numbers, or where a mask is True.
+
+    Raises ValueError for a mask of another length, TypeError for indices that are not whole numbers.
 
     >>> Subset(TensorDataset(np.array([10, 20, 30])), [2, 0])[0]
     (tensor(30, dtype=int64),)
     """
 
     def __init__(self, dataset: Dataset, indices: Any):
-        self.dataset, self.indices = dataset, np.asarray(indices, np.int64)
+        at = indices.data if isinstance(indices, Tensor) else np.asarray(indices)
+        if at.dtype == bool:
+            if at.shape != (len(dataset),):
+                raise ValueError(f"a mask of {len(dataset)} examples has their length, got shape {at.shape}")
+            at = np.flatnonzero(at)
+        if at.size and at.dtype.kind not in "iu":
+            raise TypeError(f"a subset is chosen by whole numbers or a mask, got {at.dtype}")
+        self.dataset, self.indices = dataset, at.astype(np.int64)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -102,9 +112,10 @@ class Subset(Dataset):
         return self.dataset.batch(self.indices[np.asarray(at)])
 
 
-def random_split(dataset: Dataset, lengths: Sequence[float], seed: int = 0) -> list[Subset]:
+def random_split(dataset: Any, lengths: Sequence[float], generator: Any = None) -> list[Subset]:
     """Cut a dataset at random into subsets of these lengths, or of these shares of it.
 
+    The generator may be a seed, too; without one, the package's decides.
     Raises ValueError unless the lengths sum to len(dataset), or the shares to 1.
 
     >>> [len(part) for part in random_split(TensorDataset(np.zeros(10)), [0.75, 0.25])]
@@ -115,7 +126,7 @@ def random_split(dataset: Dataset, lengths: Sequence[float], seed: int = 0) -> l
     ends = [round(n * end) if shares else int(end) for end in accumulate(lengths)]
     if not ends or ends[-1] != n or min(lengths) < 0:
         raise ValueError(f"cannot split {n} examples into {list(lengths)}: the sum must be {n}, or 1")
-    order = shuffled(n, seed)
+    order = shuffled(n, generator if isinstance(generator, int) else drawn_seed(generator))
     return [Subset(dataset, order[start:end]) for start, end in zip([0, *ends], ends)]
 
 
@@ -137,8 +148,16 @@ def shuffled(n: int, seed: int, epoch: int = 0) -> np.ndarray:
     return np.argsort(np.random.PCG64([seed, epoch]).random_raw(n), kind="stable")
 
 
+def drawn_seed(generator: Any = None) -> int:
+    """A seed from a generator, or from the package's: what `manual_seed` decides, this decides too."""
+    return int((generator or package_generator).integers(2**63))
+
+
 class Sampler:
     """An order in which to visit examples: iterate over it for their numbers."""
+
+    def __init__(self, data_source: Any = None):
+        pass
 
     def __len__(self) -> int:
         raise NotImplementedError(f"{type(self).__name__} has no __len__")
@@ -151,10 +170,10 @@ class Sampler:
 
 
 class SequentialSampler(Sampler):
-    """0, 1, ..., n - 1."""
+    """0, 1, ..., n - 1, for a number n or a dataset of that length."""
 
-    def __init__(self, n: int):
-        self.n = n
+    def __init__(self, n: Any):
+        self.n = n if isinstance(n, int) else len(n)
 
     def __len__(self) -> int:
         return self.n
@@ -164,17 +183,18 @@ class SequentialSampler(Sampler):
 
 
 class RandomSampler(SequentialSampler):
-    """Every number below n once, in the order that seed and epoch choose."""
+    """Every number below n once, in the order that seed and epoch choose; without a seed, each pass draws one."""
 
-    def __init__(self, n: int, seed: int = 0):
+    def __init__(self, n: Any, seed: int | None = None, *, generator: Any = None):
         super().__init__(n)
-        self.seed, self.epoch = seed, 0
+        self.seed, self.generator, self.epoch = seed, generator, 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
-        return iter(shuffled(self.n, self.seed, self.epoch).tolist())
+        seed = drawn_seed(self.generator) if self.seed is None else self.seed
+        return iter(shuffled(self.n, seed, self.epoch).tolist())
 
 
 class BatchSampler:
@@ -210,7 +230,8 @@ def collate(examples: Sequence[Any]) -> Any:
     """Examples as one batch: arrays and numbers stacked, pairs as a Batch of two stacks.
 
     Tuples of another length and dicts keep their form; what they hold is collated. Floats of
-    Python become float32, its ints int64. Raises ValueError, naming them, if shapes differ.
+    Python become float32, its ints int64. Raises ValueError, naming them, if shapes differ,
+    TypeError for a None among them.
 
     >>> collate([(np.array([1, 2]), 7), (np.array([3, 4]), 8)])
     Batch(x=tensor([[1, 2],
@@ -233,8 +254,12 @@ def bundle(columns: Sequence[Any]) -> Any:
     return Batch(*columns) if len(columns) == 2 else tuple(columns)
 
 
-def stacked(examples: Sequence[Any]) -> Tensor:
-    """Numbers, arrays or tensors of one shape, as one tensor with an axis more."""
+def stacked(examples: Sequence[Any]) -> Any:
+    """Numbers, arrays or tensors of one shape, as one tensor with an axis more; texts stay a list."""
+    if isinstance(examples[0], str | bytes):
+        return list(examples)
+    if any(x is None for x in examples):
+        raise TypeError("an example is None: does the data set's __getitem__ return what it makes?")
     if not isinstance(examples[0], np.ndarray | Tensor):
         return tensor(list(examples))
     arrays = [x.data if isinstance(x, Tensor) else x for x in examples]
@@ -415,10 +440,12 @@ def prefetch(items: Iterable[Any], depth: int = 2) -> Iterator[Any]:
 class DataLoader:
     """The batches of a dataset, pass after pass: `for x, y in loader`, or `batch.x`, `batch.y`.
 
-    `sampler` is an order of one's own, else `shuffle` decides; `collate_fn` makes a batch of a
-    list of examples. `transform(images, rng)` changes the arrays of x in each batch. With
-    `prefetch` above 0, so many batches are made ahead in a thread. Each whole pass goes on to
-    the next epoch, as `set_epoch` does.
+    `sampler` is an order of one's own, a Sampler or any iterable of numbers, else `shuffle`
+    decides; `collate_fn` makes a batch of a list of examples. `transform(images, rng)` changes
+    the arrays of x in each batch. With `prefetch` above 0, so many batches are made ahead in a
+    thread; so they are with PyTorch's `num_workers`. Each whole pass goes on to the next epoch,
+    as `set_epoch` does. Without a seed, each pass draws one from the generator, or from the
+    package's, if chance has a part.
 
     >>> data = TensorDataset(np.arange(5), np.arange(5))
     >>> [batch.x.tolist() for batch in DataLoader(data, 2)]
@@ -430,22 +457,34 @@ class DataLoader:
         dataset: Any,
         batch_size: int = 1,
         shuffle: bool = False,
-        sampler: Sampler | None = None,
+        sampler: Iterable[int] | None = None,
         drop_last: bool = False,
         *,
         collate_fn: Callable[[list], Any] | None = None,
         transform: Transform | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         prefetch: int = 0,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+        worker_init_fn: None = None,
+        generator: Any = None,
     ):
         if sampler is not None and shuffle:
             raise ValueError("a sampler is an order already: leave shuffle out")
+        if worker_init_fn is not None:
+            raise ValueError("worker_init_fn is for processes, and TinyTorch's workers are threads: leave it out")
         n = len(dataset)
+        self.draws, self.generator = seed is None and (shuffle or transform is not None), generator
+        seed = 0 if seed is None else seed
         if sampler is None:
             sampler = RandomSampler(n, seed) if shuffle else SequentialSampler(n)
+        if isinstance(sampler, Tensor | np.ndarray):
+            sampler = sampler.tolist()
+        if isinstance(sampler, Iterator):  # which can be walked once only, and every epoch walks
+            sampler = list(sampler)
         self.dataset, self.collate_fn, self.transform = dataset, collate_fn, transform
         self.batch_sampler = BatchSampler(sampler, batch_size, drop_last)
-        self.seed, self.ahead = seed, prefetch
+        self.seed, self.ahead = seed, prefetch or num_workers
         self.epoch = self.position = self.start = 0  # position: how many batches of it were given
 
     def set_epoch(self, epoch: int) -> None:
@@ -457,14 +496,24 @@ class DataLoader:
 
     def __iter__(self) -> Iterator[Any]:
         epoch, self.position, self.start = self.epoch, self.start, 0
-        self.batch_sampler.sampler.set_epoch(epoch)
+        self._begin(epoch)
         numbered = islice(enumerate(self.batch_sampler), self.position, None)
-        made: Iterable[Any] = (self.load(k, at, epoch) for k, at in numbered)
+        made: Iterable[Any] = (self.load(k, at, 0 if self.draws else epoch) for k, at in numbered)
         for batch in prefetch(made, self.ahead) if self.ahead else made:
             self.position += 1
             yield batch
         if self.epoch == epoch:  # else somebody has chosen the next one meanwhile
             self.set_epoch(epoch + 1)
+
+    def _begin(self, epoch: int) -> None:
+        """Choose the order of a pass; what was begun before it was stopped goes on with the seed that it had."""
+        sampler = self.batch_sampler.sampler
+        if self.draws:
+            self.seed = self.seed if self.position else drawn_seed(self.generator)
+            if isinstance(sampler, RandomSampler):
+                sampler.seed = self.seed
+        if hasattr(sampler, "set_epoch"):
+            sampler.set_epoch(0 if self.draws else epoch)
 
     def load(self, k: int, at: list[int], epoch: int) -> Any:
         """Batch k of an epoch: the examples numbered `at`, collated and transformed."""
@@ -481,8 +530,8 @@ class DataLoader:
         return bundle([x, *rest]) if isinstance(batch, tuple) else x
 
     def state_dict(self) -> dict[str, int]:
-        """Where this pass stands: its epoch, and how many of its batches were given out."""
-        return {"epoch": self.epoch, "batch": self.position}
+        """Where this pass stands: its epoch, how many of its batches were given out, and the seed, if it was drawn."""
+        return {"epoch": self.epoch, "batch": self.position} | ({"seed": self.seed} if self.draws else {})
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Begin the next pass where another one stood: its first batch is that one's next.
@@ -492,4 +541,5 @@ class DataLoader:
         if not 0 <= state["batch"] <= len(self):
             raise ValueError(f"an epoch has {len(self)} batches here, the state is at {state['batch']}")
         self.set_epoch(state["epoch"])
+        self.seed = state.get("seed", self.seed)
         self.position = self.start = state["batch"]

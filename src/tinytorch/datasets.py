@@ -2,7 +2,8 @@
 
 `digits` is part of the package: 1,797 handwritten digits, 8x8 pixels of 17 grey levels, by E. Alpaydin and C. Kaynak
 (UCI Machine Learning Repository, 1998, CC BY 4.0, https://doi.org/10.24432/C50P49). The others are downloaded once,
-verified by checksum, and kept in a folder: `root`, else $TINYTORCH_DATA, else .cache/tinytorch in the home folder.
+verified by checksum, and kept in a folder: `root`, else $TINYTORCH_DATA, else tinytorch in the user's
+cache folder ($XDG_CACHE_HOME, else .cache in the home folder).
 """
 
 import gzip
@@ -55,7 +56,7 @@ def digits(test: int = 360, seed: int = 0) -> Split:
 # -- downloaded ----------------------------------------------------------------------------------------------------
 
 
-class Source(NamedTuple):
+class Download(NamedTuple):
     """A file of a data set: where it lies under the root, where it can be had, and the checksum that it must have."""
 
     path: str
@@ -65,9 +66,9 @@ class Source(NamedTuple):
     packed: bool = False  # the checksum is that of the gunzipped content
 
 
-def _mnist(name: str, checksum: str) -> Source:
+def _mnist(name: str, checksum: str) -> Download:
     mirrors = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
-    return Source(f"mnist/{name}.gz", tuple(f"{mirror}{name}.gz" for mirror in mirrors), "md5", checksum, packed=True)
+    return Download(f"mnist/{name}.gz", tuple(f"{mirror}{name}.gz" for mirror in mirrors), "md5", checksum, packed=True)
 
 
 MNIST = (  # LeCun, Cortes and Burges, 1998
@@ -76,13 +77,13 @@ MNIST = (  # LeCun, Cortes and Burges, 1998
     _mnist("t10k-images-idx3-ubyte", "2646ac647ad5339dbf082846283269ea"),
     _mnist("t10k-labels-idx1-ubyte", "27ae3e4e09519cfbb04c329615203637"),
 )
-CIFAR10 = Source(  # Krizhevsky, 2009
+CIFAR10 = Download(  # Krizhevsky, 2009
     "cifar10/cifar-10-binary.tar.gz",
     ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
     "md5",
     "c32a1d4ab5d03f1284b67883e8d87530",
 )
-TINY_SHAKESPEARE = Source(  # Karpathy, 2015
+TINY_SHAKESPEARE = Download(  # Karpathy, 2015
     "tinyshakespeare/input.txt",
     ("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",),
     "sha256",
@@ -198,11 +199,12 @@ class DataUnavailable(OSError):
 
 
 def data_root(root: str | os.PathLike | None = None) -> Path:
-    """The folder for data sets: the given one, else $TINYTORCH_DATA, else .cache/tinytorch in the home folder."""
-    return Path(root or os.environ.get("TINYTORCH_DATA") or "~/.cache/tinytorch").expanduser()
+    """The folder for data sets: the given one, else $TINYTORCH_DATA, else tinytorch in the user's cache folder."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "tinytorch")
+    return Path(root or os.environ.get("TINYTORCH_DATA") or cache).expanduser()
 
 
-def obtain(source: Source, root: str | os.PathLike | None = None, progress: Progress | None = None) -> Path:
+def obtain(source: Download, root: str | os.PathLike | None = None, progress: Progress | None = None) -> Path:
     """The verified file of a source, fetched if it is not here or damaged.
 
     Raises DataUnavailable, saying what would help. A file stands under its own name only when all of it is right.
@@ -230,7 +232,7 @@ def obtain(source: Source, root: str | os.PathLike | None = None, progress: Prog
     )
 
 
-def bring(source: Source, url: str, part: Path, progress: Progress | None = None) -> str:
+def bring(source: Download, url: str, part: Path, progress: Progress | None = None) -> str:
     """Make part the verified file, going on with what an earlier run left; what went wrong, or nothing."""
     while True:
         begun = part.exists()
@@ -295,7 +297,7 @@ def receive(answer: Any, part: Path, have: int, progress: Progress | None = None
     return EOFError(f"{have:,} of {total:,} bytes") if have < total else None
 
 
-def verified(path: Path, source: Source) -> bool:
+def verified(path: Path, source: Download) -> bool:
     """Whether a file has the checksum of its source."""
     try:
         return _digest(path, source.algorithm, source.packed) == source.checksum

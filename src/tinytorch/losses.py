@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinytorch.layers import FunctionModule
-from tinytorch.tensor import primitive
+from tinytorch.tensor import primitive, widened
 
 # -- reductions ----------------------------------------------------------------------------------------------------
 
@@ -37,6 +37,7 @@ def same_shape(name: str, x: np.ndarray, y: np.ndarray) -> None:
 
 
 @primitive
+@widened
 def mse_loss(x, y, *, reduction="mean"):
     """(x - y)^2, reduced. Raises ValueError if shapes differ.
 
@@ -51,6 +52,7 @@ def mse_loss(x, y, *, reduction="mean"):
 
 
 @primitive
+@widened
 def l1_loss(x, y, *, reduction="mean"):
     """|x - y|, reduced. Raises ValueError if shapes differ.
 
@@ -67,6 +69,7 @@ def l1_loss(x, y, *, reduction="mean"):
 
 
 @primitive
+@widened
 def logsumexp(x, *, dim=-1, keepdim=False):
     """ln(sum e^x) along dim: a smooth maximum, with nothing to overflow.
 
@@ -76,12 +79,16 @@ def logsumexp(x, *, dim=-1, keepdim=False):
     # Take the largest x out of the sum: ln(sum e^x) = m + ln(sum e^(x - m)).
     # Keep the axis while you work, so that x - m lines up; drop it at the end, with
     # squeeze(axis=dim), unless it is to be kept.
-    m = x.max(axis=dim, keepdims=True)
-    z = m + np.log(np.exp(x - m).sum(axis=dim, keepdims=True))
+    # (An infinite m must not be taken from itself; initial=-np.inf lets the axis be empty.)
+    m = x.max(axis=dim, keepdims=True, initial=-np.inf)
+    m = np.where(np.isinf(m), 0, m)
+    with np.errstate(divide="ignore"):  # the logarithm of 0 is -inf, and right
+        z = m + np.log(np.exp(x - m).sum(axis=dim, keepdims=True))
     return z if keepdim else z.squeeze(axis=dim)
 
 
 @primitive
+@widened
 def binary_cross_entropy_with_logits(x, y, *, reduction="mean"):
     """-y ln p - (1 - y) ln(1 - p) with p = sigmoid(x), reduced.
 
@@ -103,7 +110,7 @@ def cross_entropy(logits, target, *, label_smoothing=0.0, reduction="mean"):
     """-ln p[target] with p = softmax(logits), reduced: logits (B, C), target (B,) class indices.
 
     With label smoothing s the target is not one class but (1 - s) of it and s spread evenly
-    over all C (Szegedy et al., 2016). Raises ValueError for shapes that do not fit,
+    over all C (Szegedy et al., 2016). Raises ValueError for shapes or an s that do not fit,
     TypeError for targets that are not whole numbers, IndexError for a class outside 0..C-1.
 
     >>> cross_entropy([[0, 0], [100, 0]], np.array([0, 1]), reduction="none")
@@ -114,6 +121,8 @@ def cross_entropy(logits, target, *, label_smoothing=0.0, reduction="mean"):
     # picks each row's target. Get that right first. The smoothed loss is (1 - s) of it
     # and s of the mean of -ln p over all C classes.
     check_classes(logits, target)
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing is a share from 0 to 1, got {label_smoothing}")
     log_z = logsumexp.function(logits)
     loss = log_z - logits[np.arange(len(target)), target]
     if label_smoothing:
@@ -147,15 +156,3 @@ class L1Loss(FunctionModule):
     """l1_loss as a module."""
 
     function = l1_loss
-
-
-class BCEWithLogitsLoss(FunctionModule):
-    """binary_cross_entropy_with_logits as a module."""
-
-    function = binary_cross_entropy_with_logits
-
-
-class CrossEntropyLoss(FunctionModule):
-    """cross_entropy as a module: CrossEntropyLoss(label_smoothing=0.1)."""
-
-    function = cross_entropy

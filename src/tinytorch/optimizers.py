@@ -2,17 +2,18 @@
 
 Notation: p parameters, g = dL/dp, lr the learning rate, t the number of the step, from 1; m, v
 and their like are remembered from step to step. Steps are pure NumPy. They change p and what is
-remembered in place, and g is theirs to use up. The parameters of a group lie in one flat array,
-so that a step is a few passes over memory, however many tensors there are.
+remembered in place, and g is theirs to use up. Small parameters are moved together, as one flat
+array, so that a step is a few passes over memory, however many tensors there are.
 """
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from tinytorch.tensor import Tensor
+from tinytorch.tensor import Tensor, versions
 
 # -- one step of each ----------------------------------------------------------------------------------------------
 
@@ -101,30 +102,25 @@ BLOCK = 2**17  # elements, half a megabyte of float32: what a step works on stay
 
 
 class Flat:
-    """Parameters of one dtype, moved into one array, `values`; each `state` is laid out alike.
+    """Parameters of one dtype, and what is remembered of them: each `state` is one array, in which they lie end to end.
 
-    A parameter's data becomes a view of its place: network and optimizer share the memory.
+    The parameters stay where they are, so that whoever shares their memory sees them move.
     """
 
     def __init__(self, parameters: list[Tensor], states: Iterable[str]):
         self.parameters = parameters
-        self.values = np.concatenate([p.data.ravel() for p in parameters])
-        self.state = {name: np.zeros_like(self.values) for name in states}
+        self.forms = [(p.shape, p.dtype) for p in parameters]
         self.steps = [0] * len(parameters)
-        ends = np.cumsum([p.size for p in parameters]).tolist()
-        self.places = [slice(end - p.size, end) for p, end in zip(parameters, ends)]
-        self.homes = []
-        for p, place in zip(parameters, self.places):
-            p.data = self.values[place].reshape(p.shape)
-            self.homes.append(p.data)
+        ends = np.cumsum([p.numel() for p in parameters]).tolist()
+        self.places = [slice(end - p.numel(), end) for p, end in zip(parameters, ends)]
+        self.state: dict[str, np.ndarray] = {}
+        self.remember(states)
 
-    def bring_home(self, p: Tensor, home: np.ndarray) -> None:
-        """Copy in the data that p was given since; ValueError for another shape or dtype."""
-        if (p.shape, p.dtype) != (home.shape, home.dtype):
-            before, now = f"{home.shape} {home.dtype}", f"{p.shape} {p.dtype}"
-            raise ValueError(f"a parameter of this optimizer was {before}, and is {now} now")
-        home[...] = p.data
-        p.data = home
+    def remember(self, states: Iterable[str]) -> None:
+        """Make room, filled with zeros, for each state that has none yet."""
+        for name in states:
+            if name not in self.state:
+                self.state[name] = np.zeros(self.places[-1].stop, self.forms[0][1])
 
     def runs(self) -> Iterator[list[int]]:
         """Neighbours that have a gradient and are at the same step: mostly one run of all.
@@ -135,8 +131,7 @@ class Flat:
         for i, p in enumerate(self.parameters):
             if p.grad is None:
                 continue
-            if p.data is not self.homes[i]:
-                self.bring_home(p, self.homes[i])
+            check_gradient(p, *self.forms[i])
             if run and (i != run[-1] + 1 or self.steps[i] != self.steps[run[-1]]):
                 yield run
                 run = []
@@ -144,17 +139,63 @@ class Flat:
         if run:
             yield run
 
-    def blocks(self) -> Iterator[tuple[slice, np.ndarray, int]]:
-        """Each run in pieces of a BLOCK: its place, a copy of its gradient, the step number."""
+    def pieces(self, run: list[int]) -> Iterator[list[tuple[int, slice]]]:
+        """A run in pieces of up to a BLOCK: slices of large parameters, or several small ones together."""
+        piece: list[tuple[int, slice]] = []
+        room = BLOCK
+        for i in run:
+            size = self.parameters[i].numel()
+            for start in range(0, size, BLOCK):
+                part = slice(start, min(start + BLOCK, size))
+                if piece and part.stop - start > room:
+                    yield piece
+                    piece, room = [], BLOCK
+                piece.append((i, part))
+                room -= part.stop - start
+        if piece:
+            yield piece
+
+    def blocks(self) -> Iterator[tuple[slice, np.ndarray, np.ndarray, int]]:
+        """Each piece: its place in the states, its values, a copy of its gradient, the step number.
+
+        What the caller makes of the values, in place, is what the parameters become.
+        """
         for run in self.runs():
-            first, last = self.places[run[0]].start, self.places[run[-1]].stop
-            gradients: list[Any] = [self.parameters[i].grad for i in run]
-            g = np.concatenate([gradient.data.ravel() for gradient in gradients])
             t = self.steps[run[0]] + 1
             self.steps[run[0] : run[-1] + 1] = [t] * len(run)
-            for start in range(first, last, BLOCK):
-                end = min(start + BLOCK, last)
-                yield slice(start, end), g[start - first : end - first], t
+            arrays = {i: self.parameters[i].data for i in run}
+            rows = {i: array.reshape(-1) for i, array in arrays.items()}  # views, or copies of transposed ones
+            gradients: dict[int, Any] = {i: self.parameters[i].grad for i in run}
+            for piece in self.pieces(run):
+                values = [rows[i][part] for i, part in piece]
+                g = np.concatenate([gradients[i].data.reshape(-1)[part] for i, part in piece])
+                p = values[0] if len(values) == 1 else np.concatenate(values)
+                (first, start), (last, end) = piece[0], piece[-1]
+                yield slice(self.places[first].start + start.start, self.places[last].start + end.stop), p, g, t
+                if len(values) > 1:
+                    put_back(p, values)
+            for i, array in arrays.items():
+                if not array.flags.c_contiguous:
+                    array[...] = rows[i].reshape(array.shape)
+            versions.increment(*arrays.values())
+
+
+def put_back(p: np.ndarray, values: list[np.ndarray]) -> None:
+    """Copy what lies end to end in p into each of the values."""
+    start = 0
+    for value in values:
+        value[...] = p[start : start + value.size]
+        start += value.size
+
+
+def check_gradient(p: Tensor, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Raise TypeError or ValueError, saying why, for a parameter or a gradient of another form than it had."""
+    if (p.shape, p.dtype) != (shape, dtype):
+        raise ValueError(f"a parameter of this optimizer was {shape} {dtype}, and is {p.shape} {p.dtype} now")
+    if not isinstance(p.grad, Tensor):
+        raise TypeError(f"a gradient is a tensor, got {type(p.grad).__name__}")
+    if p.grad.shape != shape:
+        raise ValueError(f"a gradient has its parameter's shape {shape}, got {p.grad.shape}")
 
 
 # -- optimizers ----------------------------------------------------------------------------------------------------
@@ -174,11 +215,20 @@ class Optimizer:
         groups = list(parameters)
         if not groups or not isinstance(groups[0], dict):
             groups = [{"params": groups}]
-        self.param_groups = [{**defaults, **g, "params": list(g["params"])} for g in groups]
-        check_parameters([p for group in self.param_groups for p in group["params"]])
-        for group in self.param_groups:
-            check_options(group, defaults)
-        self.flats = [self._flat(group) for group in self.param_groups]
+        self.defaults = defaults
+        self.param_groups: list[dict] = []
+        self.flats: list[list[Flat]] = []
+        for group in groups:
+            self.add_param_group(group)
+
+    def add_param_group(self, group: dict) -> None:
+        """Move these parameters, too: a dict with "params", a tensor or several, and options of their own."""
+        params = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
+        group = {**self.defaults, **group, "params": params}
+        check_parameters([p for known in [*self.param_groups, group] for p in known["params"]])
+        check_options(group, self.defaults)
+        self.param_groups.append(group)
+        self.flats.append(self._flat(group))
 
     def _flat(self, group: dict) -> list[Flat]:
         by_dtype: dict[np.dtype, list[Tensor]] = {}
@@ -194,19 +244,32 @@ class Optimizer:
         """Move p against g, in place; g may be used up, and t counts the steps from 1."""
         raise NotImplementedError(f"{type(self).__name__} has no update")
 
+    def groups(self) -> Iterator[tuple[dict, list[Flat]]]:
+        """Each group, and the memory of its parameters.
+
+        Raises as the constructor does for an option set since, ValueError for parameters that came since.
+        """
+        for group, flats in zip(self.param_groups, self.flats, strict=True):
+            check_options(group, self.defaults)
+            if {id(p) for p in group["params"]} != {id(p) for flat in flats for p in flat.parameters}:
+                raise ValueError("the parameters of a group are given when it is made: use add_param_group")
+            for flat in flats:
+                flat.remember(self.states(group))
+            yield group, flats
+
     def step(self) -> None:
         """Move every parameter that has a gradient."""
-        for group, flats in zip(self.param_groups, self.flats):
+        for group, flats in self.groups():
             for flat in flats:
-                for place, g, t in flat.blocks():
+                for place, p, g, t in flat.blocks():
                     state = {name: array[place] for name, array in flat.state.items()}
-                    self.update(flat.values[place], g, state, t, group)
+                    self.update(p, g, state, t, group)
 
-    def zero_grad(self) -> None:
-        """Forget the gradient of every parameter."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradient of every parameter; with set_to_none=False, fill it with zeros instead."""
         for group in self.param_groups:
             for p in group["params"]:
-                p.grad = None
+                p.zero_grad(set_to_none)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """What is remembered, and the options: enough to go on as if never stopped.
@@ -214,7 +277,7 @@ class Optimizer:
         Views, not copies: the next step changes them.
         """
         state: dict[str, np.ndarray] = {}
-        for i, (group, flats) in enumerate(zip(self.param_groups, self.flats)):
+        for i, (group, flats) in enumerate(self.groups()):
             for name, value in group.items():
                 if name != "params":
                     state[f"{i}.{name}"] = np.asarray(value)
@@ -258,14 +321,30 @@ def check_parameters(parameters: list) -> None:
 
 
 def check_options(group: dict, defaults: dict) -> None:
-    """Raise ValueError, naming the option, for one that is unknown or out of its range."""
-    for name, value in group.items():
-        if name != "params" and name not in defaults:
-            raise ValueError(f"unknown option {name!r}; there are {', '.join(defaults)}")
-        if isinstance(value, int | float) and not value >= 0:
-            raise ValueError(f"{name} is 0 or more, got {value}")
+    """Raise, naming the option, TypeError for what is no number, ValueError for one unknown or out of its range.
+
+    Tensors of one element become the number in them.
+    """
+    if unknown := group.keys() - {"params"} - defaults.keys():
+        raise ValueError(f"unknown option {min(unknown)!r}; there are {', '.join(defaults)}")
+    for name in defaults:
+        value = group[name] = plain_number(name, group[name])
         if name == "betas" and not all(0 <= beta < 1 for beta in value):
             raise ValueError(f"betas are at least 0 and below 1, got {value}")
+        if name != "betas" and not value >= 0:
+            raise ValueError(f"{name} is 0 or more, got {value}")
+
+
+def plain_number(name: str, value: Any) -> Any:
+    """An option as a plain number, or a pair of them. Raises TypeError, naming the option, for anything else."""
+    if name == "betas" and isinstance(value, tuple | list) and len(value) == 2:
+        return tuple(plain_number("beta", beta) for beta in value)
+    value = value.data if isinstance(value, Tensor) else value
+    if isinstance(value, np.ndarray | np.generic) and value.size == 1:
+        value = value.item()
+    if name == "betas" or not isinstance(value, int | float):
+        raise TypeError(f"{name} is {'a pair of numbers' if name == 'betas' else 'a number'}, got {value!r}")
+    return value
 
 
 class SGD(Optimizer):
@@ -293,8 +372,6 @@ class SGD(Optimizer):
         if not group["momentum"]:
             p -= group["lr"] * g
             return
-        if not state:
-            raise ValueError("this SGD was made without momentum: make a new one to have it")
         options = {name: group[name] for name in ("lr", "momentum", "nesterov")}
         sgd_step(p, g, state["velocity"], **options)
 
@@ -389,14 +466,15 @@ class Muon(Optimizer):
 
     def step(self):
         """Move every matrix that has a gradient."""
-        for group, flats in zip(self.param_groups, self.flats):
+        for group, flats in self.groups():
             for flat in flats:
                 for i in (i for run in flat.runs() for i in run):
-                    p, velocity = flat.homes[i], flat.state["velocity"][flat.places[i]]
+                    p, velocity = flat.parameters[i].data, flat.state["velocity"][flat.places[i]]
                     flat.steps[i] += 1
                     gradient: Any = flat.parameters[i].grad
                     state = {"velocity": velocity.reshape(p.shape)}
                     self.update(p, gradient.data, state, flat.steps[i], group)
+                    versions.increment(p)
 
     def update(self, p, g, state, t, group):
         velocity, momentum = state["velocity"], group["momentum"]
@@ -477,7 +555,8 @@ def one_cycle_lr(
 class LRScheduler:
     """Sets each group's learning rate to rate(t, base), t = 0, 1, ...; step it last.
 
-    `base` is the rate that the group had when the schedule was made.
+    `base` is the rate that the group had when the schedule was made. A rate set since, by hand or
+    by a second schedule, counts: base becomes what leads to it, if anything does, or it is a ValueError.
 
     >>> optimizer = SGD([Tensor([1.0], requires_grad=True)], lr=1.0)
     >>> schedule = LRScheduler(optimizer, lambda t, base: base / (1 + t))
@@ -494,12 +573,25 @@ class LRScheduler:
 
     def step(self) -> None:
         """Go on to the next learning rate."""
+        for i, (group, last) in enumerate(zip(self.optimizer.param_groups, self.last)):
+            if group["lr"] != last:
+                self.base_lrs[i] = self._base_for(plain_number("lr", group["lr"]), self.base_lrs[i])
         self.t += 1
         self._apply()
+
+    def _base_for(self, lr: float, base: float) -> float:
+        """The base from which this schedule would have come to lr by now: rates are straight lines in it."""
+        start = self.rate(self.t, 0.0)
+        slope = self.rate(self.t, 1.0) - start
+        base = (lr - start) / slope if slope else base
+        if not math.isclose(self.rate(self.t, base), lr, rel_tol=1e-6):
+            raise ValueError(f"the learning rate {lr}, set by hand, has no place in this schedule: it would be lost")
+        return base
 
     def _apply(self) -> None:
         for group, base in zip(self.optimizer.param_groups, self.base_lrs):
             group["lr"] = self.rate(self.t, base)
+        self.last = self.get_last_lr()
 
     def get_last_lr(self) -> list[float]:
         """The learning rate of each group, now."""
@@ -519,26 +611,30 @@ class StepLR(LRScheduler):
     """step_lr as a scheduler."""
 
     def __init__(self, optimizer, step_size, gamma=0.1):
-        super().__init__(optimizer, lambda t, base: step_lr(t, base, step_size, gamma))
+        super().__init__(optimizer, partial(step_lr, step_size=step_size, gamma=gamma))
 
 
 class CosineAnnealingLR(LRScheduler):
     """cosine_lr as a scheduler."""
 
     def __init__(self, optimizer, T_max, eta_min=0.0):
-        super().__init__(optimizer, lambda t, base: cosine_lr(t, base, T_max, eta_min))
+        super().__init__(optimizer, partial(cosine_lr, t_max=T_max, eta_min=eta_min))
 
 
 class LinearLR(LRScheduler):
     """linear_lr as a scheduler."""
 
     def __init__(self, optimizer, start_factor=1 / 3, end_factor=1.0, total_iters=5):
-        options = {"end_factor": end_factor, "total_iters": total_iters}
-        super().__init__(optimizer, lambda t, base: linear_lr(t, base, start_factor, **options))
+        options = {"start_factor": start_factor, "end_factor": end_factor, "total_iters": total_iters}
+        super().__init__(optimizer, partial(linear_lr, **options))
 
 
 class OneCycleLR(LRScheduler):
-    """one_cycle_lr as a scheduler. Raises ValueError when it is stepped past its end."""
+    """one_cycle_lr as a scheduler. Raises ValueError when it is stepped past its end.
+
+    Momentum, or Adam's beta1, goes the other way, as in PyTorch: from max_momentum down to base_momentum where the
+    rate is highest, and up again; cycle_momentum=False leaves it alone.
+    """
 
     def __init__(
         self,
@@ -548,14 +644,37 @@ class OneCycleLR(LRScheduler):
         pct_start=0.3,
         div_factor=25.0,
         final_div_factor=1e4,
+        cycle_momentum=True,
+        base_momentum=0.85,
+        max_momentum=0.95,
     ):
         if not 0 <= pct_start < 1:
             raise ValueError(f"pct_start is at least 0 and below 1, got {pct_start}")
+        if cycle_momentum and not {"momentum", "betas"} & optimizer.defaults.keys():
+            raise ValueError(f"{type(optimizer).__name__} has no momentum to cycle: pass cycle_momentum=False")
+        self.total_steps, self.cycle_momentum = total_steps, cycle_momentum
+        self.factors = (pct_start, div_factor, final_div_factor)
+        self.max_lr, self.momenta = max_lr, (base_momentum, max_momentum)
+        super().__init__(optimizer, self.cycle)
 
-        def rate(t, base):
-            if t > total_steps:  # a loop that ends with schedule.step() gets to total_steps
-                raise ValueError(f"this cycle has {total_steps} steps, and has taken them all")
-            factors = (pct_start, div_factor, final_div_factor)
-            return one_cycle_lr(t, max_lr, total_steps, *factors)
+    def cycle(self, t: int, base: float) -> float:
+        """The rate at step t, whatever it was before. A loop that ends with step() gets to t = total_steps."""
+        if t > self.total_steps:
+            raise ValueError(f"this cycle has {self.total_steps} steps, and has taken them all")
+        return one_cycle_lr(min(t, self.total_steps - 1), self.max_lr, self.total_steps, *self.factors)
 
-        super().__init__(optimizer, rate)
+    def momentum(self, t: int) -> float:
+        """The momentum at step t: two half cosines that meet where the rate is highest."""
+        low, high = self.momenta
+        top, last = self.factors[0] * self.total_steps - 1, self.total_steps - 1
+        if t < top:
+            return cosine_lr(t, high, top, low)
+        return cosine_lr(min(t, last) - top, low, last - top, high)
+
+    def _apply(self) -> None:
+        super()._apply()
+        for group in self.optimizer.param_groups if self.cycle_momentum else ():
+            if "betas" in group:
+                group["betas"] = (self.momentum(self.t), group["betas"][1])
+            else:
+                group["momentum"] = self.momentum(self.t)

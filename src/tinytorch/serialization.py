@@ -42,9 +42,15 @@ Texts = Mapping[str, str]
 def save(arrays: dict[str, Any], path: PathLike, metadata: Texts | None = None) -> None:
     """Write named arrays and a few strings to a file, atomically.
 
-    Raises TypeError for a dtype that the format lacks, ValueError for a name that it reserves.
+    Raises TypeError for a dtype that the format lacks and for names and metadata that are not
+    texts, ValueError for a name that is reserved.
     """
-    header: dict[str, Any] = {"__metadata__": {**(metadata or {})}}
+    notes = dict(metadata or {})
+    if wrong := [text for text in (*arrays, *notes, *notes.values()) if not isinstance(text, str)]:
+        raise TypeError(f"names and metadata are texts, got {wrong[0]!r}")
+    if "crc32" in notes:
+        raise ValueError("the metadata's crc32 is the checksum's own")
+    header: dict[str, Any] = {"__metadata__": notes}
     parts, at = [], 0
     for name, value in arrays.items():
         array = np.asarray(value)
@@ -112,12 +118,24 @@ def _parse(data: Any) -> tuple[int, dict[str, Any]]:
         need = f"its header needs {8 + length} bytes, it has {len(data)}"
         raise ValueError(f"the file is cut short: {need}")
     try:
-        header = json.loads(data[8 : 8 + length].decode())
+        header = json.loads(data[8 : 8 + length].decode(), object_pairs_hook=_named_once)
+    except KeyError as name:
+        raise ValueError(f"this is not safetensors: its header has {name} twice") from None
     except (ValueError, RecursionError):
         raise ValueError("this is not safetensors: its header is not JSON") from None
     if not isinstance(header, dict):
         raise ValueError("this is not safetensors: its header is not a table")
     return 8 + length, header
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A table of JSON. Raises KeyError with a name that stands in it twice."""
+    table: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in table:
+            raise KeyError(name)
+        table[name] = value
+    return table
 
 
 def _cut(data: memoryview, entries: dict[str, Any]) -> dict[str, np.ndarray]:

@@ -22,7 +22,7 @@ from tinytorch.environment import generator
 from tinytorch.layers import Module
 from tinytorch.losses import cross_entropy
 from tinytorch.optimizers import LRScheduler, Optimizer
-from tinytorch.tensor import Tensor, no_grad
+from tinytorch.tensor import Tensor, no_grad, versions
 
 # -- batches -------------------------------------------------------------------------------------------------------
 
@@ -75,11 +75,14 @@ class Epochs(Protocol):
 # -- gradients -----------------------------------------------------------------------------------------------------
 
 
-def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
+def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> float:
     """Scale all gradients together so that |g| is at most max_norm; return what it was before.
 
     |g| is the norm of all the gradients laid end to end, so that their direction stays. A
     parameter without a gradient is left out. Pascanu, Mikolov and Bengio, 2013.
+
+    Raises ValueError for a generator of parameters that was used up before, and for a norm
+    below 0.
 
     >>> x, y = Tensor([0.0], requires_grad=True), Tensor([0.0], requires_grad=True)
     >>> x.grad, y.grad = Tensor([3.0]), Tensor([4.0])
@@ -88,11 +91,17 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
     """
     # One norm for all of them: the root of the sum of every square. Square in float64: in
     # float32 the square of 1e20 is infinite. Scale p.grad.data in place if |g| is too large.
-    gradients = [p.grad.data for p in parameters if p.grad is not None]
+    clipped = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    if not clipped and isinstance(parameters, Iterator):
+        raise ValueError("clipping got a generator of no parameters: was it used before?")
+    if not max_norm >= 0:
+        raise ValueError(f"a norm is clipped to 0 or more, got {max_norm}")
+    gradients = [p.grad.data for p in clipped if p.grad is not None]
     norm = math.sqrt(sum(np.square(g, dtype=np.float64).sum() for g in gradients))
     if norm > max_norm:
         for g in gradients:
             g *= max_norm / norm
+        versions.increment(*gradients)
     return norm
 
 
@@ -119,14 +128,15 @@ def accuracy(logits: Tensor, target: Tensor) -> float:
 def stalled(history: list[dict[str, float]], monitor: str, patience: int) -> bool:
     """Whether the lowest `monitor` lies `patience` epochs back or more. Prechelt, 1998.
 
-    Of equal values the first counts: to stand still is not to improve. An empty history has
-    not stalled.
+    Of equal values the first counts: to stand still is not to improve. A NaN is higher than any
+    number. An empty history has not stalled.
 
     >>> stalled([{"loss": 3}, {"loss": 1}, {"loss": 2}, {"loss": 1}], "loss", patience=2)
     True
     """
     # Collect history[...][monitor]. Where is the lowest value, and how many came after it?
-    values = [epoch[monitor] for epoch in history]
+    # (A NaN is neither below nor above anything: let it count as math.inf.)
+    values = [math.inf if math.isnan(epoch[monitor]) else epoch[monitor] for epoch in history]
     return bool(values) and len(values) - 1 - values.index(min(values)) >= patience
 
 
@@ -427,7 +437,7 @@ class AveragingTrainer(Trainer):
         loss, share = super().step(micro_batches), max(self.share, 1 / (self.steps + 1))
         kept, now = ([*net.parameters(), *net.buffers()] for net in (self.mean, self.model))
         for mean, tensor in zip(kept, now):
-            mean.data += share * (tensor.data - mean.data)
+            mean.data += share * (tensor.data - mean.data)  # noted as a change in place
         return loss
 
     def evaluate(self, data: Iterable[Any]) -> dict[str, float]:

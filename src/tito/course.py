@@ -4,9 +4,11 @@ One name in four places: chapters/05_autograd.md, src/tinytorch/autograd.py, gra
 tests/test_autograd.py. The order is the listing of chapters/; nothing else lists it.
 """
 
+import importlib.util
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 
 class CourseError(Exception):
@@ -98,7 +100,10 @@ def chapter(wanted: str) -> Chapter:
     return default().chapter(wanted)
 
 
-def __getattr__(name: str) -> Path:
-    if name == "ROOT":
-        return find_root()
-    raise AttributeError(name)
+def program(path: Path) -> ModuleType:
+    """A Python file of the course (a rubric, a milestone) as a module of its own, run now."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,15 +1,13 @@
 """Data sets on this machine: where they lie, which are here, and a bar while one comes.
 
-The library takes a folder and a callback; both come from here: $TINYTORCH_DATA, else the user's cache folder.
+The library says which folder that is, and takes a callback for its progress.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
@@ -23,7 +21,7 @@ class DataSet:
 
     name: str
     what: str
-    sources: tuple[datasets.Source, ...]
+    sources: tuple[datasets.Download, ...]
     load: Callable[..., object]
 
 
@@ -35,27 +33,21 @@ SETS = (
 )
 
 
-def root() -> Path:
-    """The folder of the data sets: $TINYTORCH_DATA, else the user's cache folder."""
-    named = os.environ.get("TINYTORCH_DATA")
-    return Path(named).expanduser() if named else platformdirs.user_cache_path("tinytorch")
-
-
 def named(name: str) -> DataSet:
     """The data set of this name. Raises CourseError, listing what there is."""
-    for one in SETS:
-        if one.name == name:
-            return one
-    raise CourseError(f"there is no data set {name!r}; there are: {', '.join(one.name for one in SETS)}")
+    for data_set in SETS:
+        if data_set.name == name:
+            return data_set
+    raise CourseError(f"there is no data set {name!r}; there are: {', '.join(data_set.name for data_set in SETS)}")
 
 
-def state(one: DataSet, folder: Path) -> str:
+def state(data_set: DataSet, folder: Path) -> str:
     """Whether a data set is here and whole, in a few words."""
-    if not one.sources:
+    if not data_set.sources:
         return "in the package"
-    if one.name == "cifar10" and datasets.unpacked(folder / datasets.CIFAR10_FOLDER, datasets.CIFAR10_FILES):
+    if data_set.name == "cifar10" and datasets.unpacked(folder / datasets.CIFAR10_FOLDER, datasets.CIFAR10_FILES):
         return "here"
-    files = [(folder / source.path, source) for source in one.sources]
+    files = [(folder / source.path, source) for source in data_set.sources]
     if all(not path.is_file() for path, _ in files):
         begun = any(path.with_name(path.name + ".part").is_file() for path, _ in files)
         return "begun" if begun else "not here"
@@ -80,8 +72,8 @@ def bars(console: Console) -> Iterator[datasets.Progress]:
         yield show
 
 
-def fetch(one: DataSet, folder: Path, console: Console) -> None:
+def fetch(data_set: DataSet, folder: Path, console: Console) -> None:
     """Make sure that a data set is here and whole. Raises DataUnavailable, saying what would help."""
-    if one.sources:
+    if data_set.sources:
         with bars(console) as show:
-            one.load(folder, show)
+            data_set.load(folder, show)

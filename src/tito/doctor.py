@@ -4,16 +4,14 @@ import platform
 import sys
 import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from tito.compose import job
+from tito import sandbox
 from tito.course import Course
-from tito.isolation import strongest
-from tito.link import Link
-from tito.outcome import Infrastructure
-from tito.workspace import Workspace
+from tito.outcomes import Infrastructure
+from tito.sandbox.isolation import strongest
+from tito.work.workspace import Workspace
 
 
 @dataclass
@@ -65,10 +63,8 @@ def _work(workspace: Workspace) -> Finding:
 
 def _worker() -> Finding:
     isolation = strongest()
-    with tempfile.TemporaryDirectory(prefix="tito-", ignore_cleanup_errors=True) as folder:
-        tree = job(Path(folder).resolve())
-        try:
-            with Link(isolation, tree.parent, 10.0):
-                return Finding("isolation", f"{isolation.name}: a worker starts and answers")
-        except Infrastructure as error:
-            return Finding("isolation", f"{isolation.name}: {error}", False, "is NumPy whole? python -c 'import numpy'")
+    try:
+        with sandbox.open(isolation=isolation):
+            return Finding("isolation", f"{isolation.name}: a worker starts and answers")
+    except Infrastructure as error:
+        return Finding("isolation", f"{isolation.name}: {error}", False, "is NumPy whole? python -c 'import numpy'")

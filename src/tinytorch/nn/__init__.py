@@ -4,9 +4,10 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "layers": """Module Parameter Buffer Sequential Linear Dropout Flatten ReLU LeakyReLU Sigmoid Tanh Softplus SiLU
-        GELU Softmax LogSoftmax""",
-    "losses": "MSELoss L1Loss BCEWithLogitsLoss CrossEntropyLoss",
+    "layers": """Module Parameter Buffer Sequential ModuleList ModuleDict Identity Linear Dropout Flatten ReLU LeakyReLU
+        Sigmoid Tanh Softplus SiLU GELU Softmax LogSoftmax""",
+    "losses": "MSELoss L1Loss",
+    "options": "CrossEntropyLoss NLLLoss BCELoss BCEWithLogitsLoss SmoothL1Loss HuberLoss",
     "convolutions": "Conv2d MaxPool2d AvgPool2d AdaptiveAvgPool2d BatchNorm1d BatchNorm2d Dropout2d",
     "embeddings": "Embedding",
     "attention": "MultiheadAttention",
@@ -16,7 +17,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("functional", "init"):
+    if name in ("functional", "init", "utils"):
         return import_module(f"tinytorch.nn.{name}")
     if name not in _HOME:
         raise AttributeError(f"tinytorch.nn has no {name!r}")
@@ -24,4 +25,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*_HOME, "functional", "init"])
+    return sorted([*_HOME, "functional", "init", "utils"])

@@ -4,9 +4,11 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "activations": "relu leaky_relu sigmoid tanh softplus silu gelu softmax log_softmax",
-    "layers": "linear dropout",
-    "losses": "mse_loss l1_loss binary_cross_entropy_with_logits cross_entropy",
+    "activations": "leaky_relu sigmoid tanh softplus silu gelu softmax log_softmax",
+    "layers": "linear",
+    "losses": "mse_loss l1_loss",
+    "options": """relu dropout one_hot pad normalize cross_entropy nll_loss binary_cross_entropy
+        binary_cross_entropy_with_logits smooth_l1_loss huber_loss""",
     "convolutions": "conv2d max_pool2d avg_pool2d adaptive_avg_pool2d batch_norm",
     "embeddings": "embedding",
     "attention": "scaled_dot_product_attention",

@@ -3,7 +3,8 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from tito.rubric import Rubric, given, same
+from tito.rubrics.compare import same
+from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("00", module="counting")
 rubric.doctests("count", points=1)

@@ -3,7 +3,8 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from tito.rubric import Rubric, close, given, nudged, same
+from tito.rubrics.compare import close, nudged, same
+from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("01", module="scaling")
 vectors = st.lists(st.integers(-5, 5), min_size=1, max_size=4).map(lambda values: np.array(values, np.float64))

@@ -1,6 +1,6 @@
 """Wrong answers to Scaling."""
 
-from tito.planted import wrong
+from tito.rubrics.planted import wrong
 
 
 @wrong("double", "squares")

@@ -1,0 +1,165 @@
+"""Benchmarks: the same lines on TinyTorch and on PyTorch, each in a process of its own.
+
+The names are PyTorch's, so one source serves both: `tt` is whichever framework is asked for. Each benchmark builds what
+it needs and returns the function to repeat, with how many operations one call of it counts as.
+
+`tito compare` starts this file as `python chapters/measures/benchmarks.py tinytorch mlp` and talks to it by lines: it
+writes how many calls to make, and reads a JSON object with the seconds that they took. Every turn begins anew, so that
+all time the same steps: a network that has learned its batches by heart computes with numbers too small to be fast.
+"""
+
+import importlib
+import importlib.metadata
+import itertools
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Benchmark = tuple[Callable[[], Any], int]
+SHARES = int(os.environ.get("TINYTORCH_SHARES", "1"))  # among how many threads of its own TinyTorch shares a batch
+
+
+def mlp(tt: Any) -> Benchmark:
+    """A whole training step: MLP 784-128-64-10, batch 64, cross-entropy, Adam."""
+    rng = np.random.default_rng(0)
+    tt.manual_seed(0)
+    nn = tt.nn
+    hidden = [nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU()]
+    model = nn.Sequential(*hidden, nn.Linear(64, 10))
+    optimizer = tt.optim.Adam(model.parameters(), lr=1e-3)
+    images, labels = rng.random((16, 64, 784), np.float32), rng.integers(0, 10, (16, 64))
+    pairs = [(tt.tensor(x), tt.tensor(y)) for x, y in zip(images, labels)]
+    return training_step(tt, model, optimizer, pairs), 1
+
+
+def training_step(tt: Any, model: Any, optimizer: Any, pairs: list) -> Callable[[], None]:
+    """Forwards, backwards, and the optimizer's step, on one batch after the other."""
+    batches = itertools.cycle(pairs)
+
+    def step() -> None:
+        x, y = next(batches)
+        optimizer.zero_grad()
+        loss = tt.nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def cnn(tt: Any, normalized: bool = False, channels_last: bool = False) -> Benchmark:
+    """A whole training step: four 3 x 3 convolutions on 3 x 32 x 32, two poolings, two linear layers, SGD.
+
+    On several threads TinyTorch gives each a part of the batch; PyTorch has its own way.
+    """
+    rng = np.random.default_rng(0)
+    tt.manual_seed(0)
+    nn, layers = tt.nn, list[Any]()
+    for inputs, outputs in ((3, 32), (32, 32), (32, 64), (64, 64)):
+        layers += [nn.Conv2d(inputs, outputs, 3, padding=1)]
+        layers += [nn.BatchNorm2d(outputs)] if normalized else []
+        layers += [nn.ReLU()]
+        layers += [nn.MaxPool2d(2)] if inputs == outputs else []
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * 8 * 8, 256), nn.ReLU(), nn.Linear(256, 10))
+    optimizer = tt.optim.SGD(model.parameters(), lr=1e-2, momentum=0.9)
+    images, labels = rng.random((4, 64, 3, 32, 32), np.float32), rng.integers(0, 10, (4, 64))
+    pairs = [(tt.tensor(x), tt.tensor(y)) for x, y in zip(images, labels)]
+    if channels_last and tt.__name__ == "torch":
+        model = model.to(memory_format=tt.channels_last)
+        pairs = [(x.to(memory_format=tt.channels_last), y) for x, y in pairs]
+    if tt.__name__ == "tinytorch" and SHARES > 1:
+        from tinytorch.parallel import ParallelTrainer
+
+        trainer, batches = ParallelTrainer(model, optimizer, threads=SHARES), itertools.cycle(pairs)
+        return lambda: trainer.step([next(batches)]), 1
+    return training_step(tt, model, optimizer, pairs), 1
+
+
+def cnn_bn(tt: Any) -> Benchmark:
+    """The same with BatchNorm after every convolution."""
+    return cnn(tt, normalized=True)
+
+
+def cnn_last(tt: Any) -> Benchmark:
+    """The same as cnn, where PyTorch too is told to keep the channels of a pixel together: its other layout."""
+    return cnn(tt, channels_last=True)
+
+
+def add(tt: Any) -> Benchmark:
+    """A recorded addition of two tensors of ten elements."""
+    x, y = tt.tensor([1.0] * 10, requires_grad=True), tt.tensor([2.0] * 10)
+
+    def adds():
+        for _ in range(100):
+            x + y
+
+    return adds, 100
+
+
+def chain(tt: Any) -> Benchmark:
+    """An operation forwards and backwards, in a chain of 200 multiplications of ten elements."""
+    x, y = tt.tensor([1.0] * 10, requires_grad=True), tt.tensor([1.0] * 10)
+
+    def there_and_back():
+        x.grad = None
+        z = x
+        for _ in range(200):
+            z = z * y
+        z.sum().backward()
+
+    return there_and_back, 200
+
+
+benchmarks = {function.__name__: function for function in (mlp, cnn, cnn_bn, cnn_last, add, chain)}
+
+
+def peak() -> int:
+    """The most memory that this process ever had, in bytes.
+
+    Where Linux tells it for this program alone, that is taken: ru_maxrss also remembers the program that started it.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return int(lines["VmHWM"].split()[0]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def version(framework: str) -> str:
+    """The installed version; an unpacked source tree may have none."""
+    try:
+        return importlib.metadata.version(framework)
+    except importlib.metadata.PackageNotFoundError:
+        return "from source"
+
+
+def serve(framework: str, name: str) -> None:
+    """Repeat a benchmark as often as each line of standard input says, and answer with what it took."""
+    from tinytorch.environment import keep_freed_memory
+
+    kept = keep_freed_memory()  # the same setting for both
+    tt = importlib.import_module(framework)
+    if framework == "torch":
+        tt.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    for line in sys.stdin:
+        calls, begin = int(line), time.process_time()
+        function, operations = benchmarks[name](tt)
+        for _ in range(max(calls // 10, 1)):
+            function()
+        start, cpu = time.perf_counter(), time.process_time()
+        for _ in range(calls):
+            function()
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - start
+        price = {"wall": wall / calls / operations, "cpu": cpu / calls / operations}
+        facts = {"peak": peak(), "spent": time.process_time() - begin, "kept": kept, "version": version(framework)}
+        print(json.dumps({**price, **facts}), flush=True)
+
+
+if __name__ == "__main__":
+    serve(*sys.argv[1:])

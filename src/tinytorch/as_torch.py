@@ -1,0 +1,180 @@
+"""As torch: a program that was written for PyTorch, run on TinyTorch.
+
+    python -m tinytorch.as_torch program.py --its --arguments
+
+In the program, and in the modules that it imports, `import torch` means this package: `torch.nn` is `tinytorch.nn`, and
+so on. What TinyTorch lacks is an error that says so, where it is used. Nothing of PyTorch's own is ever imported.
+"""
+
+import sys
+import traceback
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any
+
+import numpy as np
+
+import tinytorch
+
+# -- what only programs for PyTorch ask ----------------------------------------------------------------------------
+
+
+def compile(model: Any = None, **options: Any) -> Any:
+    """The model or function as it is; as a decorator, too. There is nothing to compile to."""
+    return model if model is not None else lambda function: function
+
+
+def absent(name: str) -> Callable[..., Any]:
+    """What stands for a name that programs import and may not call: calling it is the error."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise RuntimeError(f"TinyTorch does not have {name}")
+
+    return refuse
+
+
+class GradScaler:
+    """No scaling, for a program that asks for none: GradScaler(enabled=False). float16 would need it."""
+
+    def __init__(self, device: str = "cpu", *, enabled: bool = True):
+        if enabled:
+            raise RuntimeError("TinyTorch does not have a GradScaler: pass enabled=False")
+
+    def scale(self, loss: Any) -> Any:
+        """The loss as it is."""
+        return loss
+
+    def unscale_(self, optimizer: Any) -> None:
+        """Nothing: no gradient was scaled."""
+
+    def step(self, optimizer: Any) -> None:
+        """A step of the optimizer."""
+        optimizer.step()
+
+    def update(self) -> None:
+        """Nothing: there is no scale."""
+
+
+def answer(value: Any) -> Callable[..., Any]:
+    """A function that always answers this."""
+    return lambda *_: value
+
+
+# Names that tinytorch itself has no use for, by the module of PyTorch that a program looks for them in.
+EXTRAS: dict[str, dict[str, Any]] = {
+    "torch": {
+        "__version__": "2.0.0+tinytorch",
+        "compile": compile,
+        "set_float32_matmul_precision": answer(None),
+        "get_default_dtype": answer(tinytorch.float32),
+    },
+    "torch.cuda.amp": {"GradScaler": GradScaler, "autocast": absent("autocast")},
+    "torch.amp": {"GradScaler": GradScaler, "autocast": absent("autocast")},
+    "torch.backends": {},
+    "torch.backends.cudnn": {
+        "enabled": False,
+        "deterministic": True,
+        "benchmark": False,
+        "is_available": answer(False),
+    },
+    "torch.backends.cuda": {"matmul": ModuleType("matmul"), "is_built": answer(False)},
+    "torch.backends.mps": {"is_available": answer(False), "is_built": answer(False)},
+    "torch.distributed": {
+        "is_available": answer(False),
+        "is_initialized": answer(False),
+        "init_process_group": absent("torch.distributed"),
+        "destroy_process_group": absent("torch.distributed"),
+    },
+    "torch.nn.parallel": {"DistributedDataParallel": absent("DistributedDataParallel")},
+    "torch.utils": {},
+}
+HOMES = {  # the modules of PyTorch that stand for one of TinyTorch's
+    "torch": "tinytorch",
+    "torch.nn": "tinytorch.nn",
+    "torch.nn.functional": "tinytorch.nn.functional",
+    "torch.nn.init": "tinytorch.nn.init",
+    "torch.nn.utils": "tinytorch.nn.utils",
+    "torch.optim": "tinytorch.optim",
+    "torch.optim.lr_scheduler": "tinytorch.optim.lr_scheduler",
+    "torch.utils.data": "tinytorch.data",
+    "torch.autograd": "tinytorch.autograd",
+    "torch.cuda": "tinytorch.cuda",
+}
+
+# -- the names -----------------------------------------------------------------------------------------------------
+
+
+class Namesake(ModuleType):
+    """A module under PyTorch's name: it has its extras, and hands out what its home in TinyTorch has."""
+
+    def __init__(self, name: str, home: str | None, extras: dict[str, Any]):
+        super().__init__(name, f"{home or 'TinyTorch'}, under the name of {name}.")
+        self.__path__: list[str] = []  # it may have submodules
+        self._home = home
+        vars(self).update(extras)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(import_module(self._home), name, None) if self._home and not name.startswith("_") else None
+        if found is None:
+            raise AttributeError(f"TinyTorch does not have {self.__name__}.{name}", name=name, obj=self)
+        return found
+
+    def __dir__(self) -> list[str]:
+        return sorted({*vars(self), *(dir(import_module(self._home)) if self._home else ())})
+
+
+class Absences:
+    """The end of Python's search for a module: torch.anything that is not here is not in TinyTorch."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+        """Raise ImportError for a module of torch; leave all others to the other finders."""
+        if name.startswith("torch."):
+            raise ImportError(f"TinyTorch does not have {name}", name=name)
+
+
+def install() -> None:
+    """Let `import torch`, and its submodules, mean this package from here on."""
+    modules = {name: Namesake(name, HOMES.get(name), EXTRAS.get(name, {})) for name in sorted({*HOMES, *EXTRAS})}
+    for name, module in modules.items():
+        owner, _, own = name.rpartition(".")
+        if owner:
+            setattr(modules[owner], own, module)
+    sys.modules.update(modules)
+    sys.meta_path.insert(0, Absences)
+
+
+# -- the program ---------------------------------------------------------------------------------------------------
+
+
+def run_program(path: str, arguments: list[str]) -> None:
+    """Run a file as Python itself would: as `__main__`, with its arguments, its folder first among the imports."""
+    main = ModuleType("__main__")
+    vars(main).update(__file__=path, __builtins__=__builtins__)
+    sys.argv, sys.path[0], sys.modules["__main__"] = [path, *arguments], str(Path(path).resolve().parent), main
+    sys.excepthook = print_error
+    install()
+    exec(vars(import_module("builtins"))["compile"](Path(path).read_bytes(), path, "exec"), vars(main))
+
+
+def print_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print an error as Python does, from the program's own first line on."""
+    while (trace is not None and trace.tb_frame.f_globals.get("__name__") != "__main__") or ours(trace):
+        trace = trace.tb_next if trace else None
+    obj = getattr(error, "obj", None)
+    if isinstance(error, AttributeError) and isinstance(obj, np.ndarray):
+        error.add_note("In TinyTorch x.data is NumPy's array, not a tensor: x.detach() is a tensor in the same memory.")
+    traceback.print_exception(kind, error, trace)
+
+
+def ours(trace: TracebackType | None) -> bool:
+    """Whether a frame of a traceback is this file's."""
+    return trace is not None and trace.tb_frame.f_code.co_filename == __file__
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or not Path(sys.argv[1]).is_file():
+        sys.exit("usage: python -m tinytorch.as_torch program.py [its arguments]")
+    run_program(sys.argv[1], sys.argv[2:])

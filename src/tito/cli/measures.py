@@ -1,0 +1,63 @@
+"""Commands that measure: a chapter's profile, the comparison with PyTorch."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tito.cli.common import app, fail, say
+from tito.course import default
+from tito.measure import comparison, profiles
+
+
+@app.command()
+def profile(
+    name: Annotated[str, typer.Argument(metavar="CHAPTER", help="Its number or name; or another workload's name.")],
+    record: Annotated[bool, typer.Option("--record", help="Keep the summary for the book.")] = False,
+) -> None:
+    """Show where a chapter's workload spends its time and memory.
+
+    It runs under Scalene, and once without. The reports are in build/profiles.
+
+    \b
+      tito profile 05            the same as: nox -s profile-05
+      tito profile 05 --record   writes chapters/measures/profiles/05.json, which the chapter shows
+    """
+    course = default()
+    made, html = profiles.measure(course, name)
+    say(made.table())
+    say(f"\nScalene's report: {html}")
+    if record:
+        say(f"Recorded: {profiles.record(course, made)}")
+
+
+@app.command()
+def compare(
+    only: Annotated[str | None, typer.Option("-k", metavar="TEXT", help="Only benchmarks named so.")] = None,
+    repetitions: Annotated[int, typer.Option(min=1, help="How many turns each framework has.")] = 7,
+    record: Annotated[bool, typer.Option("--record", help="Keep the result for the book.")] = False,
+) -> None:
+    """Compare with PyTorch: training steps, one addition, a long chain.
+
+    Each framework runs in a process of its own, in turns, on one thread and on two. Where PyTorch is not installed,
+    TinyTorch is measured alone.
+
+    \b
+      tito compare            the same as: nox -s bench
+      tito compare -k cnn     the steps of convolutional networks only
+      tito compare --record   writes chapters/measures/comparison.json, which the book shows
+    """
+    course = default()
+    names = [name for name in comparison.CALLS if (only or "") in name]
+    if not names:
+        fail(f"no benchmark is named {only!r}; there are: {', '.join(comparison.CALLS)}")
+    if record and only:
+        fail("the book shows every benchmark: --record goes without -k")
+    console = Console()
+    with console.status("starting") as status:
+        done = comparison.compare(course, names, repetitions, status.update)
+    comparison.save(done, course.root / "build" / "comparison.json")
+    comparison.show(done, console)
+    if record:
+        comparison.save(done, comparison.recorded(course))
+        say(f"Recorded: {comparison.recorded(course)}")

@@ -1,0 +1,1 @@
+"""What judges: the judge, its reports, how they are told, mutants, the debugger."""

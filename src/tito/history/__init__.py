@@ -1,0 +1,1 @@
+"""Milestones, and the questions that chapters answer together."""

@@ -1,0 +1,1 @@
+"""What is asked: rubrics, comparisons, cases, doctests, stubs, planted wrong answers. No worker in sight."""

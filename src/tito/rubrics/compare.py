@@ -1,0 +1,138 @@
+"""Comparisons: how a check says that an answer is not the expected one.
+
+`close` compares arrays, `same` compares everything else, `refuses` looks at errors, `holds` states a sentence, and
+`nudged` is the gradient that a student's own forward pass implies.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tito.outcomes import Mismatch, StudentError
+from tito.rubrics.diagnosis import agree, diagnose
+from tito.rubrics.student import Remote
+
+TOLERANCE = {"float64": (1e-6, 1e-9), "float32": (1e-4, 1e-6), "float16": (1e-2, 1e-3)}
+
+
+def close(
+    yours: Any,
+    expected: Any,
+    what: str = "the answer",
+    *,
+    rtol: float | None = None,
+    atol: float | None = None,
+    mistakes: Mapping[str, Any] | None = None,
+    like: Any = None,
+) -> None:
+    """Fail unless yours has expected's shape and dtype and its numbers, within the tolerance of expected's dtype.
+
+    An expected Python number or list asks for no dtype. `mistakes` names wrong answers worth telling apart:
+    {"this is the gradient of the other input": g * x}. `like` is the input whose gradient this is: it is judged as the
+    walk takes it, summed over the axes along which the input was broadcast.
+    """
+    mine, wanted, wrongs = (
+        _numbers(yours),
+        np.asarray(expected),
+        {say: np.asarray(w) for say, w in (mistakes or {}).items()},
+    )
+    fail = functools.partial(Mismatch, what=what, yours=yours, expected=expected)
+    if mine is None:
+        message, diagnosis = f"{what} is not an array", f"{what} is {_kind(yours)}, not an array of numbers"
+        raise fail(message, kind="type", diagnosis=diagnosis)
+    if like is not None:
+        mine, wanted = summed_to(mine, np.shape(like)), summed_to(wanted, np.shape(like))
+        wrongs = {say: summed_to(wrong, np.shape(like)) for say, wrong in wrongs.items()}
+    typed = isinstance(expected, np.ndarray | np.generic)
+    relative, absolute = _tolerance(wanted if typed or mine.dtype != np.float32 else mine, rtol, atol)
+    other = typed and isinstance(yours, np.ndarray | np.generic) and mine.dtype != wanted.dtype
+    if other and agree(mine, wanted, *_tolerance(mine, rtol, atol)):
+        message = f"{what} has dtype {mine.dtype}, not {wanted.dtype}"
+        raise fail(message, kind="dtype", diagnosis="the numbers are right, the dtype is not")
+    if agree(mine, wanted, relative, absolute):
+        return
+    said = [say for say, wrong in wrongs.items() if agree(mine, wrong, relative, absolute)]
+    said += [diagnose(mine, wanted, relative, absolute)]
+    if mine.shape != wanted.shape:
+        message = f"{what} has shape {np.shape(yours)}, not {np.shape(expected)}"
+        raise fail(message, kind="shape", diagnosis=said[0], diagnoses=said)
+    raise fail(f"{what} is not right", kind="value", diagnosis=said[0], diagnoses=said)
+
+
+def summed_to(g: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """g summed over the axes that broadcasting `shape` to g's shape would stretch; g itself where that cannot be."""
+    lead = g.ndim - len(shape)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(shape, g.shape[lead:])):
+        return g
+    stretched = tuple(lead + i for i, (n, m) in enumerate(zip(shape, g.shape[lead:])) if n != m)
+    return g.sum(axis=(*range(lead), *stretched), keepdims=True).reshape(shape)
+
+
+def _numbers(value: Any) -> np.ndarray | None:
+    """An answer as an array of numbers; None if it is none, or an integer that fits in no dtype."""
+    if not isinstance(value, bool | int | float | np.ndarray | np.generic):
+        return None
+    array = np.asarray(value)
+    return None if array.dtype.kind == "O" else array
+
+
+def _tolerance(array: np.ndarray, rtol: float | None, atol: float | None) -> tuple[float, float]:
+    relative, absolute = TOLERANCE.get(array.dtype.name, TOLERANCE["float64"])
+    return relative if rtol is None else rtol, absolute if atol is None else atol
+
+
+def holds(truth: Any, sentence: str, **shown: Any) -> None:
+    """Fail with the sentence unless it is true. Keywords are shown: holds(p.sum() < 1, "...", total=p.sum())."""
+    if not bool(np.all(truth)):
+        raise Mismatch(sentence, kind="holds", shown=shown)
+
+
+def same(yours: Any, expected: Any, what: str = "the answer") -> None:
+    """Fail unless yours equals expected exactly: numbers, strings, shapes, lists and tuples of these."""
+    if isinstance(yours, np.ndarray) or type(yours) is not type(expected) or yours != expected:
+        raise Mismatch(f"{what} is not right", kind="same", what=what, yours=yours, expected=expected)
+
+
+def refuses(error: str, call: Remote, *arguments: Any, mentioning: Sequence[str] = (), **keywords: Any) -> None:
+    """Fail unless the call raises an error of this type whose message mentions these texts."""
+    shown = f"{error} that mentions {' and '.join(mentioning)}" if mentioning else error
+    try:
+        yours = call(*arguments, **keywords)
+    except StudentError as raised:
+        if changed := raised.details.get("changed"):
+            raise changed from None
+        if raised.details.get("kind") == error and all(text in raised.message for text in mentioning):
+            return
+        raise Mismatch(f"another error than {error}", kind="refuses", yours=raised.message, expected=shown) from None
+    raise Mismatch("this should be refused", kind="refuses", yours=yours, expected=shown)
+
+
+def nudged(call: Remote, *inputs: Any, g: Any = 1.0, step: float = 1e-5) -> list[np.ndarray]:
+    """The gradients of sum(g * call(*inputs)) by central differences of the student's own forward, in float64.
+
+    One array for each input that holds floats, in order; the nudges travel together.
+    """
+    places = [i for i, x in enumerate(inputs) if np.asarray(x).dtype.kind == "f"]
+    calls, found = [], []
+    for i in places:
+        x = np.asarray(inputs[i], dtype=np.float64)
+        for index in np.ndindex(x.shape):
+            for sign in (1, -1):
+                moved = x.copy()
+                moved[index] += sign * step
+                calls.append([*inputs[:i], moved, *inputs[i + 1 :]])
+    values = iter([float(np.sum(np.asarray(g) * np.asarray(z))) for z in call.batch(calls)])
+    for i in places:
+        shape = np.asarray(inputs[i]).shape
+        slopes = [(next(values) - next(values)) / (2 * step) for _ in np.ndindex(shape)]
+        found.append(np.array(slopes, dtype=np.float64).reshape(shape))
+    return found
+
+
+def _kind(value: Any) -> str:
+    """A value that is no array, in words: what Python itself has by its type, anything else by how it shows itself."""
+    if isinstance(value, int):
+        return f"an integer of {value.bit_length()} bits"
+    return f"a {type(value).__name__}" if isinstance(value, str | tuple | list | dict) else repr(value)

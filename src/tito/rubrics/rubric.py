@@ -1,0 +1,245 @@
+"""Rubrics: what is graded, for how many points, and how it is told.
+
+    rubric = Rubric("05", module="autograd")
+
+    @rubric.check("mul_vjp", points=3)
+    @given(broadcastable_pair())
+    def product_rule(student, x, y, g):
+        '''Each input's gradient is g scaled by the *other* input.'''
+        dx, dy = student.mul_vjp(g, x * y, x, y)
+        close(dx, g * y, "dx")
+
+A check runs in the judge. It passes when it returns; `close`, `holds` and `refuses` are how it does not. Its docstring
+is what a student reads.
+"""
+
+import functools
+import inspect
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tito import course
+from tito.outcomes import Mismatch, Outcome, StudentError
+from tito.rubrics import stubs
+from tito.rubrics.cases import Case, generate, lock, refill, size, smallest
+from tito.rubrics.diagnosis import keep_what_holds
+from tito.rubrics.doctests import run_examples
+from tito.rubrics.student import Session, Student
+
+# -- checks -----------------------------------------------------------------------------------------------------------
+
+# What Python raises where a check reckons with an answer of another form than it expects.
+UNREADABLE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError)
+
+
+class Given:
+    """A check function together with the strategies of its inputs."""
+
+    def __init__(self, function: Callable[..., None], strategies: Sequence[Any]):
+        self.function, self.strategies = function, strategies
+
+
+def given(*strategies: Any) -> Callable[[Callable[..., None]], Given]:
+    """Draw a check's inputs from Hypothesis strategies, in order; a strategy of tuples gives several inputs."""
+    return lambda function: Given(function, strategies)
+
+
+@dataclass(eq=False)
+class Check:
+    """One check of one exercise."""
+
+    exercise: str
+    name: str
+    points: int
+    doc: str
+    function: Callable[..., None]
+    strategies: Sequence[Any] = ()
+    examples: int = 30
+    drawn: dict[int, list[Case]] = field(default_factory=dict, repr=False)
+
+    def cases(self, seed: int) -> list[Case]:
+        """The inputs of this check: the same for everyone who is graded with this seed."""
+        if not self.strategies:
+            return [()]
+        with lock:
+            if seed not in self.drawn:
+                self.drawn[seed] = generate(self.strategies, seed, self.examples)
+        return self.drawn[seed]
+
+    def run(self, session: Session, seed: int, live: bool = True) -> None:
+        """Raise the outcome of the first failing case, the smallest one if live; return if all cases pass."""
+        for case in self.cases(seed):
+            if outcome := self.outcome(session, case):
+                if live and self.strategies and isinstance(outcome, Mismatch | StudentError) and not session.over:
+                    outcome = self.shrunk(session, seed, outcome)
+                raise outcome
+
+    def outcome(self, session: Session, case: Case) -> Outcome | None:
+        """The outcome of one case: None if it passes."""
+        session.answered = False
+        try:
+            with np.errstate(all="ignore"):
+                self.function(Student(session), *case)
+            return None
+        except Outcome as found:
+            outcome = found
+        except UNREADABLE as error:
+            if not session.answered:
+                raise
+            # The check could not even read the answer: None instead of a pair, say.
+            outcome = Mismatch("the answer has another form than the check expects", kind="form")
+            outcome.details.update(yours=session.last, diagnosis=str(error))
+        names = list(inspect.signature(self.function).parameters)[1:]
+        outcome.case = dict(zip(names, case))
+        if outcome.details.get("kind") == "changed":
+            argument = outcome.details["argument"]
+            name = next((name for name, value in outcome.case.items() if value is argument), outcome.details["what"])
+            outcome.message = f"{name} was changed"
+        outcome.call = session.request
+        return outcome
+
+    def shrunk(self, session: Session, seed: int, first: Outcome) -> Outcome:
+        """The outcome of the smallest case that fails in the same way as the first."""
+
+        def fails(case: Case) -> Outcome | None:
+            outcome = self.outcome(session, case)
+            return outcome if outcome and outcome.kind == first.kind else None
+
+        # The smallest of the prepared cases is a good bound for the search: it is told first, unless that does better.
+        tried = [(case, outcome) for case in self.cases(seed) if (outcome := fails(case))]
+        found = smallest(self.strategies, seed, self.examples, fails)
+        best = min([*tried, *([found] if found else [])], key=lambda pair: size(pair[0]), default=None)
+        if best is None:
+            return first
+        filled = refill(best[0])
+        told = (fails(filled) if filled is not None else None) or best[1]
+        keep_what_holds(told, [outcome for _, outcome in tried])
+        return told
+
+
+@dataclass
+class Exercise:
+    """A graded definition: its checks, and the points they add up to."""
+
+    name: str
+    checks: list[Check] = field(default_factory=list)
+
+    @property
+    def points(self) -> int:
+        return sum(check.points for check in self.checks)
+
+
+class Probes(dict[str, str]):
+    """The source of each probe by its name: code that runs beside the student's, several steps at a time.
+
+    `in_place` has the parameters that a probe lets the student's code write into.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.in_place: dict[str, frozenset[str]] = {}
+
+    def add(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Add a function that uses its arguments, tt and np, and nothing else."""
+        source = textwrap.dedent(inspect.getsource(function))
+        self[function.__name__] = source[source.index("def ") :]
+        return function
+
+    def writes_into(self, *parameters: str) -> Callable[[Any], Any]:
+        """Add a probe that changes these arguments of its own. Any other must come back as it was."""
+
+        def add(function: Callable[..., Any]) -> Callable[..., Any]:
+            self.in_place[function.__name__] = frozenset(parameters)
+            return self.add(function)
+
+        return add
+
+
+class Rubric:
+    """What one chapter grades. `exercises` is the only manifest: stubs, book and points are read from it."""
+
+    def __init__(self, number: str, module: str):
+        self.number, self.module = number, module
+        self.exercises: dict[str, Exercise] = {}
+        self.probes = Probes()
+        self.source = ""
+
+    @property
+    def points(self) -> int:
+        return sum(exercise.points for exercise in self.exercises.values())
+
+    def check(self, exercise: str, *, points: int, examples: int = 30) -> Callable[[Any], Any]:
+        """Add a check of an exercise. The function's docstring is what a student reads."""
+
+        def add(function: Callable[..., None] | Given) -> Callable[..., None] | Given:
+            strategies = function.strategies if isinstance(function, Given) else ()
+            plain = function.function if isinstance(function, Given) else function
+            doc = inspect.getdoc(plain)
+            if not doc:
+                raise ValueError(f"check {plain.__name__} of {exercise} has no docstring: a student reads it")
+            self._add(Check(exercise, plain.__name__, points, doc, plain, strategies, examples))
+            return function
+
+        return add
+
+    def doctests(self, exercise: str, *, points: int) -> None:
+        """The examples in the reference's docstring give what they show there."""
+
+        def shown_in_the_docstring(student: Student) -> None:
+            run_examples(student.session, stubs.definitions(self.source)[exercise].doc)
+
+        doc = "The examples in the docstring give what is shown there."
+        self._add(Check(exercise, "examples_in_docstring", points, doc, shown_in_the_docstring))
+
+    def probe(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Code that runs beside the student's: several steps that use tt, np and its arguments, nothing else."""
+        return self.probes.add(function)
+
+    def in_place(self, *parameters: str) -> Callable[[Any], Any]:
+        """A probe that hands these arguments to code that is to write into them: they need not stay as they were."""
+        return self.probes.writes_into(*parameters)
+
+    def _add(self, check: Check) -> None:
+        self.exercises.setdefault(check.exercise, Exercise(check.exercise)).checks.append(check)
+
+
+# -- loading ----------------------------------------------------------------------------------------------------------
+
+
+def load(number: str, where: course.Course | None = None) -> Rubric:
+    """The rubric of a chapter, read from grading/. Raises CourseError if there is none."""
+    chapter = (where or course.default()).chapter(number)
+    if not chapter.rubric_path.is_file():
+        raise course.CourseError(f"chapter {chapter.number} has no rubric yet: {chapter.rubric_path.name} is not there")
+    return _load(chapter, (chapter.rubric_path.stat().st_mtime_ns, chapter.source.stat().st_mtime_ns))
+
+
+@functools.lru_cache
+def _load(chapter: course.Chapter, changed: tuple[int, int]) -> Rubric:
+    with _importable(chapter.rubric_path.parent):
+        rubric: Rubric = course.program(chapter.rubric_path).rubric
+    rubric.source = chapter.source.read_text(encoding="utf-8")
+    known = stubs.definitions(rubric.source)
+    for name in rubric.exercises:
+        if name not in known:
+            raise course.CourseError(
+                f"{chapter.rubric_path.name} grades {name}, which {chapter.source.name} does not define"
+            )
+    return rubric
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Rubrics import their shared strategies by name."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))

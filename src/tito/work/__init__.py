@@ -1,0 +1,1 @@
+"""What a student holds: a workspace, files read with care, merging, playing."""

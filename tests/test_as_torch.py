@@ -1,0 +1,129 @@
+"""Programs written for PyTorch run on TinyTorch, and come to the same numbers."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from oracles import pytorch
+
+PROGRAMS = sorted((Path(__file__).parent / "programs").glob("*.py"))
+NUMBER = re.compile(r"-?\d+\.\d+")
+
+
+def run(*arguments, folder=None):
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)], capture_output=True, text=True, cwd=folder, timeout=120
+    )
+
+
+def as_torch(tmp_path, source, *arguments):
+    (tmp_path / "program.py").write_text(source)
+    return run("-m", "tinytorch.as_torch", "program.py", *arguments, folder=tmp_path)
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.stem)
+def test_a_program_prints_the_same_on_both(program, tmp_path):
+    pytorch()
+    extra = ["--save-model", tmp_path / "model"] if program.stem == "classifier" else []
+    ours, theirs = run("-m", "tinytorch.as_torch", program, *extra), run(program, *extra)
+    assert (ours.returncode, ours.stderr, theirs.returncode) == (0, "", 0), ours.stderr + theirs.stderr
+    assert NUMBER.sub("#", ours.stdout) == NUMBER.sub("#", theirs.stdout)
+    numbers = [[float(number) for number in NUMBER.findall(done.stdout)] for done in (ours, theirs)]
+    assert len(numbers[0]) >= 8
+    np.testing.assert_allclose(*numbers, rtol=1e-4)
+
+
+def test_a_program_runs_as_python_would_run_it(tmp_path):
+    (tmp_path / "beside.py").write_text("import torch\nprint(__name__, torch.ones(2).sum().item())\n")
+    source = "import sys, beside\nprint(__name__, sys.argv, __file__)\nif __name__ == '__main__':\n    sys.exit(3)\n"
+    done = as_torch(tmp_path, source, "--lr", "0.1")
+    assert done.returncode == 3 and done.stderr == ""
+    assert done.stdout.splitlines() == ["beside 2.0", "__main__ ['program.py', '--lr', '0.1'] program.py"]
+
+
+def test_a_traceback_begins_in_the_program(tmp_path):
+    done = as_torch(tmp_path, "import torch\n\n\ndef f():\n    return torch.zeros(2) @ torch.zeros(3)\n\n\nf()\n")
+    first, second, *_ = re.findall(r'File "(.*)", line (\d+)', done.stderr)
+    assert done.returncode == 1 and (first, second) == (("program.py", "8"), ("program.py", "5"))
+    assert "as_torch" not in done.stderr and "inner axes" in done.stderr
+    assert as_torch(tmp_path, "x = (\n").stderr.splitlines()[0].endswith('program.py", line 1')
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("torch.fft", "torch.fft"),
+        ("torch.nn.Transformer", "torch.nn.Transformer"),
+        ("torch.nn.functional.ctc_loss", "torch.nn.functional.ctc_loss"),
+        ("torch.optim.LBFGS", "torch.optim.LBFGS"),
+        ("torch.cuda.Stream", "torch.cuda.Stream"),
+        ("torch.zeros(1).lu()", "has no 'lu'"),
+    ],
+)
+def test_a_missing_name_is_an_attribute_error_that_says_so(tmp_path, line, name):
+    done = as_torch(tmp_path, f"import torch\n{line}\n")
+    assert done.returncode == 1 and re.search(rf"AttributeError: TinyTorch.*{re.escape(name)}", done.stderr), (
+        done.stderr
+    )
+
+
+@pytest.mark.parametrize("line", ["import torch.fx", "from torch.fx import wrap", "from torch import fx"])
+def test_a_missing_module_is_an_import_error_that_says_so(tmp_path, line):
+    done = as_torch(tmp_path, line + "\n")
+    assert done.returncode == 1 and "ImportError: TinyTorch does not have torch.fx" in done.stderr
+
+
+def test_what_common_programs_touch(tmp_path):
+    source = """
+import torch, torch.nn as nn, torch.nn.functional as F, torch.backends.cudnn as cudnn
+from torch import Tensor, optim
+from torch.nn.utils import clip_grad_norm_
+from torch.optim.lr_scheduler import StepLR
+from torch.utils.data import DataLoader, Dataset, TensorDataset, random_split
+from torch.nn.parallel import DistributedDataParallel as DDP
+from torch.distributed import init_process_group
+
+assert not torch.cuda.is_available() and not torch.backends.mps.is_available() and torch.cuda.device_count() == 0
+cudnn.benchmark = True
+torch.backends.cuda.matmul.allow_tf32 = True
+torch.set_float32_matmul_precision("high")
+torch.manual_seed(1), torch.cuda.manual_seed(1), torch.cuda.manual_seed_all(1)
+ptdtype = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}["float32"]
+scaler = torch.cuda.amp.GradScaler(enabled=False)
+model = torch.compile(nn.Linear(2, 1, bias=False))
+optimizer = optim.AdamW(model.parameters(), lr=0.1)
+scaler.scale(model(torch.ones(1, 2)).sum()).backward()
+scaler.unscale_(optimizer), scaler.step(optimizer), scaler.update()
+assert isinstance(model.weight, nn.Parameter) and isinstance(model.weight, Tensor) and model.weight.grad is not None
+
+@torch.compile
+def double(x):
+    return 2 * x
+
+@torch.inference_mode()
+def silent(x):
+    return double(x)
+
+assert not silent(model.weight).requires_grad and double(model.weight).requires_grad
+for wanted, call in (("DistributedData", lambda: DDP(model)), ("GradScaler", torch.cuda.amp.GradScaler)):
+    try:
+        call()
+    except RuntimeError as error:
+        assert wanted in str(error)
+print("done", torch.__version__)
+"""
+    done = as_torch(tmp_path, source)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("done 2")
+
+
+def test_an_array_asked_for_a_tensor_s_method_gets_a_hint(tmp_path):
+    done = as_torch(tmp_path, "import torch\ntorch.ones(2).data.zero_()\n")
+    assert "has no attribute 'zero_'" in done.stderr and "x.detach() is a tensor" in done.stderr
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    done = run("-m", "tinytorch.as_torch", tmp_path / "nothing.py")
+    assert done.returncode == 1 and "usage" in done.stderr
