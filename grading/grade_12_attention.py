@@ -9,7 +9,8 @@ import numpy as np
 from hypothesis import strategies as st
 from strategies import filled, mixed, shapes, whole_numbers
 
-from tito.rubric import Rubric, close, given, holds, refuses
+from tito.rubrics.compare import close, holds, refuses
+from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("12", module="attention")
 

@@ -1,4 +1,4 @@
-"""Wrong answers to chapter 12: mistakes that students really make. Read, never run; see tito/planted.py."""
+"""Wrong answers to chapter 12: mistakes that students really make. Read, never run; see tito/rubrics/planted.py."""
 
 import math
 
@@ -6,8 +6,8 @@ import numpy as np
 
 from tinytorch.activations import softmax
 from tinytorch.attention import Running
-from tinytorch.tensor import Tensor, exp, matmul, max, mul, reshape, sum, transpose, where
-from tito.planted import wrong
+from tinytorch.tensor import Tensor, amax, exp, matmul, mul, reshape, sum, transpose, where
+from tito.rubrics.planted import wrong
 
 # -- attention_scores -------------------------------------------------------------------------------------------------
 
@@ -124,7 +124,7 @@ def weights_unshifted(scores):
 
 @wrong("attention_weights", "normalises the columns")
 def weights_columns(scores):
-    largest = max(scores, dim=-2, keepdim=True).data
+    largest = amax(scores, dim=-2, keepdim=True).data
     e = exp(scores - np.where(largest == -math.inf, 0, largest).astype(scores.dtype))
     total = sum(e, dim=-2, keepdim=True)
     return e / where(total.data == 0, 1.0, total)
@@ -132,14 +132,14 @@ def weights_columns(scores):
 
 @wrong("attention_weights", "looks everywhere a little where nothing may be seen")
 def weights_uniform(scores):
-    largest = max(scores, dim=-1, keepdim=True).data
+    largest = amax(scores, dim=-1, keepdim=True).data
     empty = largest == -math.inf
     return softmax(where(empty, 0.0, scores))
 
 
 @wrong("attention_weights", "divides by 0 where nothing may be seen")
 def weights_zero_over_zero(scores):
-    largest = max(scores, dim=-1, keepdim=True).data
+    largest = amax(scores, dim=-1, keepdim=True).data
     e = exp(scores - np.where(largest == -math.inf, 0, largest).astype(scores.dtype))
     return e / sum(e, dim=-1, keepdim=True)
 

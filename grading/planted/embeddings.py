@@ -1,11 +1,11 @@
-"""Wrong answers to chapter 11: mistakes that students really make. Read, never run; see tito/planted.py."""
+"""Wrong answers to chapter 11: mistakes that students really make. Read, never run; see tito/rubrics/planted.py."""
 
 import numpy as np
 
 from tinytorch.activations import sigmoid, softplus
 from tinytorch.embeddings import angles, check_ids, rotation, summed_by_id
 from tinytorch.tensor import log, reshape
-from tito.planted import wrong
+from tito.rubrics.planted import wrong
 
 # -- embedding --------------------------------------------------------------------------------------------------------
 

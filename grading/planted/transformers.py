@@ -1,4 +1,4 @@
-"""Wrong answers to chapter 13: mistakes that students really make. Read, never run; see tito/planted.py."""
+"""Wrong answers to chapter 13: mistakes that students really make. Read, never run; see tito/rubrics/planted.py."""
 
 import math
 
@@ -14,7 +14,7 @@ from tinytorch.transformers import (
     keep_top_p,
     rows_of,
 )
-from tito.planted import wrong
+from tito.rubrics.planted import wrong
 
 # -- standardized_rows ------------------------------------------------------------------------------------------------
 
