@@ -4,7 +4,7 @@ import numpy as np
 
 from tinytorch.activations import sigmoid
 from tinytorch.embeddings import check_ids, rotation, summed_by_id
-from tinytorch.tensor import log, reshape
+from tinytorch.tensor import reshape
 from tito.rubrics.planted import wrong
 
 # -- embedding --------------------------------------------------------------------------------------------------------
