@@ -216,7 +216,7 @@ def refuses_another_form(student, x, approximate):
 
 # -- softmax ----------------------------------------------------------------------------------------------------------
 
-lined = np.array([[[1, 2, 0], [-1, 2, 2]], [[0, 0, 4], [3, -2, 1]]], np.float32)
+lined = np.array([[[1, 2, 0], [-1, 2, 2]], [[0, 0, 4], [3, -2, 1]]], np.float64)
 axes = [(lined, 0), (lined, 1), (lined, -1), *[(x, -1) for x in everyday], (holed, 0), (np.array([0, -np.inf, 1]), 0)]
 steep = [
     np.array(scores, dtype)
@@ -298,7 +298,7 @@ def log_softmax_ignores_shifts(student, x, dim, c):
 
 
 @rubric.check("log_softmax", points=1)
-@given(far, always=steep)
+@given(far, always=steep[:-1])
 def never_the_log_of_zero(student, x):
     """A share too small for a float32 still has a logarithm: with scores 1000 and 0 it is -1000, not -inf."""
     wide = x.astype(np.float64)

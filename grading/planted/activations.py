@@ -150,7 +150,7 @@ wrong(
 wrong("softmax", "loses the axis that it summed", "e.sum(axis=dim, keepdims=True)", "e.sum(axis=dim)")
 wrong("softmax", "overwrites x", "initial=-np.inf))", "initial=-np.inf), out=x)")
 wrong("softmax", "answers in half precision", "return e", "e = np.float16(e)\nreturn e")
-wrong("softmax", "takes NaN for 0", "return e", "e = np.nan_to_num(e)\nreturn e")
+wrong("softmax", "takes NaN for 0", "e = np", "x = np.nan_to_num(x)\ne = np")
 
 
 @wrong("softmax", "subtracts the largest of all scores: a line far below it becomes 0 / 0 in float32")

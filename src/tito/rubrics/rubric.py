@@ -82,7 +82,12 @@ class Check:
         """Raise the outcome of the first failing case, the smallest one if live; return if all cases pass."""
         for case in self.cases(seed):
             if outcome := self.outcome(session, case):
-                if live and (self.strategies or self.always) and isinstance(outcome, Mismatch | StudentError) and not session.over:
+                if (
+                    live
+                    and (self.strategies or self.always)
+                    and isinstance(outcome, Mismatch | StudentError)
+                    and not session.over
+                ):
                     outcome = self.shrunk(session, seed, outcome)
                 raise outcome
 
