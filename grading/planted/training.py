@@ -56,6 +56,16 @@ wrong(
 )
 
 
+wrong("clip_grad_norm_", "takes a single tensor for a list of its rows", "[parameters]", "list(parameters)")
+wrong(
+    "clip_grad_norm_",
+    "clips nothing where the parameters were used up before",
+    "isinstance(parameters, Iterator)",
+    "False",
+)
+wrong("clip_grad_norm_", "turns the gradient round for a norm below 0", "not max_norm >= 0", "False")
+
+
 @wrong("clip_grad_norm_", "clips each gradient by itself")
 def clip_each(parameters, max_norm):
     gradients = [p.grad.data for p in parameters if p.grad is not None]
@@ -85,7 +95,15 @@ wrong("stalled", "always watches the loss", "epoch[monitor]) else epoch[monitor]
 wrong("stalled", "looks for the highest value", "min", "max")
 wrong("stalled", "cannot do without a first epoch", "bool(values) and", "")
 wrong("stalled", "cuts the caller's history", "return bool", "del history[:-patience]\nreturn bool")
-wrong("stalled", "takes NaN for 0, the best there is", "epoch[monitor]", "float(np.nan_to_num(epoch[monitor]))")
+wrong(
+    "stalled",
+    "takes NaN for 0, the best there is",
+    "math.inf if math.isnan(epoch[monitor]) else epoch[monitor]",
+    "float(np.nan_to_num(epoch[monitor]))",
+)
+wrong(
+    "stalled", "takes NaN for a number", "math.inf if math.isnan(epoch[monitor]) else epoch[monitor]", "epoch[monitor]"
+)
 
 
 @wrong("stalled", "counts the epochs that got worse")
@@ -122,7 +140,6 @@ wrong(
 wrong("Trainer.step", "forgets the schedule", "self.schedule is not None", "False")
 wrong("Trainer.step", "walks back and stays where it is", "self.optimizer.step()", "")
 wrong("Trainer.step", "returns the last micro-batch's loss", "total +=", "total =")
-wrong("Trainer.step", "takes clip=0 for no clipping", "self.clip is not None", "self.clip")
 wrong(
     "Trainer.step",
     "forgets the gradients after the step only: those from before count",

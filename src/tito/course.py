@@ -61,6 +61,10 @@ class Course:
     def package(self) -> Path:
         return self.root / "src" / "tinytorch"
 
+    @property
+    def equivalents_path(self) -> Path:
+        return self.root / "grading" / "equivalents.toml"
+
     def chapters(self) -> list[Chapter]:
         """The chapters in order."""
         names = [re.fullmatch(r"(\d\d)_(\w+)\.md", path.name) for path in (self.root / "chapters").glob("*.md")]
