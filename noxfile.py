@@ -113,7 +113,7 @@ def mutants(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Which lines and branches of graded bodies no prepared case reaches; `nox -s coverage -- 05` looks at one chapter."""
+    """Which lines and branches of graded bodies no prepared case reaches; `-- 05` looks at one chapter."""
     python(session, "-m", "tito.grading.coverage", *session.posargs, success_codes=[0, 1])
 
 
