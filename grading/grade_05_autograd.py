@@ -22,6 +22,15 @@ from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("05", module="autograd")
 
+rubric.exercise("add_vjp", difficulty=1, minutes=3)
+rubric.exercise("mul_vjp", difficulty=1, minutes=5)
+rubric.exercise("unbroadcast", difficulty=2, minutes=15)
+rubric.exercise("matmul_vjp", difficulty=2, minutes=15)
+rubric.exercise("sum_vjp", difficulty=2, minutes=8)
+rubric.exercise("relu_vjp", difficulty=1, minutes=4)
+rubric.exercise("cross_entropy_vjp", difficulty=3, minutes=20)
+rubric.exercise("backward", difficulty=3, minutes=40)
+
 
 # -- add_vjp ----------------------------------------------------------------------------------------------------------
 
@@ -92,7 +101,7 @@ def transpose_of_broadcasting(student, g, shape):
 # -- matmul_vjp -------------------------------------------------------------------------------------------------------
 
 
-@rubric.check("matmul_vjp", points=2)
+@rubric.check("matmul_vjp", points=1)
 @given(matrix_pair())
 def only_one_order_fits(student, x, y, g):
     """dX = G Y^T and dY = X^T G: the only products with the shapes of X and Y."""
@@ -296,3 +305,32 @@ def the_graph_is_freed_on_the_way(student, x):
     """A walked graph is freed, and a second walk is refused, unless it was to be retained; then the shares add up."""
     same(student.walk_again(x, False), "refused", "a second backward on the same graph")
     close(student.walk_again(x, True), 4 * x, "x.grad after two walks")
+
+
+# -- accounting -------------------------------------------------------------------------------------------------------
+
+
+def bytes_of_results():
+    """What the results of a forward pass take, by the graph's own nodes."""
+    import tinytorch as tt
+    from tinytorch.autograd import topological_order
+    from tinytorch.nn import functional
+
+    hidden = tt.zeros(60, 64)
+    for width in (128, 128):
+        weight = tt.zeros(hidden.shape[1], width, requires_grad=True)
+        hidden = functional.relu(functional.linear(hidden, weight))
+    scores = functional.linear(hidden, tt.zeros(128, 10, requires_grad=True))
+    loss = functional.cross_entropy(scores, tt.Tensor(np.zeros(60, int)))
+    return sum(node.nbytes for node in topological_order(loss) if node.origin)
+
+
+@rubric.accounting(points=1, unit="bytes", counted=bytes_of_results, difficulty=2, minutes=10)
+def graph_bytes():
+    """How many bytes do the results hold that a graph keeps for the walk back?
+
+    60 digits, shape (60, 64), float32, go through Linear(64, 128), ReLU, Linear(128, 128), ReLU, Linear(128, 10) and
+    cross_entropy. Count what each operation made; neither the digits nor the weights. One per cent off is right.
+    """
+    # Six operations, six results. What is the shape of each, and how many bytes has a float32?
+    return 4 * 60 * (4 * 128 + 10)

@@ -15,6 +15,15 @@ from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("06", module="optimizers")
 
+rubric.exercise("sgd_step", difficulty=2, minutes=12)
+rubric.exercise("rmsprop_step", difficulty=2, minutes=12)
+rubric.exercise("adam_step", difficulty=3, minutes=25)
+rubric.exercise("decay", difficulty=2, minutes=5)
+rubric.exercise("step_lr", difficulty=1, minutes=4)
+rubric.exercise("cosine_lr", difficulty=2, minutes=7)
+rubric.exercise("linear_lr", difficulty=1, minutes=5)
+rubric.exercise("one_cycle_lr", difficulty=2, minutes=12)
+
 rates = st.sampled_from([1.0, 0.1, 0.5])
 shares = st.sampled_from([0.5, 0.9, 0.75])
 

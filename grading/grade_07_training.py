@@ -13,6 +13,14 @@ from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("07", module="training")
 
+rubric.exercise("accuracy", difficulty=1, minutes=6)
+rubric.exercise("clip_grad_norm_", difficulty=2, minutes=12)
+rubric.exercise("stalled", difficulty=1, minutes=6)
+rubric.exercise("Trainer.step", difficulty=3, minutes=25)
+rubric.exercise("Trainer.train_epoch", difficulty=2, minutes=18)
+rubric.exercise("Trainer.evaluate", difficulty=3, minutes=25)
+rubric.exercise("Trainer.load_state_dict", difficulty=2, minutes=15)
+
 
 # -- accuracy ---------------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,14 @@ from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("08", module="dataloader")
 
+rubric.exercise("shuffled", difficulty=1, minutes=4)
+rubric.exercise("BatchSampler.__iter__", difficulty=2, minutes=8)
+rubric.exercise("collate", difficulty=2, minutes=12)
+rubric.exercise("normalize", difficulty=1, minutes=8)
+rubric.exercise("crop", difficulty=2, minutes=12)
+rubric.exercise("flip", difficulty=1, minutes=6)
+rubric.exercise("prefetch", difficulty=3, minutes=30)
+
 
 # -- shuffled ---------------------------------------------------------------------------------------------------------
 

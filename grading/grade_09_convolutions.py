@@ -15,6 +15,15 @@ from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("09", module="convolutions")
 
+rubric.exercise("conv2d_naive", difficulty=2, minutes=20)
+rubric.exercise("im2col", difficulty=3, minutes=20)
+rubric.exercise("col2im", difficulty=3, minutes=20)
+rubric.exercise("weight_gradient", difficulty=2, minutes=15)
+rubric.exercise("input_gradient", difficulty=3, minutes=25)
+rubric.exercise("max_pool2d", difficulty=2, minutes=18)
+rubric.exercise("max_pool2d_vjp", difficulty=3, minutes=25)
+rubric.exercise("batch_norm", difficulty=3, minutes=25)
+
 ONE, NONE = (1, 1), (0, 0)
 
 

@@ -16,7 +16,7 @@ per_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: c
 
 
 def reference(chapter: Chapter) -> str:
-    return chapter.source.read_text(encoding="utf-8")
+    return load(chapter.number).source
 
 
 @per_chapter

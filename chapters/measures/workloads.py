@@ -343,6 +343,24 @@ def back(optimizer: tt.optim.Optimizer, loss: tt.Tensor) -> None:
     loss.backward()
 
 
+# -- 10: merges learned from a text, and the text encoded with them -------------------------------------------------
+
+
+@workload(times=15)
+def tokenization() -> Step:
+    """500 merges learned from Python's own reference texts, and these encoded by a tokenizer that has seen nothing."""
+    from pydoc_data import topics
+
+    from tinytorch.tokenization import BytePairTokenizer
+
+    text = "".join(topics.topics.values())
+
+    def step():
+        return BytePairTokenizer.train(text, 256 + 500).encode(text)
+
+    return step
+
+
 # -- five lines, to see whom a profiler charges --------------------------------------------------------------------
 
 

@@ -123,3 +123,15 @@ def backward_impatient(z, gradient=None, retain_graph=False):
         for x, dx in input_gradients(node.origin, g, node.data):
             gradients[id(x)] = gradients[id(x)] + dx if id(x) in gradients else dx
             waiting.append(x)
+
+
+# -- graph_bytes ------------------------------------------------------------------------------------------------------
+
+wrong("graph_bytes", "counts numbers, not bytes", "4 * 60", "60")
+wrong("graph_bytes", "forgets that relu makes a result of its own", "4 * 128", "2 * 128")
+wrong("graph_bytes", "counts the digits, too", "(4 * 128", "(64 + 4 * 128")
+
+
+@wrong("graph_bytes", "counts the weights, not the results")
+def graph_of_weights():
+    return 4 * (64 * 128 + 128 * 128 + 128 * 10)

@@ -9,12 +9,15 @@
         dx, dy = student.mul_vjp(g, x * y, x, y)
         close(dx, g * y, "dx")
 
+    rubric.exercise("mul_vjp", difficulty=1, minutes=5)
+
 A check runs in the judge. It passes when it returns; `close`, `holds` and `refuses` are how it does not. Its docstring
 is what a student reads.
 """
 
 import functools
 import inspect
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
@@ -29,9 +32,12 @@ from tito import course
 from tito.outcomes import Mismatch, Outcome, StudentError
 from tito.rubrics import stubs
 from tito.rubrics.cases import Case, generate, lock, refill, size, smallest
+from tito.rubrics.compare import about
 from tito.rubrics.diagnosis import keep_what_holds
 from tito.rubrics.doctests import run_examples
 from tito.rubrics.student import Session, Student
+
+ACCOUNTS = "# -- accounting: numbers to work out, no part of the framework " + "-" * 57
 
 # -- checks -----------------------------------------------------------------------------------------------------------
 
@@ -130,10 +136,27 @@ class Exercise:
 
     name: str
     checks: list[Check] = field(default_factory=list)
+    difficulty: int = 0  # from 1, a line once the idea is there, to 3, a derivation of one's own
+    minutes: int = 0
+    accounting: "Accounting | None" = None
 
     @property
     def points(self) -> int:
         return sum(check.points for check in self.checks)
+
+
+@dataclass(frozen=True)
+class Accounting:
+    """A number that is asked: the function that a student completes, and what counts the truth."""
+
+    text: str
+    unit: str
+    counted: Callable[[], float]
+    tolerance: float
+
+    def told(self) -> str:
+        """What the counter finds, as a solution says it."""
+        return f"{self.counted():,.10g} {self.unit}"
 
 
 class Probes(dict[str, str]):
@@ -148,8 +171,7 @@ class Probes(dict[str, str]):
 
     def add(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Add a function that uses its arguments, tt and np, and nothing else."""
-        source = textwrap.dedent(inspect.getsource(function))
-        self[function.__name__] = source[source.index("def ") :]
+        self[function.__name__] = definition(function)
         return function
 
     def writes_into(self, *parameters: str) -> Callable[[Any], Any]:
@@ -160,6 +182,12 @@ class Probes(dict[str, str]):
             return self.add(function)
 
         return add
+
+
+def definition(function: Callable[..., Any]) -> str:
+    """The text of a function without its decorators."""
+    source = textwrap.dedent(inspect.getsource(function))
+    return source[re.search("^def ", source, re.MULTILINE).start() :]  # type: ignore[union-attr]
 
 
 class Rubric:
@@ -174,6 +202,50 @@ class Rubric:
     @property
     def points(self) -> int:
         return sum(exercise.points for exercise in self.exercises.values())
+
+    def exercise(self, name: str, *, difficulty: int, minutes: int) -> Exercise:
+        """Say of an exercise how hard it is, 1 to 3, and how many minutes it takes. Raises ValueError for others."""
+        if difficulty not in (1, 2, 3) or minutes < 1:
+            raise ValueError(f"{name} needs a difficulty from 1 to 3 and minutes, got {difficulty} and {minutes}")
+        found = self.exercises.setdefault(name, Exercise(name))
+        found.difficulty, found.minutes = difficulty, minutes
+        return found
+
+    def accounting(
+        self,
+        *,
+        points: int,
+        unit: str,
+        counted: Callable[[], float],
+        difficulty: int,
+        minutes: int,
+        tolerance: float = 0.01,
+    ) -> Callable[[Any], Any]:
+        """Ask for a number: the docstring is the question, the body the model answer, worked out by hand.
+
+        The function is no part of the framework: it stands at the end of the chapter's stub. `counted` measures the
+        truth in the judge, with the reference; the answer may differ from it by `tolerance` of it.
+        """
+
+        def add(function: Callable[[], float]) -> Callable[[], float]:
+            name = function.__name__
+
+            def the_number_that_is_counted(student: Student) -> None:
+                truth = counted()  # first: should the counter fail, it is not the student's doing
+                about(getattr(student, name)(), truth, tolerance, unit)
+
+            asked = self.exercise(name, difficulty=difficulty, minutes=minutes)
+            asked.accounting = Accounting(definition(function), unit, counted, tolerance)
+            doc = f"The number is the one that our own counter finds, give or take {100 * tolerance:g} %."
+            self._add(Check(name, the_number_that_is_counted.__name__, points, doc, the_number_that_is_counted))
+            return function
+
+        return add
+
+    def complete(self, source: str) -> str:
+        """A chapter's program with its accounting at the end: what a student's file is cut from."""
+        asked = [exercise.accounting.text for exercise in self.exercises.values() if exercise.accounting]
+        return "\n\n\n".join(part.rstrip("\n") for part in (source, ACCOUNTS, *asked)) + "\n" if asked else source
 
     def check(self, exercise: str, *, points: int, examples: int = 30) -> Callable[[Any], Any]:
         """Add a check of an exercise. The function's docstring is what a student reads."""
@@ -225,7 +297,7 @@ def load(number: str, where: course.Course | None = None) -> Rubric:
 def _load(chapter: course.Chapter, changed: tuple[int, int]) -> Rubric:
     with _importable(chapter.rubric_path.parent):
         rubric: Rubric = course.program(chapter.rubric_path).rubric
-    rubric.source = chapter.source.read_text(encoding="utf-8")
+    rubric.source = rubric.complete(chapter.source.read_text(encoding="utf-8"))
     known = stubs.definitions(rubric.source)
     for name in rubric.exercises:
         if name not in known:
