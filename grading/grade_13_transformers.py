@@ -166,13 +166,14 @@ ways = st.sampled_from(["all", "causal", "mask", "cache"])
 def what_is_there_stays_and_two_things_are_added(student, x, seed, looking, start, modern):
     """x + attention(norm1(x)), and then to that feed_forward(norm2(...)): with mask, cache, places and all."""
     x = x.astype(np.float32)
-    yours, first, second = student.through_a_block(x, seed, looking, start, modern)
-    mistakes = {
-        "x itself is lost: add to it": first + second,
-        "the attention's part is lost": x + second,
-        "the feed-forward part is lost": x + first,
-    }
-    close(yours, x + first + second, "what leaves the block", rtol=1e-3, atol=1e-3, mistakes=mistakes)
+    for way in ((looking, start, modern), ("cache", start + 1, True)):
+        yours, first, second = student.through_a_block(x, seed, *way)
+        mistakes = {
+            "x itself is lost: add to it": first + second,
+            "the attention's part is lost": x + second,
+            "the feed-forward part is lost": x + first,
+        }
+        close(yours, x + first + second, "what leaves the block", rtol=1e-3, atol=1e-3, mistakes=mistakes)
 
 
 @rubric.probe
@@ -450,9 +451,7 @@ def percent_of_the_peak():
     return 100 * operations / 0.25 / 100e9
 
 
-@rubric.accounting(
-    points=1, unit="percent", counted=percent_of_the_peak, tolerance=0.02, difficulty=3, minutes=15
-)
+@rubric.accounting(points=1, unit="percent", counted=percent_of_the_peak, tolerance=0.02, difficulty=3, minutes=15)
 def share_of_peak():
     """A training step of a GPT takes 0.25 s where matrix products reach 100 GFLOP/s. What percent of that does it use?
 

@@ -439,8 +439,8 @@ def top_p_overflows(logits, p):
 
 wrong("sample", "looks at the temperature before it checks", "check_sampling(temperature, top_k, top_p)\n", "")
 wrong("sample", "takes the least probable at temperature 0", "argmax", "argmin")
-wrong("parameter_count", "gives every feed-forward layer two matrices", "3 if config.activation", "2 if config.activation")
-wrong("parameter_count", "counts places that nobody learns", " if config.positions == \"learned\" else 0", "")
+wrong("parameter_count", "gives every feed-forward layer two matrices", "3 if", "2 if")
+wrong("parameter_count", "counts places that nobody learns", ' if config.positions == "learned" else 0', "")
 
 # -- gpt_parameters ---------------------------------------------------------------------------------------------------
 
@@ -458,7 +458,12 @@ wrong("training_bytes", "forgets what AdamW keeps", "4 * 4 * weights", "4 * 2 * 
 # -- share_of_peak ----------------------------------------------------------------------------------------------------
 
 wrong("share_of_peak", "counts the way forwards alone", "3 * (", "1 * (")
-wrong("share_of_peak", "takes a multiplication and an addition for one", "2 * weights + attention", "weights + attention / 2")
+wrong(
+    "share_of_peak",
+    "takes a multiplication and an addition for one",
+    "2 * weights + attention",
+    "weights + attention / 2",
+)
 wrong("share_of_peak", "forgets the batch", "* 16 * 128", "* 128")
 wrong("share_of_peak", "gives a part for a percent", "return 100 *", "return 1 *")
 
