@@ -700,7 +700,7 @@ def mean(x, *, dim=None, keepdim=False):
     # The sum, divided by how many elements went into each sum:
     # x.size over the size of the result.
     total = np.sum(x, axis=dim, keepdims=keepdim)
-    return total / (x.size / np.size(total)) if np.size(total) else total
+    return total / (x.size / builtins.max(np.size(total), 1))
 
 
 @primitive
