@@ -3,6 +3,8 @@
 Read, never run; see tito/rubrics/planted.py.
 """
 
+import builtins
+
 import numpy as np
 
 from tinytorch.autograd import (
@@ -209,4 +211,4 @@ right("graph_bytes", "answers with a float", "4 * 60 * (4 * 128 + 10)", "4.0 * 6
 @right("graph_bytes", "adds up one result after the other")
 def graph_of_shapes():
     shapes = [(60, 128), (60, 128), (60, 128), (60, 128), (60, 10)]
-    return sum(rows * columns * 4 for rows, columns in shapes)
+    return builtins.sum(rows * columns * 4 for rows, columns in shapes)
