@@ -453,11 +453,97 @@ def reference_tokenizer(known, size):
     return BytePairTokenizer.train(known, size)
 
 
+# -- 12 words that look at each other ---------------------------------------------------------------------------------
+
+
+@probe
+def remember(tt, ids, lengths, wanted, new_ids, new_lengths, seed):
+    """Train attention to answer questions about what it was told; its weights, and what it says of new ones."""
+    from tinytorch.attention import causal_mask, join_heads, padding_mask, split_heads, textbook_attention
+    from tinytorch.embeddings import Embedding
+
+    class Listener(tt.nn.Module):
+        def __init__(self):
+            self.words = Embedding(13, 16)
+            self.query, self.key, self.value = (tt.nn.Linear(32, 32) for _ in range(3))
+            self.read = tt.nn.Linear(32, 6)
+
+        def forward(self, ids, lengths):
+            x = self.words(ids)
+            x = tt.concatenate([x, tt.concatenate([x[:, :1] * 0, x[:, :-1]], dim=1)], dim=-1)
+            q, k, v = (split_heads(part(x), 2) for part in (self.query, self.key, self.value))
+            seen = causal_mask(ids.shape[1]) & padding_mask(lengths, ids.shape[1])
+            return self.read(join_heads(textbook_attention(q, k, v, seen)))
+
+    tt.manual_seed(seed)
+    network, rng = Listener(), np.random.default_rng(seed)
+    optimizer = tt.optim.Adam(network.parameters(), lr=1e-2)
+    for _ in range(250):
+        at = rng.integers(0, len(ids), 32)
+        scores = network(ids[at], lengths[at])[np.arange(32), lengths[at] - 1]
+        loss = tt.losses.cross_entropy(scores, tt.Tensor(wanted[at]))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with tt.no_grad():
+        return network.state_dict(), network(new_ids, new_lengths)
+
+
+@probe
+def by_blocks(tt, q, k, v, block):
+    return tt.attention.blockwise_attention(q, k, v, is_causal=True, block=block)
+
+
+@questions.ask("12", "Can I let words look at each other?", needs=f"{GROUND} embeddings attention")
+def answers_what_it_was_told(student):
+    """Told a 1, b 2, c 3 and asked for b, attention that your code trains says 2, in sequences of several lengths; and
+    it gives the same mean of 300 places when it takes them in blocks."""
+    ids, lengths, wanted = told(2000, seed=12)
+    new_ids, new_lengths, right = told(500, seed=13)
+    asked = np.append(new_lengths, 0)  # and one of no length, which may look at nothing
+    state, z = student.remember(ids, lengths, wanted, np.concatenate([new_ids, new_ids[:1]]), asked, 12)
+    expected = listened(state, np.concatenate([new_ids, new_ids[:1]]), asked)
+    close(z, expected, "what the network says", rtol=1e-3, atol=1e-3)
+    share = (expected[np.arange(500), new_lengths - 1].argmax(axis=1) == right).mean()
+    holds(share >= 0.95, "95 % of new questions are answered", answered=share)
+    q, k, v = np.random.default_rng(14).normal(0, 6, (3, 2, 300, 8))
+    close(student.by_blocks(q, k, v, 64), mean_of_seen(q, k, v, np.tri(300, dtype=bool)), "attention in blocks")
+
+
+def told(count, seed):
+    """Two or three pairs of a name, 0 to 5, and a number, 6 to 11, then a name; filled up with 12. And the number."""
+    rng = np.random.default_rng(seed)
+    names = rng.random((count, 6)).argsort(axis=1)[:, :3]
+    numbers, pairs = rng.integers(6, 12, (count, 3)), rng.integers(2, 4, count)
+    at, ids = rng.integers(0, pairs), np.full((count, 7), 12)
+    ids[:, 0:6:2], ids[:, 1:6:2] = names, numbers
+    ids[np.arange(7) >= 2 * pairs[:, None]] = 12
+    ids[np.arange(count), 2 * pairs] = names[np.arange(count), at]
+    return ids, 2 * pairs + 1, numbers[np.arange(count), at] - 6
+
+
+def listened(state, ids, lengths):
+    """What the network says by its weights, (B, T, 6): attention of two heads, each by its own 16 numbers."""
+    x = state["words.weight"].astype(np.float64)[ids]
+    x = np.concatenate([x, np.pad(x, ((0, 0), (1, 0), (0, 0)))[:, :-1]], axis=-1)
+    q, k, v = (x @ state[f"{name}.weight"] + state[f"{name}.bias"] for name in ("query", "key", "value"))
+    seen = np.tri(7, dtype=bool) & (np.arange(7) < lengths[:, None, None])
+    heads = [slice(0, 16), slice(16, 32)]
+    z = np.concatenate([mean_of_seen(q[..., h], k[..., h], v[..., h], seen) for h in heads], axis=-1)
+    return (z @ state["read.weight"] + state["read.bias"]).astype(np.float32)
+
+
+def mean_of_seen(q, k, v, seen):
+    """softmax(q k^T / sqrt(d)) v over the keys that may be seen; zeros where there are none."""
+    scores = np.where(seen, q @ k.swapaxes(-1, -2) / np.sqrt(q.shape[-1]), -np.inf)
+    e = np.exp(scores - np.maximum(scores.max(axis=-1, keepdims=True), -1e300))
+    return e @ v / np.maximum(e.sum(axis=-1, keepdims=True), 1e-300)
+
+
 # -- later ------------------------------------------------------------------------------------------------------------
 
 WRITING = f"{GROUND} dataloader tokenization embeddings attention transformers"
 
-questions.later("12", "Can I let words look at each other?", f"{GROUND} embeddings attention")
 questions.later("13", "Can I train a network that writes?", WRITING)
 questions.later("14", "Can I find what is slow, and make it fast?", f"{GROUND} convolutions profiling acceleration")
 questions.later(

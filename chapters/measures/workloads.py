@@ -396,6 +396,28 @@ def by_hand(center: np.ndarray, context: np.ndarray, pairs: np.ndarray, negative
     skip_gram_step(center, context, pairs, negatives, lr=1e-3)
 
 
+# -- 12: attention with its linear layers ------------------------------------------------------------------------------
+
+
+@workload(times=120)
+def attention() -> Step:
+    """A training step of MultiHeadAttention(128, heads=4), causal: 8 random sequences of 256 places."""
+    from tinytorch.attention import MultiHeadAttention
+
+    rng = np.random.default_rng(0)
+    model = MultiHeadAttention(128, heads=4)
+    optimizer = tt.optim.AdamW(model.parameters(), lr=0.001)
+    x, y = (tt.Tensor(rng.standard_normal((8, 256, 128), np.float32)) for _ in range(2))
+
+    def step():
+        loss = nn.functional.mse_loss(model(x, is_causal=True), y)
+        back(optimizer, loss)
+        optimizer.step()
+        return loss
+
+    return step
+
+
 # -- five lines, to see whom a profiler charges --------------------------------------------------------------------
 
 
