@@ -76,6 +76,12 @@ def shuffled(shape: tuple[int, ...]) -> Strategy:
     return st.integers(0, 10**6).map(numbers)
 
 
+def dtyped(*values: Any) -> list[Any]:
+    """Nested lists of numbers as cases of every seed: each as float32 and as float16, and a batch of none."""
+    cases = [np.array(numbers, dtype) for numbers in values for dtype in (np.float32, np.float16)]
+    return [*cases, np.zeros((0, 3), np.float32)]
+
+
 @st.composite
 def same_shape(draw: Any, count: int = 2, dims: int = 2, least: int = 0, most: int = 5) -> tuple[Any, ...]:
     """`count` arrays of one shape."""

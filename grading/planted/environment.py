@@ -25,12 +25,6 @@ wrong(
 )
 wrong("parse_cpu", "takes the number of the last core for the number of cores", "cores += 1", "cores = int(value)")
 wrong("parse_cpu", "leaves the spaces around the name", "value.strip()", "value")
-wrong(
-    "parse_cpu",
-    "takes every key that begins with processor for a core",
-    'key.strip() == "processor"',
-    'key.startswith("processor")',
-)
 
 
 @wrong("parse_cpu", "needs a model name, and counts cores by it")

@@ -33,7 +33,6 @@ wrong(
     "z + bias",
     "np.add(z, bias, out=bias if bias.shape == z.shape else None)",
 )
-wrong("linear", "answers in float64", "x @ weight", "np.float64(x) @ weight")
 wrong(
     "linear",
     "answers in half precision",
@@ -153,4 +152,3 @@ wrong("dropout", "overwrites x", "return x * mask", "x *= mask\nreturn x")
 wrong("dropout", "makes a mask of float64", "x.dtype.type(1 - p)", "np.float64(1 - p)")
 wrong("dropout", "makes a mask of half precision", "x.dtype.type(1 - p)", "np.float16(1 - p)")
 wrong("dropout", "accepts that all is dropped", "not 0 <= p < 1", "not 0 <= p <= 1", "(1 - p)", "(1 - p or 1)")
-wrong("dropout", "drops a NaN, where NaN times 0 is NaN", "return x * mask", "return np.where(mask, x * mask, 0)")

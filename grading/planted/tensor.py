@@ -49,7 +49,6 @@ wrong(
     "owner.size",
 )
 wrong("footprint", "counts owners of one size once", "owners[id(owner)]", "owners[memoryview(owner).nbytes]")
-wrong("footprint", "takes every owner for an array", "memoryview(owner).nbytes", "owner.nbytes")
 
 
 @wrong("footprint", "counts every view for itself")
@@ -164,11 +163,9 @@ wrong(
     "(x.size / np.size(total))",
     "np.size(total)",
 )
-wrong("mean", "answers in float64", "np.sum(x,", "np.sum(np.float64(x),")
 wrong("mean", "answers in half precision", "np.sum(x,", "np.sum(np.float16(x),")
 wrong("mean", "takes NaN for 0", "np.sum", "np.nansum")
 wrong("mean", "takes NaN for 0, and writes that into x", "total = np", "np.nan_to_num(x, copy=False)\ntotal = np")
-wrong("mean", "adds small integers up in their own dtype, which wraps", "np.sum(x,", "np.sum(x, dtype=x.dtype,")
 
 # -- var --------------------------------------------------------------------------------------------------------------
 
@@ -198,7 +195,6 @@ wrong(
 )
 wrong("var", "answers in float64", "deviation * deviation", "cast(deviation * deviation, dtype=np.float64)")
 wrong("var", "says that one number varies by 0", "n - correction, 0", "n - correction, 1")
-wrong("var", "divides by less than 0", "builtins.max(n - correction, 0)", "(n - correction)")
 
 
 @wrong("var", "computes with NumPy, and forgets where the numbers came from")
@@ -218,7 +214,6 @@ wrong(
     "return np.dot(x, y)",
 )
 wrong("matmul", "does not name the shapes", ": {x.shape} @ {y.shape}", "")
-wrong("matmul", "answers in float64", "return x @ y", "return x @ y.astype(np.float64)")
 wrong("matmul", "answers in half precision", "return x @ y", "return (x @ y).astype(np.float16)")
 wrong("matmul", "takes NaN for 0", "return x @ y", "return np.nan_to_num(x) @ y")
 wrong(

@@ -1,15 +1,13 @@
-"""Right answers to chapter 02, written in other ways: none may lose a point. Read, never run; see tito/rubrics/planted.py."""
-
-import math
+"""Right answers to chapter 02, written in other ways: none may lose a point. Read, never run."""
 
 import numpy as np
 
-from tinytorch.activations import sigmoid
 from tito.rubrics.planted import right
 
 # -- relu -------------------------------------------------------------------------------------------------------------
 
 right("relu", "keeps what is not below 0", "np.maximum(x, 0)", "np.where(x < 0, x.dtype.type(0), x)")
+right("relu", "chooses by the sign, as most would", "np.maximum(x, 0)", "np.where(x > 0, x, 0)")
 right("relu", "clips", "np.maximum(x, 0)", "np.clip(x, 0, None)")
 
 
@@ -27,6 +25,12 @@ right(
     "chooses between x and its scaled copy",
     "np.maximum(x, 0) + negative_slope * np.minimum(x, 0)",
     "np.where(x > 0, x, negative_slope * x)",
+)
+right(
+    "leaky_relu",
+    "a slope for each element, in float64",
+    "np.maximum(x, 0) + negative_slope * np.minimum(x, 0)",
+    "x * np.where(x > 0, 1, negative_slope)",
 )
 
 
@@ -95,6 +99,7 @@ def silu_written_out(x):
 # -- gelu -------------------------------------------------------------------------------------------------------------
 
 right("gelu", "a power for the cube", "x * x * x", "x**3")
+right("gelu", "NumPy's root, which is float64", "math.sqrt(2 / math.pi)", "np.sqrt(2 / np.pi)")
 right("gelu", "takes x out", "x + 0.044715 * x * x * x", "x * (1 + 0.044715 * x * x)")
 right("gelu", "the gate as a sigmoid", "0.5 * x * (1 + np.tanh(inner))", "x * sigmoid.function(2 * inner)")
 

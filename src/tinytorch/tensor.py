@@ -853,7 +853,9 @@ def permute(x, *, dims):
 
 @primitive
 def broadcast_to(x, *, shape):
-    """z = x repeated, without copying, until it has this shape. A view; raises ValueError if the shapes do not fit.
+    """z = x repeated, without copying, until it has this shape: a read-only view.
+
+    Raises ValueError if the shapes do not fit.
 
     >>> broadcast_to(Tensor([[1], [2]]), shape=(2, 3))
     tensor([[1., 1., 1.],

@@ -11,8 +11,8 @@ Where the thinking differs, and not a word or two, the answer is a definition wh
     def kept(g, z, x, y):
         return g * x, g * y
 
-grading/right/autograd.py holds, in the same two forms, right answers that are written differently; none of them may lose
-a point:
+grading/right/autograd.py holds, in the same two forms, right answers that are written in other ways: none may lose a
+point.
 
     right("unbroadcast", "takes one axis at a time", "...", "...")
 
@@ -88,5 +88,7 @@ def planted(path: Path) -> list[Planted]:
 
 
 def _arguments(call: ast.expr, where: str) -> list[str]:
-    assert isinstance(call, ast.Call) and len(call.args) >= 2, f"{where}: needs wrong(exercise, mistake, ...) or right(exercise, way, ...)"
+    assert isinstance(call, ast.Call) and len(call.args) >= 2, (
+        f"{where}: needs wrong(exercise, mistake, ...) or right(exercise, way, ...)"
+    )
     return [ast.literal_eval(argument) for argument in call.args]
