@@ -393,9 +393,64 @@ def convolved(x, weight, bias):
     return np.moveaxis(sum(terms) + bias, -1, 1)
 
 
-# -- 11 text, later ----------------------------------------------------------------------------------------------------
+# -- 11 text ----------------------------------------------------------------------------------------------------------
 
-questions.later("11", "Can I turn text into vectors, and back?", "environment tensor tokenization embeddings")
+
+@probe
+def read_and_write(tt, known, text, size, weight, g):
+    """A tokenizer learns from `known`; the text becomes ids, vectors, places, and by its nearest tokens text again."""
+    from tinytorch.embeddings import Embedding, rotate, sinusoids, tied_logits
+    from tinytorch.tokenization import BytePairTokenizer
+
+    tokenizer = BytePairTokenizer.train(known, size)
+    ids = np.array(tokenizer.encode(text))
+    table = Embedding(*weight.shape)
+    table.weight.data[...] = weight
+    x = table(ids)
+    (x * tt.Tensor(g[: len(ids)])).sum().backward()
+    nearest = tied_logits(x, table.weight).argmax(dim=-1).data
+    return {
+        "ids": ids,
+        "vectors": x,
+        "gradient": table.weight.grad,
+        "text": tokenizer.decode(nearest.tolist()),
+        "waves": sinusoids(*x.shape),
+        "turned": rotate(x, start=3),
+    }
+
+
+@questions.ask("11", "Can I turn text into vectors, and back?", needs="environment tensor tokenization embeddings")
+def text_comes_back_from_its_vectors(student):
+    """A text that your tokenizer never saw becomes ids, vectors that know their places, and the same text again."""
+    known = "the cat sat on the mat, the rat sat on the cat; that is that. " * 3
+    text = "the café cat and the bat sat on that mat; the 7 rats sat there, too \u2713"
+    size, rng = 290, np.random.default_rng(11)
+    weight = np.linalg.qr(rng.standard_normal((size, size)))[0].astype(np.float32)  # each row nearest to itself
+    g = rng.standard_normal((len(text.encode()), size)).astype(np.float32)
+    ids = np.array(reference_tokenizer(known, size).encode(text))
+    found = student.read_and_write(known, text, size, weight, g)
+    close(found["ids"], ids, "the ids of the text")
+    close(found["vectors"], weight[ids], "the vectors of the text")
+    same(found["text"], text, "the text that comes back")
+    wanted = np.zeros_like(weight)
+    for token, row in zip(ids, g):
+        wanted[token] += row
+    close(found["gradient"], wanted, "the gradient of the table", atol=1e-5)
+    hands = 10000.0 ** (-np.arange(0, size, 2) / size)
+    at = np.outer(np.arange(len(ids)), hands)
+    waves = np.stack([np.sin(at), np.cos(at)], axis=-1).reshape(len(ids), size)
+    close(found["waves"], waves.astype(np.float32), "the sinusoids", rtol=1e-4, atol=1e-5)
+    pairs = weight[ids, : size // 2] + 1j * weight[ids, size // 2 :]
+    pairs = pairs * np.exp(1j * (at + 3 * hands))
+    turned = np.concatenate([pairs.real, pairs.imag], axis=1).astype(np.float32)
+    close(found["turned"], turned, "the vectors, turned by their places", rtol=1e-4, atol=1e-5)
+
+
+def reference_tokenizer(known, size):
+    """What the course's own tokenizer learns from a text."""
+    from tinytorch.tokenization import BytePairTokenizer
+
+    return BytePairTokenizer.train(known, size)
 
 
 # -- 12 words that look at each other ---------------------------------------------------------------------------------

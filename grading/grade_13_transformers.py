@@ -8,7 +8,6 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 from strategies import distinct, filled, mixed, shapes, whole_numbers
-
 from tito.rubric import Rubric, close, given, holds, refuses
 
 rubric = Rubric("13", module="transformers")

@@ -361,6 +361,41 @@ def tokenization() -> Step:
     return step
 
 
+# -- 11: vectors for words -----------------------------------------------------------------------------------------
+
+
+@workload(times=500)
+def embeddings() -> Step:
+    """A step of word2vec, 5,000 words of 64 numbers, 512 pairs with 5 negatives: with a graph and Adam, and by hand."""
+    from tinytorch.embeddings import SkipGram
+
+    rng = np.random.default_rng(0)
+    model = SkipGram(5000, 64)
+    optimizer = tt.optim.Adam(model.parameters(), lr=1e-3)
+    center, context = (table.weight.data.copy() for table in (model.center, model.context))
+    pairs, negatives = rng.integers(0, 5000, (512, 2)), rng.integers(0, 5000, (512, 5))
+
+    def step():
+        with_a_graph(model, optimizer, pairs, negatives)
+        by_hand(center, context, pairs, negatives)
+
+    return step
+
+
+def with_a_graph(model: nn.Module, optimizer: tt.optim.Optimizer, pairs: np.ndarray, negatives: np.ndarray) -> None:
+    """Forwards, backwards, and Adam, which moves every row."""
+    loss = model(pairs, negatives)
+    back(optimizer, loss)
+    optimizer.step()
+
+
+def by_hand(center: np.ndarray, context: np.ndarray, pairs: np.ndarray, negatives: np.ndarray) -> None:
+    """The rows that are named move, and no others."""
+    from tinytorch.embeddings import skip_gram_step
+
+    skip_gram_step(center, context, pairs, negatives, lr=1e-3)
+
+
 # -- 12: attention with its linear layers ------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from tito.planted import wrong
 
 from tinytorch.losses import cross_entropy
 from tinytorch.tensor import Tensor
@@ -14,7 +15,6 @@ from tinytorch.transformers import (
     keep_top_p,
     rows_of,
 )
-from tito.planted import wrong
 
 # -- standardized_rows ------------------------------------------------------------------------------------------------
 

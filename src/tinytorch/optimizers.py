@@ -466,14 +466,15 @@ class Muon(Optimizer):
 
     def step(self):
         """Move every matrix that has a gradient."""
-        for group, flats in zip(self.param_groups, self.flats):
+        for group, flats in self.groups():
             for flat in flats:
                 for i in (i for run in flat.runs() for i in run):
-                    p, velocity = flat.homes[i], flat.state["velocity"][flat.places[i]]
+                    p, velocity = flat.parameters[i].data, flat.state["velocity"][flat.places[i]]
                     flat.steps[i] += 1
                     gradient: Any = flat.parameters[i].grad
                     state = {"velocity": velocity.reshape(p.shape)}
                     self.update(p, gradient.data, state, flat.steps[i], group)
+                    versions.increment(p)
 
     def update(self, p, g, state, t, group):
         velocity, momentum = state["velocity"], group["momentum"]
