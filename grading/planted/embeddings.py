@@ -80,7 +80,7 @@ wrong("negative_sampling_loss", "leaves the negatives out", " + softplus(negativ
 def loss_overflows(center, context, negatives):
     positive = (context * center).sum(-1)
     negative = (negatives @ reshape(center, shape=(*center.shape, 1))).squeeze(-1)
-    return -(log(sigmoid(positive)) + log(sigmoid(-negative)).sum(-1)).mean()
+    return -(sigmoid(positive).log() + sigmoid(-negative).log().sum(-1)).mean()
 
 
 @wrong("negative_sampling_loss", "computes in NumPy, where nothing is recorded")
