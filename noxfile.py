@@ -106,6 +106,12 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """How many wrong answers each rubric catches, and which survive; `nox -s mutants -- 05` tries one chapter."""
+    python(session, "-m", "tito.grading.kills", *session.posargs, success_codes=[0, 1])
+
+
+@nox.session
 def oracles(session: nox.Session) -> None:
     """Compare with PyTorch and other libraries: a test that skips for want of one fails."""
     files = [str(path.relative_to(ROOT)) for path in sorted(COMPARING)]

@@ -46,9 +46,10 @@ def parse(document: Document) -> Iterator[Region]:
     end = 0
     for cell in plan:
         start = max(starts[cell.line - 1], end)
-        if cell.kind == "eval":
-            start = document.text.index("{eval}", start)
-        end = start + max(1, len(cell.source) if cell.kind == "eval" else 1)
+        role = cell.kind in ("eval", "claim")
+        if role:
+            start = document.text.index(f"{{{cell.kind}}}", start)
+        end = start + max(1, len(cell.source) if role else 1)
         yield Region(start, end, cell, evaluate)
 
 

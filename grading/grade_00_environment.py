@@ -11,6 +11,14 @@ from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("00", module="environment")
 
+rubric.exercise("parse_cpu", difficulty=2, minutes=12)
+rubric.exercise("parse_memory", difficulty=1, minutes=8)
+rubric.exercise("summarize", difficulty=1, minutes=5)
+rubric.exercise("nbytes", difficulty=1, minutes=3)
+rubric.exercise("matmul_flops", difficulty=2, minutes=5)
+rubric.exercise("forecast", difficulty=2, minutes=7)
+rubric.exercise("manual_seed", difficulty=1, minutes=8)
+
 
 # -- parse_cpu --------------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,14 @@ from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("01", module="tensor")
 
+rubric.exercise("transpose", difficulty=1, minutes=5)
+rubric.exercise("footprint", difficulty=2, minutes=15)
+rubric.exercise("broadcast_shape", difficulty=3, minutes=20)
+rubric.exercise("broadcast_to", difficulty=3, minutes=20)
+rubric.exercise("mean", difficulty=1, minutes=5)
+rubric.exercise("var", difficulty=2, minutes=10)
+rubric.exercise("matmul", difficulty=2, minutes=15)
+
 
 # -- transpose --------------------------------------------------------------------------------------------------------
 

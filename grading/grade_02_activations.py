@@ -14,6 +14,15 @@ from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("02", module="activations")
 
+rubric.exercise("relu", difficulty=1, minutes=3)
+rubric.exercise("leaky_relu", difficulty=1, minutes=5)
+rubric.exercise("sigmoid", difficulty=2, minutes=12)
+rubric.exercise("softplus", difficulty=3, minutes=15)
+rubric.exercise("silu", difficulty=1, minutes=3)
+rubric.exercise("gelu", difficulty=2, minutes=12)
+rubric.exercise("softmax", difficulty=2, minutes=12)
+rubric.exercise("log_softmax", difficulty=3, minutes=15)
+
 far = shapes(dims=1, least=1).flatmap(lambda shape: filled(shape, st.sampled_from([0, 1, -1, 1000, -1000]), np.float32))
 left = shapes(dims=1, least=1).flatmap(lambda shape: filled(shape, st.integers(-40, 0)))
 

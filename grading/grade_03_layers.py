@@ -14,6 +14,13 @@ from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("03", module="layers")
 
+rubric.exercise("linear", difficulty=2, minutes=12)
+rubric.exercise("Module.collect_parameters", difficulty=3, minutes=20)
+rubric.exercise("Sequential.forward", difficulty=1, minutes=5)
+rubric.exercise("xavier_std", difficulty=1, minutes=5)
+rubric.exercise("he_std", difficulty=1, minutes=5)
+rubric.exercise("dropout", difficulty=2, minutes=20)
+
 
 # -- linear -----------------------------------------------------------------------------------------------------------
 

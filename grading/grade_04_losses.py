@@ -13,6 +13,13 @@ from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("04", module="losses")
 
+rubric.exercise("reduced", difficulty=1, minutes=5)
+rubric.exercise("mse_loss", difficulty=1, minutes=5)
+rubric.exercise("l1_loss", difficulty=1, minutes=5)
+rubric.exercise("logsumexp", difficulty=2, minutes=12)
+rubric.exercise("binary_cross_entropy_with_logits", difficulty=3, minutes=18)
+rubric.exercise("cross_entropy", difficulty=3, minutes=20)
+
 reductions = st.sampled_from(["mean", "sum", "none"])
 
 

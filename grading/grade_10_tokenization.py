@@ -48,6 +48,7 @@ def ids_alone(yours, what):
 
 # -- count_pairs ------------------------------------------------------------------------------------------------------
 
+rubric.exercise("count_pairs", difficulty=1, minutes=8)
 rubric.doctests("count_pairs", points=1)
 
 
@@ -137,6 +138,7 @@ def from_nothing_to_a_run_of_one_letter(student):
 
 # -- merge_pair -------------------------------------------------------------------------------------------------------
 
+rubric.exercise("merge_pair", difficulty=1, minutes=10)
 rubric.doctests("merge_pair", points=1)
 
 
@@ -227,6 +229,7 @@ def runs_and_borders(student):
 
 # -- learn_merges -----------------------------------------------------------------------------------------------------
 
+rubric.exercise("learn_merges", difficulty=2, minutes=15)
 rubric.doctests("learn_merges", points=1)
 
 
@@ -300,6 +303,7 @@ def it_stops_and_ties_have_a_winner(student):
 
 # -- encode_word ------------------------------------------------------------------------------------------------------
 
+rubric.exercise("encode_word", difficulty=3, minutes=30)
 rubric.doctests("encode_word", points=1)
 
 
@@ -416,6 +420,7 @@ def words_that_tell_orders_apart(student):
 
 # -- decode_tokens ----------------------------------------------------------------------------------------------------
 
+rubric.exercise("decode_tokens", difficulty=1, minutes=6)
 rubric.doctests("decode_tokens", points=1)
 
 
@@ -482,3 +487,66 @@ def an_id_that_is_none_is_refused(student):
     tokens = [[97], [98], [99]]
     for ids, wrong in [([-1], -1), ([0, -3], -3), ([3], 3), ([0, 1, 70], 70), ([2, -4, 0], -4)]:
         refuses("ValueError", student.decoded, ids, tokens, mentioning=[str(wrong)])
+
+
+# -- accounting -------------------------------------------------------------------------------------------------------
+
+
+def ids_without_merges():
+    """The length of the encoded text, by the tokenizer itself."""
+    from tinytorch.tokenization import BYTES, BytePairTokenizer
+
+    return len(BytePairTokenizer(BYTES, []).encode("café 日本 " + chr(0x1F600)))
+
+
+@rubric.accounting(points=1, unit="ids", counted=ids_without_merges, difficulty=1, minutes=5)
+def utf8_ids():
+    """How many ids does a byte-level tokenizer without any merges need for `café 日本`, a space and a smiley?
+
+    Nine characters: four of a word, a space, two of Japanese, a space, and the smiley, U+1F600. In UTF-8 characters up
+    to U+007F take one byte, up to U+07FF two, up to U+FFFF three, and those beyond four. The é is U+00E9.
+    """
+    # Go through the text character by character, spaces included. No merges: an id for each byte.
+    return 3 + 2 + 1 + 2 * 3 + 1 + 4
+
+
+def merges_until_one_is_left():
+    """The number of merges that learning finds in one long word."""
+    from tinytorch.tokenization import learn_merges
+
+    return len(learn_merges([[64] * 64], [1], 10_000))
+
+
+@rubric.accounting(points=1, unit="merges", counted=merges_until_one_is_left, difficulty=2, minutes=10)
+def run_merges():
+    """A text is one word of 64 letters a. How many merges does learning find until no pair is left?
+
+    The size of the vocabulary sets no limit: 10,000.
+    """
+    # Do it on paper for four letters, then for eight. What is left of the word after each merge?
+    merges, length = 0, 64
+    while length > 1:
+        merges, length = merges + 1, length // 2
+    return merges
+
+
+def bytes_of_tables():
+    """Rows by a tokenizer of that size, bytes by chapter 00's counter."""
+    from tinytorch.environment import nbytes
+    from tinytorch.tokenization import BytePairTokenizer, merged_tokens
+
+    merges = [(64, 65), *((256 + k, 64) for k in range(1999))]
+    specials = {f"<|{k}|>": 2256 + k for k in range(3)}
+    tokenizer = BytePairTokenizer([*merged_tokens(merges), *map(str.encode, specials)], merges, specials)
+    return 2 * nbytes((len(tokenizer), 128))
+
+
+@rubric.accounting(points=1, unit="bytes", counted=bytes_of_tables, tolerance=1e-4, difficulty=1, minutes=5)
+def table_bytes():
+    """How many bytes do a network's two tables take: a vector for each token at its start, and one at its end?
+
+    The tokenizer is byte-level with 2,000 merges and 3 special tokens. A vector has 128 numbers in float32. Forget
+    nothing: one row too few is wrong.
+    """
+    # How many tokens are there before the first merge? Then a row for each token, two tables, four bytes a number.
+    return 2 * (256 + 2000 + 3) * 128 * 4

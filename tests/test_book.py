@@ -99,13 +99,14 @@ BAD = {  # chapter: (its text, the line and the words of its warning)
 def tree(tmp_path_factory):
     """A repository with one small chapter, the real machinery, and the real package."""
     tree = tmp_path_factory.mktemp("course")
-    left_out = shutil.ignore_patterns("__pycache__", "students.md", "instructors.md", "benchmarks.md")
+    guides = ("students.md", "instructors.md", "maintainers.md", "benchmarks.md")
+    left_out = shutil.ignore_patterns("__pycache__", *guides)
     shutil.copytree(ROOT / "docs", tree / "docs", ignore=left_out)
     shutil.copytree(ROOT / "src", tree / "src", ignore=shutil.ignore_patterns("__pycache__"))
     (tree / "chapters").mkdir()
     (tree / "grading").mkdir()
     (tree / "src" / "tinytorch" / "walk.py").write_text(WALK)
-    (tree / "docs" / "index.md").write_text("# Small\n\n```{chapters}\n```\n\n```{toctree}\napi\n```\n")
+    (tree / "docs" / "index.md").write_text("# Small\n\n```{chapters}\n```\n\n```{toctree}\napi\nglossary\n```\n")
     (tree / "chapters" / "10_walk.md").write_text(HEAD.format("Walk") + GOOD)
     return tree
 

@@ -36,7 +36,7 @@ def tito(*arguments: str) -> tuple[int, str]:
 def test_start(work):
     assert tito("start", "1") == (
         0,
-        "work/scaling.py is yours: 4 exercises, 10 points.\n"
+        "work/scaling.py is yours: 4 exercises, 10 points, about 15 minutes.\n"
         "Begin with double, line 15. Its docstring says what it computes, the comment below is a hint.\n"
         "Grade it: tito grade 01 -k double    the whole chapter: nox -s grade-01\n",
     )

@@ -70,9 +70,9 @@ def test_without_pytorch_it_says_how_to_get_it():
         [Result("mlp", 1, {"tinytorch": turns(1e-3)})], {"tinytorch": "0.1"}, False, "a machine", "2026-01-02"
     )
     text = shown(alone)
-    assert "measures TinyTorch alone: pip install torch" in text
+    assert "measures TinyTorch alone: pip install torch tokenizers" in text
     assert "Freed memory went back" in text
-    assert "1000 us        -      -       50        -      -" in text
+    assert "1000 us - - 50 - -" in " ".join(text.split())
 
 
 def test_a_comparison_survives_its_file(tmp_path):
@@ -83,7 +83,7 @@ def test_a_comparison_survives_its_file(tmp_path):
 
 def test_what_is_recorded_can_be_read():
     recorded = comparison.load(COURSE)
-    assert set(recorded.versions) == {"tinytorch", "torch"} and recorded.kept
+    assert set(recorded.versions) == {"tinytorch", "torch", "tokenizers"} and recorded.kept
     for name, counts in comparison.THREADS.items():
         for threads in counts:
             assert all(len(taken) >= 5 for taken in recorded[name, threads].turns.values())
@@ -128,7 +128,7 @@ def test_comparing_alone_measures_every_thread_count(monkeypatch):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason=f"PyTorch is not installed: {comparison.INSTALL}")
-@pytest.mark.parametrize("name", comparison.CALLS)
+@pytest.mark.parametrize("name", [name for name in comparison.CALLS if name not in comparison.RIVALS])
 def test_every_benchmark_runs_on_pytorch_too(name):
     sys.path.insert(0, str(ROOT / "chapters" / "measures"))
     import benchmarks
@@ -139,9 +139,39 @@ def test_every_benchmark_runs_on_pytorch_too(name):
     assert operations >= 1
 
 
+@pytest.mark.parametrize("name", comparison.RIVALS)
+def test_tokenizers_are_compared_on_the_same_text(name, monkeypatch):
+    library = pytest.importorskip("tokenizers")
+    monkeypatch.syspath_prepend(str(ROOT / "chapters" / "measures"))
+    import benchmarks
+
+    import tinytorch
+
+    monkeypatch.setattr(benchmarks, "tiny_shakespeare", lambda: "low lower lowest\nnewer newest\n" * 40)
+    (ours, n), (theirs, m) = (benchmarks.benchmarks[name](each) for each in (tinytorch, library))
+    if name == "bpe_train":
+        assert n == m == 1 and len(ours()) == theirs().get_vocab_size()
+    else:
+        assert n == m == 1 and ours() == theirs()
+
+
+def test_each_is_compared_with_its_rival():
+    learned = Result("bpe_train", 1, {"tinytorch": turns(1.0), "tokenizers": turns(2.0, peak=100e6)})
+    assert (learned.rival, learned.ratio, learned.memory) == ("tokenizers", 0.5, 0.5) and ONE.rival == "torch"
+
+
+def test_without_its_text_a_benchmark_is_left_out(monkeypatch, tmp_path):
+    asked = list[str]()
+    monkeypatch.setenv("TINYTORCH_DATA", str(tmp_path))
+    monkeypatch.setattr(comparison, "compare", lambda course, names, *_: asked.extend(names) or MADE)
+    monkeypatch.setattr(measures, "default", lambda: course.Course(tmp_path))
+    result = CliRunner().invoke(cli.main, ["compare"])
+    assert "tito data shakespeare" in result.output and not set(asked) & set(comparison.RIVALS) and "mlp" in asked
+
+
 def test_an_unknown_benchmark_is_refused():
     result = CliRunner().invoke(cli.main, ["compare", "-k", "nothing"])
-    assert result.exit_code == 2 and "there are: mlp, cnn, cnn_bn, cnn_last, add, chain" in result.output
+    assert result.exit_code == 2 and f"there are: {', '.join(comparison.CALLS)}" in result.output
 
 
 def test_a_part_is_not_recorded():

@@ -62,10 +62,15 @@ def texts(files):
 def model_answers():
     """What the chapter folds away besides solutions: runs of words on one line of its Markdown without markup."""
     for block in blocks(CHAPTER.markdown.read_text(encoding="utf-8")):
-        if block.name == "{answer}" and "{listing}" not in block.text:
-            plain = [part for part in re.split(r"[`$*{}\"'\\\n]", block.text) if len(part.split()) > 5]
-            assert plain
-            yield from plain
+        if block.name == "{recall}":
+            text = "\n".join(re.findall(r"^: .*(?:\n  .*)*", block.text, re.MULTILINE))
+        elif block.name == "{answer}" and "{listing}" not in block.text:
+            text = block.text
+        else:
+            continue
+        plain = [part for part in re.split(r"[`$*{}\"'\\\n]", text) if len(part.split()) > 5]
+        assert plain
+        yield from plain
 
 
 # -- answers -------------------------------------------------------------------
@@ -115,6 +120,25 @@ def test_short_answers_are_found_as_they_stand(monkeypatch):
     assert handouts.leaks("return g * y\nreturn gg") == {"return g": "05 x"}
     assert handouts.leaks("return g.T\nreturn gg, my.return g") == {}
     assert handouts.leaks("a_long_name(of,\n   things) * two") == {"a_long_name(of, things) * two": "05 y"}
+
+
+def test_predicted_outputs_are_for_instructors(pages):
+    """Below a prediction a student has rules to write on; the instructor sees what happened."""
+    predicted = pages["instructor"].body.count('<details class="outcome fold"')
+    assert predicted > 10
+    assert "Show what happens" not in pages["student"].body
+    shown = re.findall(r'<details class="[^"]*outcome.*?</details>', pages["instructor"].body, re.DOTALL)
+    texts = [handouts.words(re.sub("<summary>.*?</summary>", "", part)).strip() for part in shown]
+    long = [text for text in texts if len(text) > 40 and "<svg" not in text]
+    assert long
+    assert [text for text in long if text in handouts.words(pages["student"].body)] == []
+
+
+def test_hints_stand_at_the_end_for_students_and_in_place_for_instructors(pages):
+    hint = "# Shapes alone decide"
+    assert pages["student"].body.count(hint) == 1
+    assert pages["student"].body.index("Further reading</h2>") < pages["student"].body.index(hint)
+    assert pages["instructor"].body.index(hint) < pages["instructor"].body.index("The walk</h2>")
 
 
 # -- pages ---------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Benchmarks: the same lines on TinyTorch and on PyTorch, each in a process of its own.
 
-The names are PyTorch's, so one source serves both: `tt` is whichever framework is asked for. Each benchmark builds what
-it needs and returns the function to repeat, with how many operations one call of it counts as.
+The names are PyTorch's, so one source serves both: `tt` is whichever framework is asked for. Tokenizers are compared
+with Hugging Face's library, whose names are its own. Each benchmark builds what it needs and returns the function to
+repeat, with how many operations one call of it counts as.
 
 `tito compare` starts this file as `python chapters/measures/benchmarks.py tinytorch mlp` and talks to it by lines: it
 writes how many calls to make, and reads a JSON object with the seconds that they took. Every turn begins anew, so that
@@ -21,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from tinytorch.datasets import tiny_shakespeare
 
 Benchmark = tuple[Callable[[], Any], int]
 SHARES = int(os.environ.get("TINYTORCH_SHARES", "1"))  # among how many threads of its own TinyTorch shares a batch
@@ -116,7 +119,42 @@ def chain(tt: Any) -> Benchmark:
     return there_and_back, 200
 
 
-benchmarks = {function.__name__: function for function in (mlp, cnn, cnn_bn, cnn_last, add, chain)}
+def bpe_train(library: Any) -> Benchmark:
+    """A thousand merges learned from Tiny Shakespeare, 1.1 MB: byte-level BPE, here or by Hugging Face's tokenizers."""
+    text = tiny_shakespeare()
+    return lambda: learned(library, text), 1
+
+
+def learned(library: Any, text: str) -> Any:
+    """A tokenizer with 256 bytes and 1,000 merges."""
+    if library.__name__ == "tinytorch":
+        return library.tokenization.BytePairTokenizer.train(text, 1256)
+    level = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer = library.Tokenizer(library.models.BPE())
+    tokenizer.pre_tokenizer = level
+    options = {"initial_alphabet": level.alphabet(), "show_progress": False}
+    tokenizer.train_from_iterator([text], library.trainers.BpeTrainer(vocab_size=1256, **options))
+    return tokenizer
+
+
+def bpe_encode(library: Any) -> Benchmark:
+    """A thousand bytes of the same text encoded, each time by a tokenizer that has seen nothing yet."""
+    from tinytorch.tokenization import BytePairTokenizer, to_json
+
+    text = tiny_shakespeare()
+    ours = BytePairTokenizer.train(text, 1256)
+    file = json.dumps(to_json(ours))
+
+    def encode() -> list[int]:
+        if library.__name__ == "tinytorch":
+            return BytePairTokenizer(ours.tokens, ours.merges).encode(text)
+        return library.Tokenizer.from_str(file).encode(text).ids
+
+    return encode, len(text.encode()) // 1000
+
+
+every = (mlp, cnn, cnn_bn, cnn_last, add, chain, bpe_train, bpe_encode)
+benchmarks = {function.__name__: function for function in every}
 
 
 def peak() -> int:

@@ -551,3 +551,25 @@ def decode_list_only(ids, tokens):
 @wrong("decode_tokens", "strips the text")
 def decode_stripped(ids, tokens):
     return b"".join([tokens[i] for i in known_ids(ids, len(tokens))]).decode("utf-8", errors="replace").strip()
+
+
+# -- utf8_ids ---------------------------------------------------------------------------------------------------------
+
+wrong("utf8_ids", "counts characters", "3 + 2 + 1 + 2 * 3 + 1 + 4", "9")
+wrong("utf8_ids", "forgets the spaces", "3 + 2 + 1 + 2 * 3 + 1 + 4", "3 + 2 + 2 * 3 + 4")
+wrong("utf8_ids", "takes two bytes for whatever is not ASCII", "2 * 3 + 1 + 4", "2 * 2 + 1 + 2")
+wrong("utf8_ids", "takes UTF-16's four bytes for a character", "3 + 2 + 1 + 2 * 3 + 1 + 4", "4 * 9")
+
+# -- run_merges -------------------------------------------------------------------------------------------------------
+
+wrong("run_merges", "stops at two tokens", "length > 1", "length > 2")
+wrong("run_merges", "counts the pairs that become one", "merges + 1", "merges + length // 2")
+wrong("run_merges", "thinks that a merge takes one letter away", "length // 2", "length - 1")
+
+# -- table_bytes ------------------------------------------------------------------------------------------------------
+
+wrong("table_bytes", "forgets the special tokens", " + 3", "")
+wrong("table_bytes", "counts one table", "2 * (256", "(256")
+wrong("table_bytes", "forgets the 256 bytes", "256 + ", "")
+wrong("table_bytes", "counts numbers, not bytes", " * 4", "")
+wrong("table_bytes", "counts eight bytes a number", "128 * 4", "128 * 8")

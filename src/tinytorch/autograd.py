@@ -17,6 +17,7 @@ from tinytorch.activations import gelu, leaky_relu, log_softmax, relu, sigmoid, 
 from tinytorch.layers import dropout, linear
 from tinytorch.losses import binary_cross_entropy_with_logits, cross_entropy, l1_loss, logsumexp, mse_loss
 from tinytorch.tensor import (
+    InPlace,
     Origin,
     Tensor,
     abs,
@@ -97,7 +98,7 @@ def gradcheck(function: Callable[..., Tensor], *inputs: Any, eps: float = 1e-6, 
     for i, x in enumerate(arrays):
 
         def nudged(a, i=i):
-            return (function(*arrays[:i], Tensor(a), *arrays[i + 1 :]).data * g).sum()
+            return (function(*tensors[:i], Tensor(a), *tensors[i + 1 :]).data * g).sum()
 
         numeric, ours = numeric_gradient(nudged, x, eps), tensors[i].grad
         given = np.zeros_like(x) if ours is None else ours.data
@@ -559,59 +560,56 @@ def topological_order(z: Tensor) -> list[Tensor]:
     Iterative, so that a graph may be deeper than Python's stack. Raises RuntimeError at a freed origin.
     """
     order: list[Tensor] = []
-    visited = {id(z)}
-    path = [(z, _tracked_inputs(z))]
-    while path:
-        node, inputs = path[-1]
+    visited, path = {id(z)}, list[tuple[Tensor, Iterator[Any]]]()
+    node, inputs = z, _inputs_of(z)
+    while True:
         for x in inputs:
-            if id(x) in visited:
-                continue
-            visited.add(id(x))
-            if x.origin is not None:
-                path.append((x, _tracked_inputs(x)))
-                break
-            order.append(x)  # a leaf was made from nothing
+            # The slot _requires_grad: a property would be 2 % of a walk over tiny arrays.
+            if isinstance(x, Tensor) and x._requires_grad and id(x) not in visited:
+                visited.add(id(x))
+                if x.origin is not None:
+                    path.append((node, inputs))  # to go on with, once x and all behind it are in the order
+                    node, inputs = x, _inputs_of(x)
+                    break
+                order.append(x)  # a leaf was made from nothing
         else:  # all of its inputs are in the order
             order.append(node)
-            path.pop()
-    return order
+            if not path:
+                return order
+            node, inputs = path.pop()
 
 
-def _tracked_inputs(z: Tensor) -> Iterator[Tensor]:
-    if z.origin is None:
-        return
-    if z.origin.inputs is None:
+def _inputs_of(z: Tensor) -> Iterator[Any]:
+    origin = z.origin
+    if origin is None:
+        return iter(())
+    if origin.inputs is None:
         raise RuntimeError(
-            f"this graph was freed by an earlier backward (at {z.origin.primitive.name}): "
+            f"this graph was freed by an earlier backward (at {origin.primitive.name}): "
             "compute it again, or pass retain_graph=True the first time"
         )
-    for x in inputs_then(z.origin):
-        if isinstance(x, Tensor) and x._requires_grad:  # the slot: a property would be 2 % of a walk over tiny arrays
-            yield x
+    return iter(origin.inputs if origin.version == versions.now else inputs_then(origin))
 
 
 def inputs_then(origin: Origin) -> tuple:
-    """The inputs of an origin as they were when it was made."""
-    inputs = origin.inputs or ()
-    return inputs if origin.version == versions.now else tuple(as_of(x, origin.version) for x in inputs)
+    """The inputs of an origin as they were when it was made, although something was changed in place since."""
+    return tuple(as_of(x, origin.version) for x in origin.inputs or ())
 
 
 def as_of(x: Any, version: int) -> Any:
     """An input as it was at a version: a tensor that was changed in place since, `x += y`, was another one then."""
-    while isinstance(x, Tensor) and x.origin is not None and x.origin.in_place is not None:
-        if x.origin.version <= version:
-            break
-        x = x.origin.in_place
+    while isinstance(x, Tensor) and isinstance(x.origin, InPlace) and x.origin.version > version:
+        x = x.origin.before
     return x
 
 
-def input_gradients(origin: Origin, g: np.ndarray, z: np.ndarray) -> Iterator[tuple[Tensor, np.ndarray]]:
+def input_gradients(origin: Origin, g: np.ndarray, z: np.ndarray) -> list[tuple[Tensor, np.ndarray]]:
     """Apply the rule of one origin: each input that needs a gradient, and that gradient, in its shape."""
-    primitive, arrays = origin.primitive, origin.arrays or []
-    inputs = inputs_then(origin)
+    primitive, inputs, arrays = origin.primitive, origin.inputs or (), origin.arrays or []
     if primitive.rule is None:
         raise NotImplementedError(f"{primitive.name} has no derivative yet")
-    if origin.version != versions.now:
+    if origin.version != versions.now:  # something was changed in place since
+        inputs = inputs_then(origin)
         refuse_changed(origin, z, needed(inputs))
     keywords = {**origin.parameters, **origin.saved} if origin.saved else origin.parameters
     if primitive.rule_takes_needs:
@@ -621,13 +619,15 @@ def input_gradients(origin: Origin, g: np.ndarray, z: np.ndarray) -> Iterator[tu
     else:
         gradients = primitive.rule(g, z, *arrays, **keywords)
     gradients = gradients if type(gradients) is tuple else (gradients,)
+    pairs = []
     for x, array, dx in zip(inputs, arrays, gradients):
         if isinstance(x, Tensor) and x._requires_grad:
             dx = dx if dx.shape == array.shape else unbroadcast(dx, array.shape)
             dx = dx if dx.dtype is array.dtype else dx.astype(array.dtype)
             if x.origin is None:
                 dx = owned(dx, [g, z, *arrays, *keywords.values(), *gradients])
-            yield x, dx
+            pairs.append((x, dx))
+    return pairs
 
 
 def needed(inputs: tuple) -> list[bool]:
@@ -764,7 +764,7 @@ class Graph:
         named = {id(x): name for name, x in names.items()}
         self.shapes = [x.shape for x in order]
         self.labels = [x.origin.primitive.name if x.origin else named.get(id(x), "leaf") for x in order]
-        self.edges = [(number[id(x)], i) for i, node in enumerate(order) for x in _tracked_inputs(node)]
+        self.edges = [(number[id(x)], i) for i, node in enumerate(order) for x in _inputs_of(node) if id(x) in number]
         self.depths = [0] * len(order)
         for source, target in self.edges:  # in topological order, so one pass settles every depth
             self.depths[target] = builtins.max(self.depths[target], self.depths[source] + 1)

@@ -20,7 +20,7 @@ from collections.abc import Generator as Steps
 from contextlib import ContextDecorator
 from importlib import import_module
 from types import EllipsisType, MethodType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
@@ -161,11 +161,10 @@ class Origin:
     backward pass has given back, has no inputs: `inputs` is None.
     """
 
-    __slots__ = ("arrays", "in_place", "inputs", "parameters", "primitive", "saved", "version")
+    __slots__ = ("arrays", "inputs", "parameters", "primitive", "saved", "version")
 
     def __init__(self, primitive: "Primitive", inputs: tuple, arrays: list, parameters: dict, saved: dict | None):
         self.version = versions.now
-        self.in_place: Tensor | None = None  # what the result took the place of, as in `x += y`
         self.primitive = primitive
         self.inputs: tuple | None = inputs
         self.arrays: list | None = arrays
@@ -181,13 +180,23 @@ class Origin:
         return f"{self.primitive.name}({shapes})"
 
 
+class InPlace(Origin):
+    """The origin of a tensor that was changed where it stands, as in `x += y`: `before` is the tensor that it was."""
+
+    __slots__ = ("before",)
+
+    def __init__(self, origin: Origin, before: "Tensor"):
+        inputs, arrays = origin.inputs or (), origin.arrays or []
+        super().__init__(origin.primitive, inputs, arrays, origin.parameters, origin.saved)
+        self.version, self.before = origin.version, before
+
+
 def _short(x: Any) -> str:
     return str(x.shape) if isinstance(x, Tensor) else repr(x)
 
 
 # -- the seam ------------------------------------------------------------------------------------------------------
 
-NOTHING: dict = {}  # what most functions save
 Observer = Callable[[str, float, list, Any], None]
 observers: list[Observer] = []  # each is called with (name, seconds, arrays, result) after every primitive
 
@@ -253,28 +262,25 @@ class Primitive:
                 array = _operand(x)
                 arrays.append(array)
                 mixed = mixed or isinstance(array, np.ndarray)
-        z, saved = self._compute(arrays, parameters), NOTHING
-        if type(z) is not np.ndarray:
-            z, saved = _array_and_saved(z)
-        if mixed or z.dtype is not FLOAT32:
-            z = _settle(z, arrays, parameters)
-        out = Tensor.__new__(Tensor)
-        out._data, out.grad = z, None
-        if tracked and _recording.enabled and z.dtype.kind == "f":
-            out._requires_grad, out.origin = True, Origin(self, inputs, arrays, parameters, saved)
-        else:
-            out._requires_grad, out.origin = False, None
-        return out
-
-    def _compute(self, arrays: list, parameters: dict) -> Any:
-        """What the function returns, with an error that explains itself where shapes do not broadcast."""
         try:
             if observers:
-                return observed(self.name, self.function, arrays, parameters)
-            return self.function(*arrays, **parameters)
+                z = observed(self.name, self.function, arrays, parameters)
+            else:
+                z = self.function(*arrays, **parameters)
         except ValueError:
             self._explain(arrays)
             raise
+        saved = None
+        if type(z) is not np.ndarray:
+            z, saved = _array_and_saved(z)
+        recorded = tracked and _recording.enabled
+        if mixed or z.dtype is not FLOAT32:
+            z = _settle(z, arrays, parameters)
+            recorded = recorded and z.dtype.kind == "f"
+        out = Tensor.__new__(Tensor)
+        out._data, out.grad, out._requires_grad = z, None, recorded
+        out.origin = Origin(self, inputs, arrays, parameters, saved) if recorded else None
+        return out
 
     def _explain(self, arrays: list) -> None:
         """Raise a clearer error, which names the shapes, if the trouble is that they do not broadcast."""
@@ -346,9 +352,9 @@ def _operand(x: Any) -> Any:
     return x.item() if isinstance(x, np.generic) else Tensor(x)._data
 
 
-def _array_and_saved(z: Any) -> tuple[np.ndarray, dict]:
+def _array_and_saved(z: Any) -> tuple[np.ndarray, dict | None]:
     """What a function returned: z, and what it saved, if anything."""
-    z, saved = z if type(z) is tuple else (z, NOTHING)
+    z, saved = z if type(z) is tuple else (z, None)
     return np.asarray(z), saved
 
 
@@ -1003,6 +1009,20 @@ _HOMES = {
 OPERATIONS = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 
+class Elsewhere:
+    """A method that is a function of another module: found there when it is used.
+
+    A `__getattr__` would do the same, but with one, every attribute of every tensor is slower to read.
+    """
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __get__(self, x: Any, kind: type | None = None) -> Any:
+        function = getattr(import_module(f"tinytorch.{OPERATIONS[self.name]}"), self.name)
+        return function if x is None else MethodType(function, x)
+
+
 # -- the tensor ----------------------------------------------------------------------------------------------------
 
 
@@ -1020,6 +1040,11 @@ class Tensor:
     __slots__ = ("__weakref__", "_data", "_requires_grad", "grad", "origin")
     __array_priority__ = 100  # array * tensor asks the tensor
     __hash__ = object.__hash__
+    vars().update({name: Elsewhere(name) for name in OPERATIONS})  # the methods that are functions of other modules
+
+    if TYPE_CHECKING:  # they may be any
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None):
         self._data = _as_array(data, dtype)
@@ -1250,8 +1275,7 @@ class Tensor:
         z: Any = operation(before, y, **parameters)
         if z.shape != self.shape or z.dtype != self.dtype:
             raise ValueError(f"{self.dtype} {self.shape} cannot hold {operation.name}'s result, {z.dtype} {z.shape}")
-        z.origin.in_place = before
-        self._data, self.origin, self._requires_grad = z._data, z.origin, True
+        self._data, self.origin, self._requires_grad = z._data, InPlace(z.origin, before), True
         return self
 
     # comparison: bool tensors, outside the graph
@@ -1343,15 +1367,6 @@ class Tensor:
     T = property(lambda self: permute(self, dims=tuple(range(self.ndim))[::-1]))
     mT = property(lambda self: transpose(self))
     # fmt: on
-
-    # the methods that are functions of other modules: found there when they are used
-    def __getattr__(self, name: str) -> Any:
-        if name not in OPERATIONS:
-            raise AttributeError(f"TinyTorch's {type(self).__name__} has no {name!r}", name=name, obj=self)
-        return MethodType(getattr(import_module(f"tinytorch.{OPERATIONS[name]}"), name), self)
-
-    def __dir__(self) -> list[str]:
-        return sorted([*object.__dir__(self), *OPERATIONS])
 
     # dtypes and devices
     def to(self, target=None, dtype=None, *, device=None, non_blocking=False, copy=False):

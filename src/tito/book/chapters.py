@@ -64,7 +64,7 @@ def join(app: Sphinx) -> None:
 def quieten(app: Sphinx, config: Config) -> None:
     """Links to the chapters that are left out lead nowhere: no warning."""
     if config.only:
-        config.suppress_warnings += ["myst.xref_missing", "ref.doc", "ref.ref", "ref.obj", "toc.excluded"]
+        config.suppress_warnings += ["myst.xref_missing", "ref.doc", "ref.ref", "ref.obj", "ref.term", "toc.excluded"]
 
 
 # -- front matter -------------------------------------------------------------

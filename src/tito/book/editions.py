@@ -13,27 +13,43 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-from tito.book.listing import fold
+from tito.book.questions import fold
 
 
 class Edition(SphinxPostTransform):
-    """Students get rules to write on for every fold and below every prediction, instructors short solutions."""
+    """Students get rules to write on for every answer and every predicted output, and the hints at the end.
+
+    Instructors get short solutions.
+    """
 
     default_priority = 5  # before anything looks at what is inside
 
     def run(self, **_: Any) -> None:
         answers = list(self.document.findall(fold))
         if self.config.edition == "student":
+            self.collect([answer for answer in answers if "hint" in answer["classes"]])
             for answer in answers:
-                if not given(answer):
+                if "hint" not in answer["classes"] and not given(answer):
                     answer.replace_self(space(room(answer)))
             for question in self.document.findall(nodes.admonition):
-                if "predict" in question["classes"]:
+                if "predict" in question["classes"] and "below" not in question["classes"]:
                     question += space(2)
         elif self.config.edition == "instructor":
             for answer in answers:
                 if "body" in answer:
                     shorten(answer)
+
+    def collect(self, hints: list[fold]) -> None:
+        """Move the hints to the end of the chapter, where only who looks for one sees it."""
+        end = nodes.section(ids=["hints"], classes=["hints"])
+        end += nodes.title("", "Hints")
+        for hint in hints:
+            name = hint["exercise"]
+            end += nodes.paragraph("", "", nodes.literal(name, name))
+            end += hint.children
+            hint.parent.remove(hint)
+        if hints:
+            next(iter(self.document.findall(nodes.section))).append(end)
 
 
 def given(answer: fold) -> bool:
@@ -42,7 +58,10 @@ def given(answer: fold) -> bool:
 
 
 def room(answer: fold) -> int:
-    """How many lines to leave for it: roughly what the answer fills when written by hand."""
+    """How many lines to leave for it: roughly what the answer fills when written or drawn by hand."""
+    if "outcome" in answer["classes"]:
+        drawn = any("live-figure" in part["classes"] for part in answer.findall(nodes.figure))
+        return 6 if drawn else min(6, max(2, len(answer.astext().splitlines())))
     if "body" in answer:
         return max(4, 2 * math.ceil(len(answer["body"].splitlines()) / 2) + 2)
     return min(12, max(4, math.ceil(len(answer.astext().split()) / 10)))
@@ -51,6 +70,8 @@ def room(answer: fold) -> int:
 def shorten(answer: fold) -> None:
     """A solution without what the stub above it shows already."""
     block, body = next(iter(answer.findall(nodes.literal_block))), answer["body"].rstrip("\n")
+    if "highlight_args" not in block:  # of an accounting, whose stub is not shown
+        return
     above = len(block.astext().split("\n")) - len(body.split("\n"))
     first = block["highlight_args"]["linenostart"] + above
     block.children, block.rawsource = [nodes.Text(body)], body

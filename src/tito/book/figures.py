@@ -86,16 +86,20 @@ def collect(prefix: str) -> list[str]:
     """Every open figure as inline SVG; none is open afterwards. Ids start with prefix."""
     import matplotlib.pyplot as plt
 
-    drawings: list[str] = []
-    for number in plt.get_fignums():
-        figure, buffer = plt.figure(number), io.StringIO()
-        for axes in figure.axes:
-            if axes.images:
-                axes.grid(False)
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-        drawings.append(inline(buffer.getvalue(), f"{prefix}-{len(drawings) + 1}"))
-    plt.close("all")
-    return drawings
+    return [taken(plt.figure(number), f"{prefix}-{n}") for n, number in enumerate(plt.get_fignums(), 1)]
+
+
+def taken(figure: Any, prefix: str) -> str:
+    """One figure as inline SVG; it is closed."""
+    import matplotlib.pyplot as plt
+
+    buffer = io.StringIO()
+    for axes in figure.axes:
+        if axes.images:
+            axes.grid(False)
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    plt.close(figure)
+    return inline(buffer.getvalue(), prefix)
 
 
 def inline(svg: str, prefix: str) -> str:

@@ -206,7 +206,8 @@ def answers() -> dict[str, str]:
     sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "src" / "tinytorch").rglob("*.py")}
     bodies, run = dict[str, str](), set[str]()
     for chapter in course.Course(ROOT).chapters():
-        names, source = list(rubric.load(chapter.number).exercises), sources[chapter.source]
+        graded = rubric.load(chapter.number)
+        names, source = list(graded.exercises), graded.source
         for name in names:
             bodies |= {line.strip(): f"{chapter.number} {name}" for line in stubs.body(source, name).split("\n")}
         sources[chapter.source] = stubs.stub(source, names, chapter.number)
@@ -348,6 +349,7 @@ def main(arguments: list[str]) -> None:
         if not only:
             front = [page(folder, docname) for docname in ("index", *GUIDES)]
             back = [page(folder, f"chapters/milestones/{path.stem}") for path in milestones]
+            back.append(page(folder, "glossary"))
             jobs.append(([*front, *pages, *back], edition, target / f"tinytorch_{edition}.pdf"))
         jobs += [([one], edition, target / f"{one.name}_{edition}.pdf") for one in pages]
     with ProcessPoolExecutor() as pool:

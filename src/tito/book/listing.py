@@ -1,12 +1,13 @@
-"""Listings: the files of src/tinytorch, quoted by name with their real line numbers; exercises, predictions, answers.
+"""Listings: the files of src/tinytorch, quoted by name with their real line numbers; and what is graded.
 
-An unknown name is a warning, so renaming an object fails the book. An exercise shows the stub that a student gets, with
-the reference folded below; its points come from the rubric, its stub from the cutter that `tito start` uses.
+An unknown name is a warning, so renaming an object fails the book. An exercise opens in steps: the contract stands, the
+hint and then the solution are folded. Its points, difficulty and minutes come from the rubric.
 """
 
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +16,15 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
-from sphinx.writers.html5 import HTML5Translator
 
 from tito import course
 from tito.book import ROOT, spans
+from tito.book.questions import fold
 from tito.rubrics import rubric, stubs
 
+LONG = 40  # lines that a listing may have before it is folded
+
 logger = logging.getLogger(__name__)
-
-
-class fold(nodes.General, nodes.Element):
-    """What opens when its `summary` is clicked."""
-
-
-def visit_fold(self: HTML5Translator, node: fold) -> None:
-    self.body.append(self.starttag(node, "details", CLASS="fold"))
-    self.body.append(f"<summary>{self.encode(node['summary'])}</summary>\n")
-
-
-def depart_fold(self: HTML5Translator, node: fold) -> None:
-    self.body.append("</details>\n")
 
 
 class Quoting(SphinxDirective):
@@ -77,7 +67,11 @@ class Listing(Quoting):
 
     required_arguments = 1
     final_argument_whitespace = True
-    option_spec = {"module": directives.unchanged_required, "caption": directives.unchanged_required}
+    option_spec = {
+        "module": directives.unchanged_required,
+        "caption": directives.unchanged_required,
+        "fold": directives.unchanged_required,
+    }
 
     def run(self) -> list[nodes.Node]:
         try:
@@ -91,11 +85,15 @@ class Listing(Quoting):
         if caption := self.options.get("caption"):
             words, messages = self.parse_inline(caption, lineno=self.lineno)
             box += nodes.paragraph("", "", *words, *messages, classes=["listing-caption"])
-        return [box]
+        length = sum(last - first + 1 for first, last in shown)
+        if "fold" not in self.options and (length <= LONG or self.env.temp_data.get("folded")):
+            return [box]
+        summary = self.options.get("fold") or f"{self.arguments[0].replace(' ', ', ')}: {length} lines"
+        return [fold("", box, summary=summary, classes=["given"])]
 
 
 class Exercise(Quoting):
-    """One graded definition: its stub, its points, the command that grades it, and the reference folded below."""
+    """One graded definition: its contract, the command that grades it; below, folded, the hint and the solution."""
 
     required_arguments = 1
     has_content = True
@@ -104,32 +102,55 @@ class Exercise(Quoting):
     def run(self) -> list[nodes.Node]:
         name, (number, _) = self.arguments[0], self.chapter()
         try:
-            source = self.source()
-            first, last = spans.spans(source, name)[0]
-            points = self.points(number, name)
-            stub = stubs.reference(stubs.stub(source, [name], number), name)
+            asked, source = self.graded(number, name)
+            [(begin, end)] = spans.spans(source, name)
         except KeyError as problem:
             return self.warn(f"exercise: {problem.args[0]}")
-        box = nodes.container(classes=["exercise"], ids=[nodes.make_id(f"exercise-{name}")])
-        title = [nodes.inline("", "Exercise", classes=["exercise-label"]), nodes.Text(" "), nodes.literal(name, name)]
-        worth = "1 point" if points == 1 else f"{points:g} points"
-        box += nodes.paragraph("", "", *title, nodes.inline("", worth, classes=["points"]), classes=["exercise-title"])
+        box = self.box(asked)
         box += self.parse_content_to_nodes()
-        box += self.quote(stub.rstrip("\n"), stubs.definitions(source)[name].first)
+        box += self.quote(stubs.contract(source, name), stubs.definitions(source)[name].first)
         box += self.command(number, name)
-        reference = fold(summary="Reference solution", classes=["reference"], body=stubs.body(source, name))
-        reference += self.quote(spans.text(source, (first, last)), first)
-        box += reference
+        box += self.hint(source, name)
+        solution = fold(summary="Solution", classes=["reference"], body=stubs.body(source, name))
+        solution += self.quote(spans.text(source, (begin, end)), begin)
+        box += solution
         return [box]
 
-    def points(self, number: str, name: str) -> float:
-        """What the rubric gives for it. Raises KeyError if the rubric does not grade it."""
+    def graded(self, number: str, name: str) -> tuple[rubric.Exercise, str]:
+        """What the rubric says of it, and the chapter's program. Raises KeyError if the rubric does not grade it."""
         path = course.chapter(number).rubric_path
         self.env.note_dependency(str(path))
-        exercises = rubric.load(number).exercises
-        if name not in exercises:
-            raise KeyError(f"{path.name} does not grade {name!r}; it grades {', '.join(exercises)}")
-        return exercises[name].points
+        source, graded = self.source(), rubric.load(number)
+        if name not in graded.exercises:
+            raise KeyError(f"{path.name} does not grade {name!r}; it grades {', '.join(graded.exercises)}")
+        asked = graded.exercises[name]
+        return asked, graded.source if asked.accounting else source
+
+    def box(self, asked: rubric.Exercise) -> nodes.container:
+        """The frame with its title: what it is worth, how hard it is, how long it takes."""
+        label = "Accounting" if asked.accounting else "Exercise"
+        kinds = ["exercise", "accounting"] if asked.accounting else ["exercise"]
+        box = nodes.container(classes=kinds, ids=[nodes.make_id(f"exercise-{asked.name}")])
+        title = [nodes.inline("", label, classes=["exercise-label"]), nodes.Text(" ")]
+        title.append(nodes.literal(asked.name, asked.name))
+        worth = "1 point" if asked.points == 1 else f"{asked.points:g} points"
+        facts = [nodes.inline("", worth, classes=["points"])]
+        if asked.minutes:
+            dots = "\u25cf" * asked.difficulty + "\u25cb" * (3 - asked.difficulty)
+            level = f'<span class="difficulty" role="img" aria-label="difficulty {asked.difficulty} of 3">{dots}</span>'
+            facts += [nodes.raw("", level, format="html")]
+            facts += [nodes.inline("", f"{asked.minutes} min", classes=["minutes"])]
+        box += nodes.paragraph("", "", *title, *facts, classes=["exercise-title"])
+        return box
+
+    def hint(self, source: str, name: str) -> list[nodes.Node]:
+        """The stub's comment, folded; none where there is none."""
+        lines = stubs.hints(source, name)
+        if not lines:
+            return []
+        hint = fold(summary="Hint", classes=["hint"], exercise=name)
+        hint += nodes.literal_block("\n".join(lines), "\n".join(lines), language="python")
+        return [hint]
 
     def command(self, number: str, name: str) -> nodes.container:
         where = nodes.literal("", f"work/{self.module()}.py")
@@ -140,37 +161,32 @@ class Exercise(Quoting):
         return row
 
 
-class Predict(SphinxDirective):
-    """A question to answer before reading on."""
-
-    has_content = True
+class Asked(Exercise):
+    """A number that is asked: the question; folded, the hint, and the model answer with what our counter finds."""
 
     def run(self) -> list[nodes.Node]:
-        self.assert_has_content()
-        box = nodes.admonition(classes=["predict"])
-        box += nodes.title("", "Predict")
+        name, (number, _) = self.arguments[0], self.chapter()
+        try:
+            asked, source = self.graded(number, name)
+        except KeyError as problem:
+            return self.warn(f"accounting: {problem.args[0]}")
+        if asked.accounting is None:
+            return self.warn(f"accounting: {name} asks for no number; it is an {{exercise}}")
+        box = self.box(asked)
         box += self.parse_content_to_nodes()
+        box += self.parse_text_to_nodes(stubs.definitions(source)[name].doc)
+        box += self.command(number, name)
+        box += self.hint(source, name)
+        body = stubs.body(source, name)
+        solution = fold(summary="Solution", classes=["reference"], body=body)
+        solution += nodes.literal_block(textwrap.dedent(body).strip(), textwrap.dedent(body).strip(), language="python")
+        solution += nodes.paragraph("", f"Our counter finds {asked.accounting.told()}.")
+        box += solution
         return [box]
 
 
-class Answer(SphinxDirective):
-    """A model answer, folded. The argument is what to click on."""
-
-    has_content = True
-    optional_arguments = 1
-    final_argument_whitespace = True
-
-    def run(self) -> list[nodes.Node]:
-        self.assert_has_content()
-        answer = fold(summary=self.arguments[0] if self.arguments else "Answer", classes=["answer"])
-        answer += self.parse_content_to_nodes()
-        return [answer]
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
-    app.add_node(fold, html=(visit_fold, depart_fold))
     app.add_directive("listing", Listing)
     app.add_directive("exercise", Exercise)
-    app.add_directive("predict", Predict)
-    app.add_directive("answer", Answer)
+    app.add_directive("accounting", Asked)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -35,8 +35,8 @@ def start(number: Number) -> None:
         raise typer.Exit(1) from None
     first = next(iter(exercises))
     line = definitions(path.read_text(encoding="utf-8"))[first].body
-    points = sum(exercise.points for exercise in exercises.values())
-    say(f"{here.label(path)} is yours: {len(exercises)} exercises, {points} points.")
+    points, minutes = (sum(getattr(one, fact) for one in exercises.values()) for fact in ("points", "minutes"))
+    say(f"{here.label(path)} is yours: {len(exercises)} exercises, {points} points, about {minutes} minutes.")
     say(f"Begin with {first}, line {line}. Its docstring says what it computes, the comment below is a hint.")
     say(f"Grade it: tito grade {chapter.number} -k {first}    the whole chapter: nox -s grade-{chapter.number}")
 

@@ -5,8 +5,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from tinytorch.datasets import data_root
 from tito.cli.common import app, fail, say
 from tito.course import default
+from tito.data import named, state
 from tito.measure import comparison, profiles
 
 
@@ -37,10 +39,10 @@ def compare(
     repetitions: Annotated[int, typer.Option(min=1, help="How many turns each framework has.")] = 7,
     record: Annotated[bool, typer.Option("--record", help="Keep the result for the book.")] = False,
 ) -> None:
-    """Compare with PyTorch: training steps, one addition, a long chain.
+    """Compare with PyTorch: training steps, one addition, a long chain; and tokenizers with Hugging Face's.
 
-    Each framework runs in a process of its own, in turns, on one thread and on two. Where PyTorch is not installed,
-    TinyTorch is measured alone.
+    Each framework runs in a process of its own, in turns, on one thread and on two. Where the other is not
+    installed, TinyTorch is measured alone. Tokenizers are measured on Tiny Shakespeare: tito data shakespeare.
 
     \b
       tito compare            the same as: nox -s bench
@@ -51,6 +53,9 @@ def compare(
     names = [name for name in comparison.CALLS if (only or "") in name]
     if not names:
         fail(f"no benchmark is named {only!r}; there are: {', '.join(comparison.CALLS)}")
+    if state(named("shakespeare"), data_root()) != "here":
+        say(f"Left out, for want of their text: {', '.join(comparison.RIVALS)}. tito data shakespeare fetches it.")
+        names = [name for name in names if name not in comparison.RIVALS]
     if record and only:
         fail("the book shows every benchmark: --record goes without -k")
     console = Console()

@@ -78,7 +78,7 @@ class Grading:
             ]
             return report
         try:
-            source = Source.read(given if given is not None else path or self.chapter.source, self.chapter.name)
+            source = Source.read(given if given is not None else path or self.reference, self.chapter.name)
         except SourceError as error:
             report.exercises = [
                 self.all_alike(e, StudentError(str(error), kind="file", where=error.where)) for e in exercises

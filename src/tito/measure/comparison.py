@@ -1,4 +1,4 @@
-"""The comparison: TinyTorch beside PyTorch, in time and in memory.
+"""The comparison: TinyTorch beside PyTorch, and its tokenizers beside Hugging Face's, in time and in memory.
 
 Each framework runs in a process of its own, and the two take turns: ours, theirs, ours, theirs. The number of threads
 is in the environment before either imports NumPy. On one thread the price of a step is the process's own CPU time,
@@ -26,7 +26,9 @@ from tito import launch
 from tito.course import Course, CourseError, default
 from tito.work.workspace import write
 
-CALLS = {"mlp": 300, "cnn": 4, "cnn_bn": 4, "cnn_last": 4, "add": 2000, "chain": 300}  # in one turn: less than a second
+CALLS = {  # in one turn: about a second, or less
+    "mlp": 300, "cnn": 4, "cnn_bn": 4, "cnn_last": 4, "add": 2000, "chain": 300, "bpe_train": 1, "bpe_encode": 1,
+}  # fmt: skip
 WORDS = {
     "mlp": "step of the MLP",
     "cnn": "step of the CNN",
@@ -34,15 +36,18 @@ WORDS = {
     "cnn_last": "CNN, channels_last",
     "add": "one addition",
     "chain": "one of 200 in a chain",
+    "bpe_train": "1,000 merges learned",
+    "bpe_encode": "1,000 bytes encoded",
 }
-THREADS = {"mlp": (1, 2), "cnn": (1, 2), "cnn_bn": (1, 2), "cnn_last": (1,), "add": (1,), "chain": (1,)}
+THREADS = {name: (1, 2) if name in ("mlp", "cnn", "cnn_bn") else (1,) for name in CALLS}
 SHARED = ("cnn", "cnn_bn")  # where TinyTorch has threads of its own, each with a matrix library on one
 PATIENCE = 120  # seconds to wait for a quiet machine, on two threads
 PAUSE = 0.5  # seconds between turns on two threads: a matrix library's idle thread spins for a while before it sleeps
 FEWEST = 5  # turns on two threads that make a result
 QUIET = 0.05  # of the machine: if others used more, a turn on two threads does not count
 OURS, THEIRS = "tinytorch", "torch"
-INSTALL = "pip install torch"
+RIVALS = {"bpe_train": "tokenizers", "bpe_encode": "tokenizers"}  # these learn from and encode Tiny Shakespeare
+INSTALL = "pip install torch tokenizers"
 
 # -- results -------------------------------------------------------------------------------------------------------
 
@@ -68,6 +73,11 @@ class Result:
     threads: int
     turns: dict[str, list[Turn]]
 
+    @property
+    def rival(self) -> str:
+        """What TinyTorch is compared with here."""
+        return RIVALS.get(self.name, THEIRS)
+
     def seconds(self, framework: str) -> float | None:
         """The median price of a step: CPU time on one thread, time on the clock on more. None if too few count."""
         if self.threads == 1:
@@ -91,12 +101,12 @@ class Result:
     @property
     def ratio(self) -> float | None:
         """Our price over theirs."""
-        return _over(self.seconds(OURS), self.seconds(THEIRS))
+        return _over(self.seconds(OURS), self.seconds(self.rival))
 
     @property
     def memory(self) -> float | None:
         """Our peak over theirs."""
-        return _over(self.peak(OURS), self.peak(THEIRS))
+        return _over(self.peak(OURS), self.peak(self.rival))
 
 
 def _median(values: list[float]) -> float | None:
@@ -161,7 +171,8 @@ class Contender:
 
     def __init__(self, course: Course, framework: str, name: str, threads: int):
         shared = framework == OURS and name in SHARED
-        pinned = launch.pinned(1 if shared else threads) | {"TINYTORCH_SHARES": str(threads) if shared else "1"}
+        pinned = launch.pinned(1 if shared else threads) | {"RAYON_NUM_THREADS": str(threads)}
+        pinned["TINYTORCH_SHARES"] = str(threads) if shared else "1"
         self.process = subprocess.Popen(
             [sys.executable, str(course.root / "chapters" / "measures" / "benchmarks.py"), framework, name],
             env=launch.environment(course.root / "src", **pinned),
@@ -211,12 +222,13 @@ def compare(
     """Run every benchmark on every number of threads, the frameworks taking turns."""
     from tinytorch.environment import machine
 
-    frameworks = [OURS, THEIRS] if importlib.util.find_spec(THEIRS) else [OURS]
     results, versions, kept = list[Result](), dict[str, str](), True
     for name, count in [(each, count) for each in chosen for count in THREADS[each]]:
         progress(f"{WORDS[name]}, {count} thread{'s' * (count > 1)}")
-        contenders = {framework: Contender(course, framework, name, count) for framework in frameworks}
-        result = Result(name, count, {framework: [] for framework in frameworks})
+        result = Result(name, count, {OURS: []})
+        if importlib.util.find_spec(result.rival):
+            result.turns[result.rival] = []
+        contenders = {framework: Contender(course, framework, name, count) for framework in result.turns}
         try:
             for contender in contenders.values():
                 contender.turn(CALLS[name])  # to warm up
@@ -240,13 +252,13 @@ def compare(
 
 
 def table(comparison: Comparison) -> Table:
-    """The comparison as a table: microseconds a step, peak megabytes, and our part of theirs."""
+    """The comparison as a table: microseconds a step, peak megabytes, and our part of the other's."""
     shown = Table(box=None, pad_edge=False, header_style="")
-    for column in ("", "threads", "TinyTorch", "PyTorch", "ratio", "peak MB", "PyTorch", "ratio"):
+    for column in ("", "threads", "TinyTorch", "other", "ratio", "peak MB", "other", "ratio"):
         shown.add_column(column, justify="right" if column else "left")
     for result in comparison.results:
-        times = [_number(result.seconds(who), 1e6, " us") for who in (OURS, THEIRS)]
-        peaks = [_number(result.peak(who), 1, "", 0) for who in (OURS, THEIRS)]
+        times = [_number(result.seconds(who), 1e6, " us") for who in (OURS, result.rival)]
+        peaks = [_number(result.peak(who), 1, "", 0) for who in (OURS, result.rival)]
         shown.add_row(
             WORDS[result.name], str(result.threads), *times, _number(result.ratio, 1, "", 2),
             *peaks, _number(result.memory, 1, "", 2),
@@ -272,8 +284,9 @@ def show(comparison: Comparison, console: Console) -> None:
 def notes(comparison: Comparison) -> list[str]:
     """What a reader of the table must know."""
     lines = ["Medians: CPU time on one thread; on two, time on the clock of turns in which nothing else ran."]
-    if THEIRS not in comparison.versions:
-        lines.append(f"PyTorch is not installed here, so this measures TinyTorch alone: {INSTALL}")
+    lines.append("The other is PyTorch, but for merges and bytes: there it is Hugging Face's tokenizers.")
+    if any(result.rival not in comparison.versions for result in comparison.results):
+        lines.append(f"Where the other is not installed, this measures TinyTorch alone: {INSTALL}")
     for result in comparison.results:
         if result.threads > 1 and not result.enough(FEWEST):
             lines.append(f"On {result.threads} threads there is no result: the machine was hardly ever quiet.")

@@ -1,11 +1,12 @@
 """Comparisons: how a check says that an answer is not the expected one.
 
-`close` compares arrays, `same` compares everything else, `refuses` looks at errors, `holds` states a sentence, and
-`nudged` is the gradient that a student's own forward pass implies.
+`close` compares arrays, `about` a number that was counted, `same` everything else; `refuses` looks at errors, `holds`
+states a sentence, and `nudged` is the gradient that a student's own forward pass implies.
 """
 
 import functools
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,22 @@ def _numbers(value: Any) -> np.ndarray | None:
 def _tolerance(array: np.ndarray, rtol: float | None, atol: float | None) -> tuple[float, float]:
     relative, absolute = TOLERANCE.get(array.dtype.name, TOLERANCE["float64"])
     return relative if rtol is None else rtol, absolute if atol is None else atol
+
+
+def about(yours: Any, counted: float, tolerance: float, unit: str) -> None:
+    """Fail unless yours is the counted number, give or take a share of it. What was counted is not told."""
+    number = isinstance(yours, int | float | np.integer | np.floating) and not isinstance(yours, bool)
+    if not number or not (isinstance(yours, int) or np.isfinite(yours)):
+        said = f"the answer is {_kind(yours)}, not a number of {unit}"
+        raise Mismatch("the answer is not a number", kind="type", yours=yours, diagnosis=said)
+    mine, truth = (Fraction(number if isinstance(number, int) else float(number)) for number in (yours, counted))
+    if abs(mine - truth) <= Fraction(tolerance) * abs(truth):
+        return
+    size = "large" if mine > truth else "small"
+    ratio = max(mine, truth) / min(mine, truth) if mine > 0 < truth else Fraction(0)
+    known = 1 < round(ratio) < 2000 and abs(ratio - round(ratio)) <= Fraction(tolerance) * ratio
+    diagnosis = f"too {size} by a factor of {round(ratio)}" if known else ""
+    raise Mismatch(f"the number of {unit} is too {size}", kind="value", yours=yours, diagnosis=diagnosis)
 
 
 def holds(truth: Any, sentence: str, **shown: Any) -> None:

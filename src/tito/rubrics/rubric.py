@@ -9,12 +9,15 @@
         dx, dy = student.mul_vjp(g, x * y, x, y)
         close(dx, g * y, "dx")
 
+    rubric.exercise("mul_vjp", difficulty=1, minutes=5)
+
 A check runs in the judge. It passes when it returns; `close`, `holds` and `refuses` are how it does not. Its docstring
 is what a student reads.
 """
 
 import functools
 import inspect
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
@@ -28,10 +31,13 @@ import numpy as np
 from tito import course
 from tito.outcomes import Mismatch, Outcome, StudentError
 from tito.rubrics import stubs
-from tito.rubrics.cases import Case, generate, lock, refill, size, smallest
+from tito.rubrics.cases import Case, frozen, generate, lock, refill, size, smallest
+from tito.rubrics.compare import about
 from tito.rubrics.diagnosis import keep_what_holds
 from tito.rubrics.doctests import run_examples
 from tito.rubrics.student import Session, Student
+
+ACCOUNTS = "# -- accounting: numbers to work out, no part of the framework " + "-" * 57
 
 # -- checks -----------------------------------------------------------------------------------------------------------
 
@@ -40,15 +46,19 @@ UNREADABLE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticErro
 
 
 class Given:
-    """A check function together with the strategies of its inputs."""
+    """A check function together with the strategies of its inputs, and cases that stand beside the drawn ones."""
 
-    def __init__(self, function: Callable[..., None], strategies: Sequence[Any]):
-        self.function, self.strategies = function, strategies
+    def __init__(self, function: Callable[..., None], strategies: Sequence[Any], always: Sequence[Case]):
+        self.function, self.strategies, self.always = function, strategies, always
 
 
-def given(*strategies: Any) -> Callable[[Callable[..., None]], Given]:
-    """Draw a check's inputs from Hypothesis strategies, in order; a strategy of tuples gives several inputs."""
-    return lambda function: Given(function, strategies)
+def given(*strategies: Any, always: Sequence[Any] = ()) -> Callable[[Callable[..., None]], Given]:
+    """Draw a check's inputs from Hypothesis strategies, in order; a strategy of tuples gives several inputs.
+
+    `always` has the telling cases that every seed must hold: a tuple of all inputs each, or the one input there is.
+    """
+    fixed = [frozen(case if isinstance(case, tuple) else (case,)) for case in always]
+    return lambda function: Given(function, strategies, fixed)
 
 
 @dataclass(eq=False)
@@ -62,22 +72,28 @@ class Check:
     function: Callable[..., None]
     strategies: Sequence[Any] = ()
     examples: int = 30
+    always: Sequence[Case] = ()
     drawn: dict[int, list[Case]] = field(default_factory=dict, repr=False)
 
     def cases(self, seed: int) -> list[Case]:
-        """The inputs of this check: the same for everyone who is graded with this seed."""
+        """The inputs of this check, drawn ones first: the same for everyone who is graded with this seed."""
         if not self.strategies:
-            return [()]
+            return [*self.always] or [()]
         with lock:
             if seed not in self.drawn:
-                self.drawn[seed] = generate(self.strategies, seed, self.examples)
+                self.drawn[seed] = [*generate(self.strategies, seed, self.examples), *self.always]
         return self.drawn[seed]
 
     def run(self, session: Session, seed: int, live: bool = True) -> None:
         """Raise the outcome of the first failing case, the smallest one if live; return if all cases pass."""
         for case in self.cases(seed):
             if outcome := self.outcome(session, case):
-                if live and self.strategies and isinstance(outcome, Mismatch | StudentError) and not session.over:
+                if (
+                    live
+                    and (self.strategies or self.always)
+                    and isinstance(outcome, Mismatch | StudentError)
+                    and not session.over
+                ):
                     outcome = self.shrunk(session, seed, outcome)
                 raise outcome
 
@@ -114,7 +130,7 @@ class Check:
 
         # The smallest of the prepared cases is a good bound for the search: it is told first, unless that does better.
         tried = [(case, outcome) for case in self.cases(seed) if (outcome := fails(case))]
-        found = smallest(self.strategies, seed, self.examples, fails)
+        found = smallest(self.strategies, seed, self.examples, fails) if self.strategies else None
         best = min([*tried, *([found] if found else [])], key=lambda pair: size(pair[0]), default=None)
         if best is None:
             return first
@@ -130,10 +146,27 @@ class Exercise:
 
     name: str
     checks: list[Check] = field(default_factory=list)
+    difficulty: int = 0  # from 1, a line once the idea is there, to 3, a derivation of one's own
+    minutes: int = 0
+    accounting: "Accounting | None" = None
 
     @property
     def points(self) -> int:
         return sum(check.points for check in self.checks)
+
+
+@dataclass(frozen=True)
+class Accounting:
+    """A number that is asked: the function that a student completes, and what counts the truth."""
+
+    text: str
+    unit: str
+    counted: Callable[[], float]
+    tolerance: float
+
+    def told(self) -> str:
+        """What the counter finds, as a solution says it."""
+        return f"{self.counted():,.10g} {self.unit}"
 
 
 class Probes(dict[str, str]):
@@ -148,8 +181,7 @@ class Probes(dict[str, str]):
 
     def add(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Add a function that uses its arguments, tt and np, and nothing else."""
-        source = textwrap.dedent(inspect.getsource(function))
-        self[function.__name__] = source[source.index("def ") :]
+        self[function.__name__] = definition(function)
         return function
 
     def writes_into(self, *parameters: str) -> Callable[[Any], Any]:
@@ -162,11 +194,20 @@ class Probes(dict[str, str]):
         return add
 
 
-class Rubric:
-    """What one chapter grades. `exercises` is the only manifest: stubs, book and points are read from it."""
+def definition(function: Callable[..., Any]) -> str:
+    """The text of a function without its decorators."""
+    source = textwrap.dedent(inspect.getsource(function))
+    return source[re.search("^def ", source, re.MULTILINE).start() :]  # type: ignore[union-attr]
 
-    def __init__(self, number: str, module: str):
-        self.number, self.module = number, module
+
+class Rubric:
+    """What one chapter grades. `exercises` is the only manifest: stubs, book and points are read from it.
+
+    `examples` is how many cases a check draws, unless it says so itself.
+    """
+
+    def __init__(self, number: str, module: str, examples: int = 30):
+        self.number, self.module, self.examples = number, module, examples
         self.exercises: dict[str, Exercise] = {}
         self.probes = Probes()
         self.source = ""
@@ -175,16 +216,71 @@ class Rubric:
     def points(self) -> int:
         return sum(exercise.points for exercise in self.exercises.values())
 
-    def check(self, exercise: str, *, points: int, examples: int = 30) -> Callable[[Any], Any]:
+    def exercise(self, name: str, *, difficulty: int, minutes: int) -> Exercise:
+        """Say of an exercise how hard it is, 1 to 3, and how many minutes it takes. Raises ValueError for others."""
+        if difficulty not in (1, 2, 3) or minutes < 1:
+            raise ValueError(f"{name} needs a difficulty from 1 to 3 and minutes, got {difficulty} and {minutes}")
+        found = self.exercises.setdefault(name, Exercise(name))
+        found.difficulty, found.minutes = difficulty, minutes
+        return found
+
+    def accounting(
+        self,
+        *,
+        points: int,
+        unit: str,
+        counted: Callable[[], float],
+        difficulty: int,
+        minutes: int,
+        tolerance: float = 0.01,
+    ) -> Callable[[Any], Any]:
+        """Ask for a number: the docstring is the question, the body the model answer, worked out by hand.
+
+        The function is no part of the framework: it stands at the end of the chapter's stub. `counted` measures the
+        truth in the judge, with the reference; the answer may differ from it by `tolerance` of it.
+        """
+
+        def add(function: Callable[[], float]) -> Callable[[], float]:
+            name = function.__name__
+
+            def the_number_that_is_counted(student: Student) -> None:
+                truth = counted()  # first: should the counter fail, it is not the student's doing
+                about(getattr(student, name)(), truth, tolerance, unit)
+
+            asked = self.exercise(name, difficulty=difficulty, minutes=minutes)
+            asked.accounting = Accounting(definition(function), unit, counted, tolerance)
+            doc = f"The number is the one that our own counter finds, give or take {100 * tolerance:g} %."
+            self._add(Check(name, the_number_that_is_counted.__name__, points, doc, the_number_that_is_counted))
+            return function
+
+        return add
+
+    def complete(self, source: str) -> str:
+        """A chapter's program with its accounting at the end: what a student's file is cut from."""
+        asked = [exercise.accounting.text for exercise in self.exercises.values() if exercise.accounting]
+        return "\n\n\n".join(part.rstrip("\n") for part in (source, ACCOUNTS, *asked)) + "\n" if asked else source
+
+    def check(self, exercise: str, *, points: int, examples: int | None = None) -> Callable[[Any], Any]:
         """Add a check of an exercise. The function's docstring is what a student reads."""
 
         def add(function: Callable[..., None] | Given) -> Callable[..., None] | Given:
-            strategies = function.strategies if isinstance(function, Given) else ()
-            plain = function.function if isinstance(function, Given) else function
+            chosen = function if isinstance(function, Given) else Given(function, (), ())
+            plain = chosen.function
             doc = inspect.getdoc(plain)
             if not doc:
                 raise ValueError(f"check {plain.__name__} of {exercise} has no docstring: a student reads it")
-            self._add(Check(exercise, plain.__name__, points, doc, plain, strategies, examples))
+            self._add(
+                Check(
+                    exercise,
+                    plain.__name__,
+                    points,
+                    doc,
+                    plain,
+                    chosen.strategies,
+                    examples or self.examples,
+                    chosen.always,
+                )
+            )
             return function
 
         return add
@@ -225,7 +321,7 @@ def load(number: str, where: course.Course | None = None) -> Rubric:
 def _load(chapter: course.Chapter, changed: tuple[int, int]) -> Rubric:
     with _importable(chapter.rubric_path.parent):
         rubric: Rubric = course.program(chapter.rubric_path).rubric
-    rubric.source = chapter.source.read_text(encoding="utf-8")
+    rubric.source = rubric.complete(chapter.source.read_text(encoding="utf-8"))
     known = stubs.definitions(rubric.source)
     for name in rubric.exercises:
         if name not in known:

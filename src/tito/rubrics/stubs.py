@@ -115,13 +115,24 @@ def body(source: str, name: str) -> str:
     return "\n".join(source.split("\n")[found.body - 1 : found.last]) + "\n"
 
 
-def hint(source: str, name: str) -> str:
-    """The comment above the first statement: what a student is told first."""
+def hints(source: str, name: str) -> list[str]:
+    """The lines of the comment above the first statement, as they stand but for their indentation."""
     lines, number, found = source.split("\n"), _find(source, name).body - 1, []
     while number > 0 and lines[number - 1].lstrip().startswith("#"):
-        found.append(lines[number - 1].strip().lstrip("#").strip())
+        found.append(lines[number - 1].strip())
         number -= 1
-    return " ".join(reversed(found))
+    return found[::-1]
+
+
+def hint(source: str, name: str) -> str:
+    """The comment above the first statement in one line: what a student is told first."""
+    return " ".join(line.lstrip("#").strip() for line in hints(source, name))
+
+
+def contract(source: str, name: str) -> str:
+    """What a definition promises: decorators, signature, docstring; neither hint nor body."""
+    found = _find(source, name)
+    return "\n".join(source.split("\n")[found.first - 1 : found.body - 1 - len(hints(source, name))])
 
 
 def with_body(source: str, name: str, text: str) -> str:

@@ -57,8 +57,8 @@ class Workspace:
 
     def stub(self, chapter: Chapter) -> str:
         """The chapter with every graded body taken out."""
-        reference = chapter.source.read_text(encoding="utf-8")
-        return stubs.stub(reference, load(chapter.number, self.course).exercises, chapter.number)
+        rubric = load(chapter.number, self.course)
+        return stubs.stub(rubric.source, rubric.exercises, chapter.number)
 
     def start(self, chapter: Chapter) -> Path:
         """Write the stub. Raises FileExistsError rather than overwrite."""

@@ -7,6 +7,7 @@ from tito.rubrics.compare import same
 from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("00", module="counting")
+rubric.exercise("count", difficulty=1, minutes=2)
 rubric.doctests("count", points=1)
 
 

@@ -7,6 +7,10 @@ from tito.rubrics.compare import close, nudged, same
 from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("01", module="scaling")
+rubric.exercise("double", difficulty=1, minutes=4)
+rubric.exercise("share", difficulty=1, minutes=3)
+rubric.exercise("Scaler.apply", difficulty=1, minutes=3)
+rubric.exercise("Scaler.describe", difficulty=2, minutes=5)
 vectors = st.lists(st.integers(-5, 5), min_size=1, max_size=4).map(lambda values: np.array(values, np.float64))
 
 rubric.doctests("double", points=1)
