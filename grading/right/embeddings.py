@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from tinytorch.activations import softplus
-from tinytorch.embeddings import angles, check_ids, rotate, rotation
+from tinytorch.embeddings import angles, rotate, rotation
 from tinytorch.tensor import matmul
 from tito.rubrics.planted import right
 
@@ -59,8 +59,12 @@ def gradient_by_product(g, z, ids, weight, *, padding_idx=None):
 
 # -- negative_sampling_loss -------------------------------------------------------------------------------------------
 
-right("negative_sampling_loss", "takes the mean of each part", "(softplus(-positive) + softplus(negative).sum(-1)).mean()",
-      "softplus(-positive).mean() + softplus(negative).sum(-1).mean()")  # fmt: skip
+right(
+    "negative_sampling_loss",
+    "takes the mean of each part",
+    "(softplus(-positive) + softplus(negative).sum(-1)).mean()",
+    "softplus(-positive).mean() + softplus(negative).sum(-1).mean()",
+)
 
 
 @right("negative_sampling_loss", "sums products over the last axis")
