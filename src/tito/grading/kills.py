@@ -119,8 +119,8 @@ def kills(number: str, course: Course | None = None, told: Told = lambda done, e
 
 def wrong_answers(chapter: Chapter, course: Course) -> list[tuple[str, str, str, bool]]:
     """(exercise, change, the whole source with it, whether it is planted), exercise by exercise."""
-    rubric, given, found = load(chapter.number, course), planted(chapter.planted_path), []
-    reference = rubric.source
+    rubric, given = load(chapter.number, course), planted(chapter.planted_path)
+    reference, found = rubric.source, []
     for name in rubric.exercises:
         found += [(name, one.mistake, one.into(reference), True) for one in given if one.exercise == name]
         found += [(name, change, source, False) for change, source in mutants(reference, name)]
