@@ -55,6 +55,7 @@ def test_grade_shows_the_smallest_case_the_diagnosis_the_hint_and_the_command(wo
 
 TRANSCRIPT = """\
 Chapter 01, work/scaling.py. Seed 1, isolation weak.
+Weak isolation, for your own code: it stops neither the network nor access to your files.
 
   double              0/4  failed
   share               2/2  passed
