@@ -1,6 +1,6 @@
 """GPT-2 goes on with a text, token by token.
 
-    python -m tito.work.gpt2 FOLDER PROMPT TOKENS TEMPERATURE TOP_K SEED        (tito gpt2 does this, on a composed tree)
+    python -m tito.work.gpt2 FOLDER PROMPT TOKENS TEMPERATURE TOP_K SEED    (tito gpt2 does this, on a composed tree)
 
 FOLDER is as Hugging Face writes it: config.json, model.safetensors, vocab.json, merges.txt.
 """

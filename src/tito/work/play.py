@@ -12,7 +12,7 @@ from tito.work.workspace import Workspace
 
 
 def run(workspace: Workspace, arguments: list[str], only: Collection[str] | None = None) -> int:
-    """Run Python with these arguments on the composed tree, of `only` these chapters if given; returns its exit code."""
+    """Run Python with these arguments on the composed tree, with `only` these chapters if given; its exit code."""
     with tempfile.TemporaryDirectory(prefix="tito-", ignore_cleanup_errors=True) as folder:
         tree = Path(folder).resolve()
         play(tree, workspace.course, workspace.folder, only)
