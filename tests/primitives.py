@@ -76,7 +76,7 @@ def rows(names: str, shapes: list, low: float = -2, theirs: str = "", **paramete
 
     def row(name: str, shapes: tuple) -> Row:
         def pytorch_s(torch: Any, *xs: Any) -> Any:
-            home = torch.nn.functional if hasattr(torch.nn.functional, name) else torch
+            home = torch.nn.functional if hasattr(torch.nn.functional, theirs or name) else torch
             options = dict(parameters)
             if "keepdim" in options and options["dim"] is None:  # not every reduction of theirs takes None
                 options["dim"] = tuple(range(xs[0].ndim))
@@ -305,4 +305,90 @@ def convolved() -> list[Row]:
     ]
 
 
-ROWS = [*elementwise(), *reductions(), *ordered(), *chosen(), *moved(), *joined(), *layered(), *lost(), *convolved()]
+def embedded() -> list[Row]:
+    def looked_up(ids: list, padding_idx: int | None) -> Row:
+        return Row(
+            "embedding",
+            ((5, 3),),
+            lambda weight: PRIMITIVES["embedding"](np.array(ids, np.int64), weight, padding_idx=padding_idx),
+            lambda torch, weight: torch.nn.functional.embedding(
+                torch.tensor(ids, dtype=torch.int64), weight, padding_idx
+            ),
+            f"-{ids}-{padding_idx}",
+        )
+
+    def turned(torch: Any, x: Any, start: int) -> Any:  # a pair is a complex number, an angle its factor
+        half = x.shape[-1] // 2
+        hands = 100.0 ** (-torch.arange(half, dtype=torch.float64) / half)
+        places = torch.arange(start, start + x.shape[-2], dtype=torch.float64)
+        angles = torch.outer(places, hands)
+        z = torch.complex(x[..., :half], x[..., half:]) * torch.polar(torch.ones_like(angles), angles).to(
+            torch.complex128 if x.dtype == torch.float64 else torch.complex64
+        )
+        return torch.cat([z.real, z.imag], dim=-1)
+
+    def rotated(shape: tuple, start: int) -> Row:
+        return Row(
+            "rotate",
+            (shape,),
+            lambda x: PRIMITIVES["rotate"](x, start=start, base=100.0),
+            lambda torch, x: turned(torch, x, start),
+            f"-{start}",
+        )
+
+    lists: list[list] = [[2, 0, 2], [[1, 1, 1], [4, 0, 1]], [], [[3]]]
+    return [
+        *[
+            looked_up(ids, padding_idx)
+            for ids in lists
+            for padding_idx in (None, 1)
+            if padding_idx not in np.ravel(ids)
+        ],
+        *[rotated(shape, start) for shape in [(3, 4), (1, 2), (2, 3, 5, 6), (0, 4)] for start in (0, 7)],
+    ]
+
+
+def attended() -> list[Row]:
+    qkv = [((2, 3, 4), (2, 5, 4), (2, 5, 2)), ((3, 4), (3, 4), (3, 4)), ((2, 2, 1, 4), (2, 2, 3, 4), (2, 2, 3, 4))]
+    shared = [((2, 4, 3, 2), (2, 2, 3, 2), (2, 2, 3, 2))]
+    name = "scaled_dot_product_attention"
+    return [
+        *rows(name, [*qkv, (*qkv[0], (3, 5)), (*qkv[2], (2, 1, 1, 3))]),
+        *rows(name, qkv, is_causal=True, scale=0.5),
+        *rows(name, shared, is_causal=True, enable_gqa=True),
+        *rows("blockwise_attention", qkv, theirs=name, is_causal=True),
+        *rows("blockwise_attention", qkv, theirs=name, scale=0.25),
+    ]
+
+
+def transformed() -> list[Row]:
+    def normalised(name: str, theirs: str, shape: tuple, *learned: tuple) -> Row:
+        return Row(
+            name,
+            (shape, *learned),
+            lambda *xs: PRIMITIVES[name](*xs, eps=0.125),
+            lambda torch, x, *xs: getattr(torch.nn.functional, theirs)(x, x.shape[-1:], *xs, eps=0.125),
+        )
+
+    def fed(shape: tuple, activation: str) -> Row:
+        def theirs(torch: Any, x: Any, up: Any, a: Any, down: Any, b: Any) -> Any:
+            functional, hidden = torch.nn.functional, x @ up + a
+            gelu = activation == "gelu"
+            return (functional.gelu(hidden, approximate="tanh") if gelu else functional.relu(hidden) ** 2) @ down + b
+
+        shapes = (shape, (3, 5), (5,), (5, 3), (3,))
+        call = lambda *xs: PRIMITIVES["feed_forward"](*xs, activation=activation)
+        return Row("feed_forward", shapes, call, theirs, f"-{activation}")
+
+    shapes = [(2, 3), (3,), (2, 4, 3), (0, 3)]
+    return [
+        *[normalised("standardized_rows", "layer_norm", x, *[(3,)] * n) for x in shapes for n in range(3)],
+        *[normalised("scaled_rows", "rms_norm", x, *[(3,)] * n) for x in shapes for n in range(2)],
+        *[fed(x, activation) for x in shapes for activation in ("gelu", "squared_relu")],
+    ]
+
+
+ROWS = [
+    *elementwise(), *reductions(), *ordered(), *chosen(), *moved(), *joined(), *layered(), *lost(), *convolved(),
+    *embedded(), *attended(), *transformed(),
+]  # fmt: skip

@@ -10,7 +10,7 @@ from oracles import numbers, pytorch
 import tinytorch as tt
 from tinytorch import nn, optim, optimizers
 from tinytorch.optim import lr_scheduler
-from tinytorch.optimizers import SGD, Adam, AdamW, Flat, LRScheduler, Optimizer, RMSprop
+from tinytorch.optimizers import SGD, Adam, AdamW, Flat, LRScheduler, Muon, Optimizer, RMSprop, orthogonalized
 from tinytorch.tensor import Tensor
 
 STEPS = 50
@@ -632,3 +632,75 @@ def test_a_kind_of_optimizer_must_say_how_it_steps():
     p = ours()
     with pytest.raises(NotImplementedError, match="Optimizer has no update"):
         step(Optimizer(p, lr=1.0), p, 0)
+
+
+# -- Muon ----------------------------------------------------------------------------------------------------------
+
+
+def matrix(*shape, seed=0, dtype=np.float32):
+    return np.random.default_rng([seed, *shape]).normal(size=shape).astype(dtype)
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (3, 8), (8, 3), (1, 5), (5, 1)])
+def test_an_orthogonalized_matrix_keeps_its_directions_and_loses_their_strengths(shape):
+    g = matrix(*shape, dtype=np.float64)
+    u, strengths, vt = np.linalg.svd(g, full_matrices=False)
+    mixed = u.T @ orthogonalized(g) @ vt.T
+    found = np.diag(mixed)
+    np.testing.assert_allclose(mixed - np.diag(found), 0, atol=1e-12)
+    visible = strengths > 0.02 * np.linalg.norm(strengths)
+    assert ((found[visible] > 0.65) & (found[visible] < 1.25)).all()
+    np.testing.assert_allclose(orthogonalized(1000 * g), orthogonalized(g), atol=1e-9)
+
+
+def test_a_gradient_of_nothing_moves_nothing():
+    assert not orthogonalized(np.zeros((2, 3))).any()
+
+
+@pytest.mark.parametrize("options", [{}, {"nesterov": False}, {"momentum": 0.5, "weight_decay": 0.0}], ids=str)
+@pytest.mark.parametrize("shape", [(4, 6), (6, 4), (5, 5)])
+def test_muon_is_pytorch_s_but_for_its_sixteen_bits(shape, options):
+    torch = pytorch()
+    if not hasattr(torch.optim, "Muon"):
+        pytest.skip("this PyTorch has no Muon")
+    p, other = Tensor(matrix(*shape), requires_grad=True), torch.tensor(matrix(*shape).T.copy(), requires_grad=True)
+    ours, theirs = Muon([p], lr=0.1, **options), torch.optim.Muon([other], lr=0.1, **options)
+    for t in range(4):
+        g = matrix(*shape, seed=t + 1)
+        p.grad, other.grad = Tensor(g), torch.tensor(g.T.copy())  # theirs is (out, in)
+        ours.step()
+        theirs.step()
+    np.testing.assert_allclose(p.data, other.detach().numpy().T, atol=0.02)
+    assert np.abs(p.data - matrix(*shape)).max() > 0.1
+
+
+def test_muon_moves_what_has_a_gradient_and_changes_no_gradient():
+    p = [Tensor(matrix(2, 3), requires_grad=True), Tensor(matrix(3, 2), requires_grad=True)]
+    p[0].grad = Tensor(matrix(2, 3, seed=1))
+    optimizer = Muon(p, lr=0.1)
+    optimizer.step()
+    np.testing.assert_array_equal(p[0].grad.data, matrix(2, 3, seed=1))
+    np.testing.assert_array_equal(p[1].data, matrix(3, 2))
+    assert (p[0].data != matrix(2, 3)).all()
+    assert optimizer.state_dict()["0.0.steps"].tolist() == [1, 0]
+
+
+def test_a_loaded_muon_goes_on_bit_for_bit():
+    def run(optimizer, p, times):
+        for t in times:
+            p.grad = Tensor(matrix(3, 4, seed=t))
+            optimizer.step()
+
+    p, q = (Tensor(matrix(3, 4), requires_grad=True) for _ in range(2))
+    first, second = Muon([p], lr=0.1), Muon([q], lr=0.5)
+    run(first, p, range(3))
+    second.load_state_dict(first.state_dict())
+    q.data[...] = p.data
+    run(first, p, range(3, 5))
+    run(second, q, range(3, 5))
+    np.testing.assert_array_equal(p.data, q.data)
+
+
+def test_muon_refuses_what_is_no_matrix():
+    with pytest.raises(ValueError, match=r"moves matrices, got a tensor of shape \(3,\): give it to AdamW"):
+        Muon([Tensor([1.0, 2.0, 3.0], requires_grad=True)])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tinytorch import serialization
-from tinytorch.serialization import DTYPES, load, read, save
+from tinytorch.serialization import DTYPES, load, load_mapped, read, save
 from tinytorch.tensor import Tensor
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -40,6 +40,24 @@ def test_what_goes_in_comes_out(tmp_path, arrays, notes):
     equal(yours, arrays)
     assert metadata == notes
     assert all(array.flags.writeable and array.flags.owndata for array in yours.values() if array.ndim == 1)
+
+
+@quick
+@given(tables)
+def test_mapped_arrays_are_those_of_the_file(tmp_path, arrays):
+    save(arrays, tmp_path / "a.safetensors")
+    equal(load_mapped(tmp_path / "a.safetensors"), arrays)
+
+
+def test_mapped_arrays_may_change_and_the_file_does_not(tmp_path):
+    path = tmp_path / "a.safetensors"
+    save({"a": np.arange(4.0), "b": np.ones(2)}, path)
+    before, mapped = path.read_bytes(), load_mapped(path)
+    mapped["a"] += 1
+    assert mapped["a"].tolist() == [1, 2, 3, 4] and type(mapped["a"]) is np.ndarray
+    assert path.read_bytes() == before
+    assert load_mapped(path)["a"].tolist() == [0, 1, 2, 3]
+    assert load(path)["b"].flags.owndata and not mapped["b"].flags.owndata  # one is a copy, one stands in the file
 
 
 @quick
@@ -141,6 +159,14 @@ SMALL = {
 def small(tmp_path):
     save(SMALL, tmp_path / "small", {"note": "1234"})
     return tmp_path / "small"
+
+
+def test_a_damaged_file_is_not_mapped_either(small):
+    content = small.read_bytes()
+    for damaged in (b"", content[:5], content[:-1], content + b"x", content[:-1] + bytes([content[-1] ^ 1])):
+        small.write_bytes(damaged)
+        with pytest.raises(ValueError, match=small.name):
+            load_mapped(small)
 
 
 def test_a_file_cut_short_anywhere_is_refused(small):

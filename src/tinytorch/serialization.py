@@ -9,6 +9,7 @@ format's place for notes, `__metadata__`, so that no damage passes for data.
 
 import json
 import math
+import mmap
 import os
 import secrets
 import zlib
@@ -74,9 +75,26 @@ def load(path: PathLike) -> dict[str, np.ndarray]:
     return read(path)[0]
 
 
+def load_mapped(path: PathLike) -> dict[str, np.ndarray]:
+    """The named arrays of a file, where they stand in it: a part is read from it when it is first used.
+
+    The arrays may be changed; the file does not change with them. It must stay as it is while they are in use.
+    Raises ValueError as load does.
+    """
+    with open(path, "rb") as file:
+        empty = os.fstat(file.fileno()).st_size == 0  # which cannot be mapped
+        content = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    return _read(path, content)[0]
+
+
 def read(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The named arrays of a file, and its metadata. Raises ValueError as load does."""
-    content = Path(path).read_bytes()
+    arrays, metadata = _read(path, Path(path).read_bytes())
+    return {name: array.copy() for name, array in arrays.items()}, metadata
+
+
+def _read(path: PathLike, content: Any) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The named arrays, as views of a file's content, and its metadata."""
     try:
         start, header = _parse(content)
         data, metadata = memoryview(content)[start:], header.get("__metadata__", {})
@@ -91,7 +109,7 @@ def read(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     return arrays, metadata
 
 
-def _parse(data: bytes) -> tuple[int, dict[str, Any]]:
+def _parse(data: Any) -> tuple[int, dict[str, Any]]:
     """Where the arrays start, and the header. Raises ValueError for what is no header."""
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > MOST_HEADER or data[8:9] not in (b"{", b""):
@@ -129,7 +147,7 @@ def _cut(data: memoryview, entries: dict[str, Any]) -> dict[str, np.ndarray]:
             end = f"{name!r} ends at byte {last}, its data at {len(data)}"
             raise ValueError(f"the file is cut short: {end}")
         covered.append((first, last))
-        arrays[name] = np.frombuffer(data[first:last], dtype).reshape(shape).copy()
+        arrays[name] = np.frombuffer(data[first:last], dtype).reshape(shape)
     ends = [0, *(last for _, last in sorted(covered))]
     if [first for first, _ in sorted(covered)] != ends[:-1] or ends[-1] != len(data):
         raise ValueError("this is not safetensors: its arrays do not cover its data")

@@ -701,7 +701,7 @@ def mean(x, *, dim=None, keepdim=False):
     # The sum, divided by how many elements went into each sum:
     # x.size over the size of the result.
     total = np.sum(x, axis=dim, keepdims=keepdim)
-    return total / (x.size / np.size(total)) if np.size(total) else total
+    return total / (x.size / builtins.max(np.size(total), 1))
 
 
 @primitive
@@ -854,7 +854,9 @@ def permute(x, *, dims):
 
 @primitive
 def broadcast_to(x, *, shape):
-    """z = x repeated, without copying, until it has this shape. A view; raises ValueError if the shapes do not fit.
+    """z = x repeated, without copying, until it has this shape: a read-only view.
+
+    Raises ValueError if the shapes do not fit.
 
     >>> broadcast_to(Tensor([[1], [2]]), shape=(2, 3))
     tensor([[1., 1., 1.],

@@ -9,6 +9,9 @@ _HOMES = {
     "losses": "MSELoss L1Loss",
     "options": "CrossEntropyLoss NLLLoss BCELoss BCEWithLogitsLoss SmoothL1Loss HuberLoss",
     "convolutions": "Conv2d MaxPool2d AvgPool2d AdaptiveAvgPool2d BatchNorm1d BatchNorm2d Dropout2d",
+    "embeddings": "Embedding",
+    "attention": "MultiheadAttention",
+    "transformers": "LayerNorm RMSNorm",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 

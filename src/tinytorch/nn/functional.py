@@ -10,6 +10,9 @@ _HOMES = {
     "options": """relu dropout one_hot pad normalize cross_entropy nll_loss binary_cross_entropy
         binary_cross_entropy_with_logits smooth_l1_loss huber_loss""",
     "convolutions": "conv2d max_pool2d avg_pool2d adaptive_avg_pool2d batch_norm",
+    "embeddings": "embedding",
+    "attention": "scaled_dot_product_attention",
+    "transformers": "layer_norm rms_norm",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-_NAMES = ("Optimizer", "SGD", "RMSprop", "Adam", "AdamW")
+_NAMES = ("Optimizer", "SGD", "RMSprop", "Adam", "AdamW", "Muon")
 
 
 def __getattr__(name: str) -> Any:
