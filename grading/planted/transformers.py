@@ -1,9 +1,8 @@
-"""Wrong answers to chapter 13: mistakes that students really make. Read, never run; see tito/planted.py."""
+"""Wrong answers to chapter 13: mistakes that students really make. Read, never run; see tito/rubrics/planted.py."""
 
 import math
 
 import numpy as np
-from tito.planted import wrong
 
 from tinytorch.losses import cross_entropy
 from tinytorch.tensor import Tensor
@@ -15,6 +14,7 @@ from tinytorch.transformers import (
     keep_top_p,
     rows_of,
 )
+from tito.rubrics.planted import wrong
 
 # -- standardized_rows ------------------------------------------------------------------------------------------------
 
