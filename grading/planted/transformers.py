@@ -394,7 +394,6 @@ def norm_rule_mean(g, z, x, weight=None, bias=None, *, n, scale, axes=1, eps=1e-
 
 
 wrong("Block.forward", "forgets the cache", "cache, prepare)", "None, prepare)")
-wrong("Block.forward", "forgets the mask", "None, mask,", "None, None,")
 wrong("Block.forward", "feeds forward what was not normalised", "self.norm2(x)", "x")
 wrong("Block.forward", "begins at place 0, wherever it stands", "start=start", "start=0")
 
