@@ -438,7 +438,6 @@ def top_p_overflows(logits, p):
 
 wrong("sample", "looks at the temperature before it checks", "check_sampling(temperature, top_k, top_p)\n", "")
 wrong("sample", "takes the least probable at temperature 0", "argmax", "argmin")
-wrong("parameter_count", "gives every feed-forward layer two matrices", "3 if", "2 if")
 wrong("parameter_count", "counts places that nobody learns", ' if config.positions == "learned" else 0', "")
 
 # -- gpt_parameters ---------------------------------------------------------------------------------------------------
