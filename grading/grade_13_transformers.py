@@ -8,7 +8,9 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 from strategies import distinct, filled, mixed, shapes, whole_numbers
-from tito.rubric import Rubric, close, given, holds, refuses
+
+from tito.rubrics.compare import close, holds, refuses
+from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("13", module="transformers")
 

@@ -9,10 +9,8 @@ CHAPTERS = [chapter for chapter in default().chapters() if chapter.rubric_path.i
 
 # Exercises whose cases do not reach all of the body yet. One whose cases do has to leave this list.
 NOT_COVERED = {
-    "01": {"mean", "var", "matmul"},
+    "13": {"next_token_loss"},
     "03": {"dropout"},
-    "04": {"cross_entropy"},
-    "07": {"clip_grad_norm_", "stalled"},
 }
 
 

@@ -1,9 +1,8 @@
-"""Wrong answers to chapter 13: mistakes that students really make. Read, never run; see tito/planted.py."""
+"""Wrong answers to chapter 13: mistakes that students really make. Read, never run; see tito/rubrics/planted.py."""
 
 import math
 
 import numpy as np
-from tito.planted import wrong
 
 from tinytorch.losses import cross_entropy
 from tinytorch.tensor import Tensor
@@ -15,6 +14,7 @@ from tinytorch.transformers import (
     keep_top_p,
     rows_of,
 )
+from tito.rubrics.planted import wrong
 
 # -- standardized_rows ------------------------------------------------------------------------------------------------
 
@@ -394,7 +394,6 @@ def norm_rule_mean(g, z, x, weight=None, bias=None, *, n, scale, axes=1, eps=1e-
 
 
 wrong("Block.forward", "forgets the cache", "cache, prepare)", "None, prepare)")
-wrong("Block.forward", "forgets the mask", "None, mask,", "None, None,")
 wrong("Block.forward", "feeds forward what was not normalised", "self.norm2(x)", "x")
 wrong("Block.forward", "begins at place 0, wherever it stands", "start=start", "start=0")
 
@@ -439,7 +438,6 @@ def top_p_overflows(logits, p):
 
 wrong("sample", "looks at the temperature before it checks", "check_sampling(temperature, top_k, top_p)\n", "")
 wrong("sample", "takes the least probable at temperature 0", "argmax", "argmin")
-wrong("parameter_count", "gives every feed-forward layer two matrices", "3 if", "2 if")
 wrong("parameter_count", "counts places that nobody learns", ' if config.positions == "learned" else 0', "")
 
 # -- gpt_parameters ---------------------------------------------------------------------------------------------------
