@@ -43,7 +43,7 @@ def mlp(tt: Any) -> Benchmark:
 
 
 def training_step(tt: Any, model: Any, optimizer: Any, pairs: list, loss: Any = None) -> Callable[[], None]:
-    """Forwards, backwards, and the optimizer's step, on one batch after the other; without a loss it is cross entropy."""
+    """Forwards, backwards, and the optimizer's step, on one batch after the other. The usual loss is cross entropy."""
     batches, loss = itertools.cycle(pairs), loss or tt.nn.functional.cross_entropy
 
     def step() -> None:
