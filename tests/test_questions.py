@@ -62,11 +62,13 @@ WRONG = [  # the checkpoint, the module, the definition, a body, what is said
     ("10", "convolutions", "weight_gradient", "return np.zeros((*over.kernel, x.shape[-1], g.shape[-1]))", "96 %"),
     ("10", "convolutions", "batch_norm", "return standardize(x, weight, bias, mean=x.data.mean(axis=(0, 2, 3)),"
      " std=x.data.std(axis=(0, 2, 3)))", "96 %"),
-    ("13", "tokenization", "CharTokenizer.encode", "return [self.ids[c] for c in reversed(text)]", "the ids of the text"),
+    ("13", "tokenization", "CharTokenizer.encode", "return [self.ids[c] for c in reversed(text)]",
+     "the ids of the text"),
     ("13", "transformers", "Block.forward", "x = x + self.attention(self.norm1(x), None, mask, False, cache)\n"
      "return x + self.feed_forward(self.norm2(x))", "the logits"),
     ("13", "transformers", "standardized_rows", "n = x - x.mean(axis=-1, keepdims=True)\n"
-     "return n * weight + bias, {'n': rows_of(n, 1), 'scale': np.ones((n.size // n.shape[-1], 1), n.dtype)}", "the logits"),
+     "return n * weight + bias, {'n': rows_of(n, 1), 'scale': np.ones((n.size // n.shape[-1], 1), n.dtype)}",
+     "the logits"),
     ("13", "transformers", "next_token_loss", "return cross_entropy(logits.reshape(-1, logits.shape[-1]),"
      " np.roll(targets, 1, axis=1).ravel())", "below 0.2"),
     ("13", "transformers", "standardized_rows_vjp", "return 0 * g, 0 * weight, 0 * bias", "below 0.2"),
