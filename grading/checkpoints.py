@@ -393,10 +393,152 @@ def convolved(x, weight, bias):
     return np.moveaxis(sum(terms) + bias, -1, 1)
 
 
-# -- 11 and 12, later ------------------------------------------------------------------------------------------------
+# -- 11 text ----------------------------------------------------------------------------------------------------------
 
-questions.later("11", "Can I turn text into vectors, and back?", "environment tensor tokenization embeddings")
-questions.later("12", "Can I let words look at each other?", f"{GROUND} embeddings attention")
+
+@probe
+def read_and_write(tt, known, text, size, weight, g):
+    """A tokenizer learns from `known`; the text becomes ids, vectors, places, and by its nearest tokens text again."""
+    from tinytorch.embeddings import Embedding, rotate, sinusoids, tied_logits
+    from tinytorch.tokenization import BytePairTokenizer
+
+    tokenizer = BytePairTokenizer.train(known, size)
+    ids = np.array(tokenizer.encode(text))
+    table = Embedding(*weight.shape)
+    table.weight.data[...] = weight
+    x = table(ids)
+    (x * tt.Tensor(g[: len(ids)])).sum().backward()
+    nearest = tied_logits(x, table.weight).argmax(dim=-1).data
+    return {
+        "ids": ids,
+        "vectors": x,
+        "gradient": table.weight.grad,
+        "text": tokenizer.decode(nearest.tolist()),
+        "waves": sinusoids(*x.shape),
+        "turned": rotate(x, start=3),
+    }
+
+
+@questions.ask("11", "Can I turn text into vectors, and back?", needs="environment tensor tokenization embeddings")
+def text_comes_back_from_its_vectors(student):
+    """A text that your tokenizer never saw becomes ids, vectors that know their places, and the same text again."""
+    known = "the cat sat on the mat, the rat sat on the cat; that is that. " * 3
+    text = "the café cat and the bat sat on that mat; the 7 rats sat there, too \u2713"
+    size, rng = 290, np.random.default_rng(11)
+    weight = np.linalg.qr(rng.standard_normal((size, size)))[0].astype(np.float32)  # each row nearest to itself
+    g = rng.standard_normal((len(text.encode()), size)).astype(np.float32)
+    ids = np.array(reference_tokenizer(known, size).encode(text))
+    found = student.read_and_write(known, text, size, weight, g)
+    close(found["ids"], ids, "the ids of the text")
+    close(found["vectors"], weight[ids], "the vectors of the text")
+    same(found["text"], text, "the text that comes back")
+    wanted = np.zeros_like(weight)
+    for token, row in zip(ids, g):
+        wanted[token] += row
+    close(found["gradient"], wanted, "the gradient of the table", atol=1e-5)
+    hands = 10000.0 ** (-np.arange(0, size, 2) / size)
+    at = np.outer(np.arange(len(ids)), hands)
+    waves = np.stack([np.sin(at), np.cos(at)], axis=-1).reshape(len(ids), size)
+    close(found["waves"], waves.astype(np.float32), "the sinusoids", rtol=1e-4, atol=1e-5)
+    pairs = weight[ids, : size // 2] + 1j * weight[ids, size // 2 :]
+    pairs = pairs * np.exp(1j * (at + 3 * hands))
+    turned = np.concatenate([pairs.real, pairs.imag], axis=1).astype(np.float32)
+    close(found["turned"], turned, "the vectors, turned by their places", rtol=1e-4, atol=1e-5)
+
+
+def reference_tokenizer(known, size):
+    """What the course's own tokenizer learns from a text."""
+    from tinytorch.tokenization import BytePairTokenizer
+
+    return BytePairTokenizer.train(known, size)
+
+
+# -- 12 words that look at each other ---------------------------------------------------------------------------------
+
+
+@probe
+def remember(tt, ids, lengths, wanted, new_ids, new_lengths, seed):
+    """Train attention to answer questions about what it was told; its weights, and what it says of new ones."""
+    from tinytorch.attention import causal_mask, join_heads, padding_mask, split_heads, textbook_attention
+    from tinytorch.embeddings import Embedding
+
+    class Listener(tt.nn.Module):
+        def __init__(self):
+            self.words = Embedding(13, 16)
+            self.query, self.key, self.value = (tt.nn.Linear(32, 32) for _ in range(3))
+            self.read = tt.nn.Linear(32, 6)
+
+        def forward(self, ids, lengths):
+            x = self.words(ids)
+            x = tt.concatenate([x, tt.concatenate([x[:, :1] * 0, x[:, :-1]], dim=1)], dim=-1)
+            q, k, v = (split_heads(part(x), 2) for part in (self.query, self.key, self.value))
+            seen = causal_mask(ids.shape[1]) & padding_mask(lengths, ids.shape[1])
+            return self.read(join_heads(textbook_attention(q, k, v, seen)))
+
+    tt.manual_seed(seed)
+    network, rng = Listener(), np.random.default_rng(seed)
+    optimizer = tt.optim.Adam(network.parameters(), lr=1e-2)
+    for _ in range(250):
+        at = rng.integers(0, len(ids), 32)
+        scores = network(ids[at], lengths[at])[np.arange(32), lengths[at] - 1]
+        loss = tt.losses.cross_entropy(scores, tt.Tensor(wanted[at]))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with tt.no_grad():
+        return network.state_dict(), network(new_ids, new_lengths)
+
+
+@probe
+def by_blocks(tt, q, k, v, block):
+    return tt.attention.blockwise_attention(q, k, v, is_causal=True, block=block)
+
+
+@questions.ask("12", "Can I let words look at each other?", needs=f"{GROUND} embeddings attention")
+def answers_what_it_was_told(student):
+    """Told a 1, b 2, c 3 and asked for b, attention that your code trains says 2, in sequences of several lengths; and
+    it gives the same mean of 300 places when it takes them in blocks."""
+    ids, lengths, wanted = told(2000, seed=12)
+    new_ids, new_lengths, right = told(500, seed=13)
+    asked = np.append(new_lengths, 0)  # and one of no length, which may look at nothing
+    state, z = student.remember(ids, lengths, wanted, np.concatenate([new_ids, new_ids[:1]]), asked, 12)
+    expected = listened(state, np.concatenate([new_ids, new_ids[:1]]), asked)
+    close(z, expected, "what the network says", rtol=1e-3, atol=1e-3)
+    share = (expected[np.arange(500), new_lengths - 1].argmax(axis=1) == right).mean()
+    holds(share >= 0.95, "95 % of new questions are answered", answered=share)
+    q, k, v = np.random.default_rng(14).normal(0, 6, (3, 2, 300, 8))
+    close(student.by_blocks(q, k, v, 64), mean_of_seen(q, k, v, np.tri(300, dtype=bool)), "attention in blocks")
+
+
+def told(count, seed):
+    """Two or three pairs of a name, 0 to 5, and a number, 6 to 11, then a name; filled up with 12. And the number."""
+    rng = np.random.default_rng(seed)
+    names = rng.random((count, 6)).argsort(axis=1)[:, :3]
+    numbers, pairs = rng.integers(6, 12, (count, 3)), rng.integers(2, 4, count)
+    at, ids = rng.integers(0, pairs), np.full((count, 7), 12)
+    ids[:, 0:6:2], ids[:, 1:6:2] = names, numbers
+    ids[np.arange(7) >= 2 * pairs[:, None]] = 12
+    ids[np.arange(count), 2 * pairs] = names[np.arange(count), at]
+    return ids, 2 * pairs + 1, numbers[np.arange(count), at] - 6
+
+
+def listened(state, ids, lengths):
+    """What the network says by its weights, (B, T, 6): attention of two heads, each by its own 16 numbers."""
+    x = state["words.weight"].astype(np.float64)[ids]
+    x = np.concatenate([x, np.pad(x, ((0, 0), (1, 0), (0, 0)))[:, :-1]], axis=-1)
+    q, k, v = (x @ state[f"{name}.weight"] + state[f"{name}.bias"] for name in ("query", "key", "value"))
+    seen = np.tri(7, dtype=bool) & (np.arange(7) < lengths[:, None, None])
+    heads = [slice(0, 16), slice(16, 32)]
+    z = np.concatenate([mean_of_seen(q[..., h], k[..., h], v[..., h], seen) for h in heads], axis=-1)
+    return (z @ state["read.weight"] + state["read.bias"]).astype(np.float32)
+
+
+def mean_of_seen(q, k, v, seen):
+    """softmax(q k^T / sqrt(d)) v over the keys that may be seen; zeros where there are none."""
+    scores = np.where(seen, q @ k.swapaxes(-1, -2) / np.sqrt(q.shape[-1]), -np.inf)
+    e = np.exp(scores - np.maximum(scores.max(axis=-1, keepdims=True), -1e300))
+    return e @ v / np.maximum(e.sum(axis=-1, keepdims=True), 1e-300)
+
 
 # -- 13 writing -------------------------------------------------------------------------------------------------------
 

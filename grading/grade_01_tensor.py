@@ -5,7 +5,7 @@ Oracles are NumPy's own functions, on small arrays of whole numbers.
 
 import numpy as np
 from hypothesis import strategies as st
-from strategies import matrix_pair, shapes, whole_numbers
+from strategies import dtyped, matrix_pair, shapes, whole_numbers
 
 from tito.rubrics.compare import close, holds, refuses, same
 from tito.rubrics.rubric import Rubric, given
@@ -20,6 +20,8 @@ rubric.exercise("mean", difficulty=1, minutes=5)
 rubric.exercise("var", difficulty=2, minutes=10)
 rubric.exercise("matmul", difficulty=2, minutes=15)
 
+BLOCK = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+
 
 # -- transpose --------------------------------------------------------------------------------------------------------
 
@@ -32,7 +34,13 @@ def two_axes(draw):
 
 
 @rubric.check("transpose", points=1)
-@given(two_axes())
+@given(
+    two_axes(),
+    always=[
+        *[(BLOCK.astype(dtype), 0, -1) for dtype in ("float32", "float16", "int8", "bool")],
+        (BLOCK, 1, 0), (BLOCK, 0, 2), (BLOCK, -2, -2), (BLOCK[:, :0], 0, 1),
+    ],
+)  # fmt: skip
 def two_axes_change_places(student, x, dim0, dim1):
     """Two axes are exchanged, the last two if none are named; all others stay where they are."""
     reversed_axes = {"all axes are reversed, not two exchanged": x.T}
@@ -50,7 +58,7 @@ def transpose_shares_memory(tt, x, dim0, dim1):
 
 
 @rubric.check("transpose", points=1, examples=10)
-@given(two_axes())
+@given(two_axes(), always=[(BLOCK, 0, 2), (BLOCK, -1, 1)])
 def a_transpose_is_a_view(student, x, dim0, dim1):
     """Nothing is copied: the transpose lies in the memory of x, with two strides exchanged."""
     holds(student.transpose_shares_memory(x, dim0, dim1), "the result is a transpose in the memory of x")
@@ -70,7 +78,11 @@ def footprints(tt, x, y):
 
 
 @rubric.check("footprint", points=1)
-@given(shapes(least=1).flatmap(whole_numbers), shapes(least=1).flatmap(whole_numbers))
+@given(
+    shapes(least=1).flatmap(whole_numbers),
+    shapes(least=1).flatmap(whole_numbers),
+    always=[(BLOCK[0], BLOCK[1]), (BLOCK.astype(np.float64), BLOCK.astype(np.float16))],
+)
 def each_block_counts_once(student, x, y):
     """Every block of memory counts once, whole, however many views of it there are: a small view keeps all of it."""
     names = ("x alone", "x and y", "x and two views of it", "a part of x alone", "views of both, and x")
@@ -89,7 +101,7 @@ def footprint_of_stretched(tt, x, times):
 
 
 @rubric.check("footprint", points=1)
-@given(shapes(least=1).flatmap(whole_numbers), st.integers(1, 4))
+@given(shapes(least=1).flatmap(whole_numbers), st.integers(1, 4), always=[(BLOCK, 3), (BLOCK[0], 1)])
 def follow_every_base(student, x, times):
     """A view may have a view for its base: the owner is the one whose own base is None, however far."""
     alone, together = student.footprint_of_stretched(x, times)
@@ -121,14 +133,30 @@ rubric.doctests("broadcast_shape", points=1)
 
 
 @rubric.check("broadcast_shape", points=2)
-@given(fitting_shapes())
+@given(
+    fitting_shapes(),
+    always=[
+        [(), ()], [(), (1,)], [(4,)], [(0,), (1,)], [(3, 1), (1, 0)], [(1,), (1,), (3,)], [(2, 1, 5), (3, 1), ()],
+        [(2, 3), (1, 1, 1)],
+    ],
+)  # fmt: skip
 def line_up_and_stretch(student, several):
     """Shapes line up at their right ends, missing axes count as 1, and a 1 takes the size of its partner, even 0."""
     same(list(student.broadcast_shape(*several)), list(np.broadcast_shapes(*several)), "the shape")
 
 
+NEVER = [
+    ((3, 2), (3, 4)),
+    ((2, 3), (2, 1, 4)),
+    ((0,), (2,)),
+    ((2, 3), (0, 3)),
+    ((2, 3), (4, 3)),
+    ((3, 2, 3), (3, 4, 3)),
+]
+
+
 @rubric.check("broadcast_shape", points=1)
-@given(misfits())
+@given(misfits(), always=NEVER)
 def what_does_not_fit_is_refused(student, x, y):
     """Two different sizes, neither of them 1, do not broadcast: a ValueError names both shapes."""
     refuses("ValueError", student.broadcast_shape, x, y, mentioning=[str(x), str(y)])
@@ -150,30 +178,45 @@ def stretched(tt, x, shape, transposed):
     x = tt.Tensor(np.array(x.T, order="C").T if transposed else x)  # the same numbers, in another order in memory
     z = tt.broadcast_to(x, shape=shape)
     new = z.ndim - x.ndim
+    locked = not z.data.flags.writeable
     still = [z.data.strides[i] == 0 for i in range(z.ndim) if z.shape[i] > 1 and (i < new or x.shape[i - new] == 1)]
-    return z, np.shares_memory(x.data, z.data), all(still)
+    return z, np.shares_memory(x.data, z.data), all(still), locked
+
+
+STRETCHED = [
+    (BLOCK[:, :1, :1], (2, 3, 4)), (BLOCK[:1, :, :1], (5, 2, 3, 4)), (BLOCK, (2, 3, 4)), (BLOCK[0, :1], (2, 3, 4)),
+    *[(BLOCK[0, :, :1].astype(dtype), (2, 3, 4)) for dtype in ("float32", "float16", "int8", "float64")],
+    (np.array(7, np.float32), (2, 3)), (np.array(7, np.float32), ()),
+]  # fmt: skip
+TO_NOTHING = [
+    (BLOCK[0, :, :1], (3, 0)),
+    (BLOCK[0, :1, :1], (0, 2)),
+    (BLOCK[:0, 0, :1], (2, 0, 3)),
+    (BLOCK[0, 0, :1], (0,)),
+]
 
 
 @rubric.check("broadcast_to", points=1)
-@given(stretchable())
+@given(stretchable(), always=[*STRETCHED, *TO_NOTHING])
 def every_copy_shows_the_same_numbers(student, x, shape):
     """z has the shape that was asked for, and along a new or stretched axis it repeats x, however x lies in memory."""
     for transposed in (False, True):
-        z, _, _ = student.stretched(x, shape, transposed)
+        z, *_ = student.stretched(x, shape, transposed)
         close(z, np.array(np.broadcast_to(x, shape)), "broadcast_to(x, shape=shape)")
 
 
 @rubric.check("broadcast_to", points=1)
-@given(stretchable(), st.booleans())
+@given(stretchable(), st.booleans(), always=[(*case, True) for case in STRETCHED if case[0].dtype.kind == "f"])
 def no_copy_is_made(student, x, shape, transposed):
-    """The copies are one and the same memory: a step along a stretched axis moves by no bytes."""
-    _, shared, still = student.stretched(x, shape, transposed)
+    """The copies are one and the same memory, read-only: a step along a stretched axis moves by no bytes."""
+    _, shared, still, locked = student.stretched(x, shape, transposed)
     holds(shared, "the result lies in the memory of x")
     holds(still, "the stride of every new or stretched axis is 0")
+    holds(locked, "the result is read-only: what is written into one copy would show in all")
 
 
 @rubric.check("broadcast_to", points=1)
-@given(misfits())
+@given(misfits(), always=NEVER)
 def only_a_one_is_stretched(student, x, shape):
     """What does not broadcast is refused, and so is a shape that x would have to shrink to."""
     refuses("ValueError", student.broadcast_to, np.zeros(x), shape=shape)
@@ -195,12 +238,24 @@ def reduced(draw, sides=(1, 3)):
 rubric.doctests("mean", points=1)
 
 
+FAR = np.array([[10_000, 10_001, 10_002], [-3, 0, 4]], np.float32)
+HOLED = np.array([[1, np.nan, 3], [4, 5, 9]], np.float32)
+
+
 @rubric.check("mean", points=2)
-@given(reduced())
+@given(
+    reduced(),
+    always=[
+        *[(x, dim, keepdim) for x in dtyped([[1, 2, 6], [4, 5, 9]])[:2] for dim, keepdim in [(1, True), (0, False)]],
+        (np.array([[100, 100], [100, 28]], np.int8), 1, False), (np.array([1, 2, 2]), None, False), (FAR, -1, False),
+        (HOLED, 0, False), (HOLED, None, False), (BLOCK, (0, 2), False), (BLOCK, (0, 2), True), (BLOCK, 1, True),
+        (BLOCK[:0, 0], 0, False), (BLOCK[:, :0], 1, True), (BLOCK, None, True),
+    ],
+)  # fmt: skip
 def the_sum_over_the_count(student, x, dim, keepdim):
     """The mean is the sum divided by how many numbers went into it: of one axis, of several, or of all."""
     total = np.sum(x, axis=dim, keepdims=keepdim)
-    expected = np.asarray(np.mean(x, axis=dim, keepdims=keepdim))
+    expected = np.asarray(total / (x.size / total.size)).astype(x.dtype if x.dtype.kind == "f" else np.float32)
     mistakes = {
         "this is the sum: it is not divided": total,
         "divided by the number of all elements, whatever dim says": total / x.size,
@@ -218,19 +273,30 @@ def variance(tt, x, dim, keepdim, correction):
 
 
 @rubric.check("var", points=2)
-@given(reduced(sides=(2, 3)), st.integers(0, 1))
+@given(
+    reduced(sides=(2, 3)),
+    st.integers(0, 1),
+    always=[
+        *[(FAR, 1, False, correction) for correction in (0, 1, 2)],
+        (np.array([[1, 2, 6], [4, 5, 9]], np.float16), 0, True, 1), (np.array([100, -100, 0], np.int8), None, False, 1),
+        (np.array([[5], [7]], np.float32), 1, False, 1), (HOLED, 1, False, 0), (BLOCK, (0, 2), True, 1),
+    ],
+)  # fmt: skip
 def the_mean_square_of_deviations(student, x, dim, keepdim, correction):
     """Deviations from the mean *along dim*, squared and summed, over the count less the correction."""
-    expected = np.asarray(np.var(x, axis=dim, keepdims=keepdim, ddof=correction))
-    other = np.asarray(np.var(x, axis=dim, keepdims=keepdim, ddof=1 - correction))
+    given, x = x, x.astype(np.float64)
+    squares = np.asarray(np.sum((x - x.mean(axis=dim, keepdims=True)) ** 2, axis=dim, keepdims=keepdim))
+    n = x.size / squares.size
+    expected = np.asarray(squares / (n - correction)).astype(given.dtype if given.dtype.kind == "f" else np.float32)
+    other = np.asarray(squares / (n - 1 + correction))
     mistakes = {
         "divided by n where the correction is 1, or by n - 1 where it is 0": other,
         "this is the standard deviation": np.sqrt(expected),
         "the deviations are from the mean of everything, not along dim": np.asarray(
-            np.sum((x - x.mean()) ** 2, axis=dim, keepdims=keepdim) / (x.size / expected.size - correction)
+            np.sum((x - x.mean()) ** 2, axis=dim, keepdims=keepdim) / (n - correction)
         ),
     }
-    close(student.variance(x, dim, keepdim, correction), expected, "the variance", atol=1e-8, mistakes=mistakes)
+    close(student.variance(given, dim, keepdim, correction), expected, "the variance", atol=1e-8, mistakes=mistakes)
 
 
 @rubric.probe
@@ -256,16 +322,32 @@ def composed_of_primitives(student, x):
 
 
 @rubric.check("matmul", points=1)
-@given(matrix_pair())
-def rows_times_columns(student, x, y, g):
+@given(
+    matrix_pair().map(lambda case: case[:2]),
+    always=[
+        *[(x, x) for x in dtyped([[1, 2], [3, 4]])[:2]],
+        (np.array([[4097, 2]], np.float32), np.array([[1, 4099], [1, 0]], np.float32)),
+        (np.array([[1, np.nan], [2, 3]], np.float32), np.array([[1, 2], [3, 4]], np.float32)),
+        (np.zeros((2, 0), np.float32), np.zeros((0, 3), np.float32)),
+        (np.zeros((0, 2), np.float32), np.ones((2, 3), np.float32)),
+    ],
+)
+def rows_times_columns(student, x, y):
     """Element (i, j) is row i of x times column j of y, summed."""
     mistakes = {"these are elementwise products": x * y} if x.shape == y.shape else {}
     close(student.matmul(x, y), x @ y, "x @ y", mistakes=mistakes)
 
 
 @rubric.check("matmul", points=1)
-@given(matrix_pair(batches=True))
-def stacks_and_vectors(student, x, y, g):
+@given(
+    matrix_pair(batches=True).map(lambda case: case[:2]),
+    always=[
+        (BLOCK, BLOCK.reshape(2, 4, 3)),
+        (BLOCK, BLOCK[:1].reshape(4, 3)),
+        (BLOCK[:, None], BLOCK.reshape(2, 4, 3)),
+    ],
+)
+def stacks_and_vectors(student, x, y):
     """Axes in front are a stack of matrices, which broadcasts; a vector is one row or one column."""
     close(student.matmul(x, y), x @ y, "x @ y")
     row, column = x[..., 0, :].reshape(-1, x.shape[-1])[0], y[..., 0].reshape(-1, y.shape[-2])[0]
@@ -283,7 +365,18 @@ def unequal_inner_axes(draw):
 
 
 @rubric.check("matmul", points=1)
-@given(unequal_inner_axes())
+@given(
+    unequal_inner_axes(),
+    always=[
+        ((2, 3), (2, 3)),
+        ((3,), (2, 3)),
+        ((2, 3), (2,)),
+        ((), (2, 3)),
+        ((2, 3), ()),
+        ((2, 1), (3, 2)),
+        ((2, 3), (1, 2)),
+    ],
+)
 def inner_axes_must_agree(student, x, y):
     """The last axis of x meets the last but one of y, or its only one; else an error names both shapes."""
     refuses("ValueError", student.matmul, np.zeros(x), np.zeros(y), mentioning=[str(x), str(y)])

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 from hypothesis import strategies as st
-from strategies import arrays, filled, no_zeros, shapes
+from strategies import arrays, dtyped, filled, no_zeros, shapes
 
 from tito.rubrics.compare import close, holds, nudged, refuses
 from tito.rubrics.rubric import Rubric, given
@@ -24,6 +24,9 @@ rubric.exercise("softmax", difficulty=2, minutes=12)
 rubric.exercise("log_softmax", difficulty=3, minutes=15)
 
 far = shapes(dims=1, least=1).flatmap(lambda shape: filled(shape, st.sampled_from([0, 1, -1, 1000, -1000]), np.float32))
+extremes = [np.array([1000, -1000, 0, 3, -0.5], dtype) for dtype in (np.float32, np.float16, np.float64)]
+holed = np.array([[-1, np.nan, 2], [0.5, -3, 7]])
+everyday = [*dtyped([[-2, 0, 3], [0.5, -1, 1]]), holed, holed.astype(np.float32)]
 left = shapes(dims=1, least=1).flatmap(lambda shape: filled(shape, st.integers(-40, 0)))
 
 
@@ -43,7 +46,7 @@ def strictly(tt, name, x):
 
 
 @rubric.check("relu", points=1)
-@given(arrays(dims=3))
+@given(arrays(dims=3), always=everyday[:3])
 def positive_part(student, x):
     """What relu keeps of x, less what it keeps of -x, is x again; the two together are |x|."""
     z, other = student.relu(x), student.relu(mirrored(x))
@@ -52,18 +55,18 @@ def positive_part(student, x):
 
 
 @rubric.check("relu", points=1)
-@given(far)
+@given(far, always=[*extremes, np.array([3e38, -3e38, 1e-38, 5.9604645e-08, 0.1], np.float32), np.array([-3, 0, 100])])
 def threshold_at_zero(student, x):
-    """Above 0 a number passes untouched, however large; below 0 nothing passes. A float32 stays a float32."""
+    """Above 0 a number passes untouched, however large or small; below 0 nothing passes. A float32 stays a float32."""
     mistakes = {"the negative numbers passed instead": np.minimum(x, 0), "this is the absolute value": np.abs(x)}
-    close(student.relu(x), np.where(x > 0, x, np.float32(0)), "relu(x)", mistakes=mistakes)
+    close(student.relu(x), np.where(x > 0, x, x.dtype.type(0)), "relu(x)", atol=0, mistakes=mistakes)
 
 
 # -- leaky_relu -------------------------------------------------------------------------------------------------------
 
 
 @rubric.check("leaky_relu", points=1)
-@given(arrays(dims=3))
+@given(arrays(dims=3), always=[*everyday, *extremes])
 def a_hundredth_leaks(student, x):
     """Above 0, x; below 0, one hundredth of it, unless another slope is asked for."""
     close(student.leaky_relu(x), np.where(x > 0, x, 0.01 * x), "leaky_relu(x)")
@@ -71,7 +74,9 @@ def a_hundredth_leaks(student, x):
 
 @rubric.check("leaky_relu", points=1)
 @given(
-    shapes().flatmap(lambda shape: filled(shape, st.integers(-5, 5), np.float32)), st.sampled_from([0.0, 0.5, 1.0, 2.0])
+    shapes().flatmap(lambda shape: filled(shape, st.integers(-5, 5), np.float32)),
+    st.sampled_from([0.0, 0.5, 1.0, 2.0]),
+    always=[(x, slope) for x in everyday[:2] for slope in (0.0, 0.5, 2.0)],
 )
 def any_slope(student, x, negative_slope):
     """The slope below 0 is the one asked for: 0 gives relu, 1 gives x, and a slope above 1 is allowed."""
@@ -79,9 +84,9 @@ def any_slope(student, x, negative_slope):
         "the larger of x and its scaled copy is the right one only for slopes up to 1": np.maximum(
             x, negative_slope * x
         ),
-        "the slope that was asked for is not used": np.where(x > 0, x, np.float32(0.01) * x),
+        "the slope that was asked for is not used": np.where(x > 0, x, 0.01 * x),
     }
-    expected = np.where(x > 0, x, np.float32(negative_slope) * x)
+    expected = np.where(x > 0, x, negative_slope * x)
     close(student.leaky_relu(x, negative_slope=negative_slope), expected, "leaky_relu(x)", mistakes=mistakes)
 
 
@@ -101,7 +106,7 @@ def mirrored_about_a_half(student, x):
 
 
 @rubric.check("sigmoid", points=1)
-@given(left)
+@given(left, always=[np.array([-20.0, -40, 0, 20]), np.array([-1, np.nan])])
 def odds_are_exponential(student, x):
     """sigmoid(x) / sigmoid(-x) = e^x, to six digits, also where sigmoid(x) is tiny: 1 + tanh has lost them by then."""
     mistakes = {"1 + tanh(x / 2) cancels: for x far below 0 its digits are gone": 0.5 * (1 + np.tanh(0.5 * x))}
@@ -112,10 +117,10 @@ def odds_are_exponential(student, x):
 
 
 @rubric.check("sigmoid", points=1)
-@given(far)
+@given(far, always=[*extremes, *everyday[:3]])
 def sigmoid_at_a_thousand(student, x):
     """At +-1000 the answer is 1 or 0, and no exponential overflows on the way to it."""
-    expected = (0.5 * (1 + np.tanh(0.5 * x.astype(np.float64)))).astype(np.float32)
+    expected = (0.5 * (1 + np.tanh(0.5 * x.astype(np.float64)))).astype(x.dtype)
     close(student.strictly("sigmoid", x), expected, "sigmoid(x)")
 
 
@@ -123,7 +128,7 @@ def sigmoid_at_a_thousand(student, x):
 
 
 @rubric.check("softplus", points=1)
-@given(arrays(dims=3))
+@given(arrays(dims=3), always=everyday)
 def softplus_less_its_mirror(student, x):
     """softplus(x) - softplus(-x) = x, and softplus(0) = ln 2: a relu whose corner is rounded."""
     z = student.softplus(x)
@@ -140,7 +145,7 @@ def slope_is_the_sigmoid(student, x):
 
 
 @rubric.check("softplus", points=1)
-@given(left)
+@given(left, always=[np.array([-20.0, -40, 0])])
 def far_left_it_is_e_to_the_x(student, x):
     """Far below 0, ln(1 + e^x) is e^x, to six digits: 1 + e^x has rounded it away, and np.log1p has not."""
     mistakes = {"adding 1 first rounds a small e^x away: np.log1p(y) is ln(1 + y) without that": np.log(1 + np.exp(x))}
@@ -148,11 +153,11 @@ def far_left_it_is_e_to_the_x(student, x):
 
 
 @rubric.check("softplus", points=1)
-@given(far)
+@given(far, always=extremes)
 def softplus_at_a_thousand(student, x):
     """softplus(1000) is 1000 and softplus(-1000) is 0, and no exponential overflows on the way."""
     wide = x.astype(np.float64)
-    expected = (np.maximum(wide, 0) + np.log1p(np.exp(-np.abs(wide)))).astype(np.float32)
+    expected = (np.maximum(wide, 0) + np.log1p(np.exp(-np.abs(wide)))).astype(x.dtype)
     close(student.strictly("softplus", x), expected, "softplus(x)")
 
 
@@ -160,7 +165,7 @@ def softplus_at_a_thousand(student, x):
 
 
 @rubric.check("silu", points=1)
-@given(arrays(dims=3))
+@given(arrays(dims=3), always=everyday)
 def gated_by_itself(student, x):
     """silu(x) = x sigmoid(x), so silu(x) - silu(-x) = x: what one gate holds back, the mirrored one lets through."""
     s = 1 / (1 + np.exp(-x))
@@ -171,11 +176,11 @@ def gated_by_itself(student, x):
 
 
 @rubric.check("silu", points=1)
-@given(far)
+@given(far, always=extremes)
 def silu_at_a_thousand(student, x):
     """silu(1000) is 1000 and silu(-1000) is 0, and no exponential overflows on the way."""
     wide = x.astype(np.float64)
-    expected = (0.5 * wide * (1 + np.tanh(0.5 * wide))).astype(np.float32)
+    expected = (0.5 * wide * (1 + np.tanh(0.5 * wide))).astype(x.dtype)
     close(student.strictly("silu", x), expected, "silu(x)")
 
 
@@ -183,17 +188,17 @@ def silu_at_a_thousand(student, x):
 
 
 @rubric.check("gelu", points=1)
-@given(arrays(dims=3))
+@given(arrays(dims=3), always=everyday[2:])
 def near_the_normal_gate(student, x):
     """gelu(x) is x times the chance that a normal number lies below x, within 5e-4; and gelu(x) - gelu(-x) = x."""
     z = student.gelu(x)
     exact = np.reshape([0.5 * v * (1 + math.erf(v / math.sqrt(2))) for v in x.flat], x.shape)
-    close(z, exact, "gelu(x)", rtol=0, atol=5e-4)
+    close(z, exact.astype(x.dtype), "gelu(x)", rtol=0, atol=5e-4)
     close(z - student.gelu(mirrored(x)), x, "gelu(x) - gelu(-x)")
 
 
 @rubric.check("gelu", points=1)
-@given(shapes().flatmap(no_zeros))
+@given(shapes().flatmap(no_zeros), always=everyday[:2])
 def the_tanh_formula(student, x):
     """gelu(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), to the digits of the formula."""
     wanted = lambda cube: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * cube)))
@@ -203,11 +208,11 @@ def the_tanh_formula(student, x):
 
 
 @rubric.check("gelu", points=1)
-@given(far)
+@given(far, always=extremes)
 def gelu_at_a_thousand(student, x):
     """gelu(1000) is 1000 and gelu(-1000) is 0, and nothing overflows on the way."""
     expected = np.reshape([0.5 * v * (1 + math.erf(v / math.sqrt(2))) for v in x.tolist()], x.shape)
-    close(student.strictly("gelu", x), expected.astype(np.float32), "gelu(x)", atol=5e-4)
+    close(student.strictly("gelu", x), expected.astype(x.dtype), "gelu(x)", atol=5e-4)
 
 
 @rubric.check("gelu", points=1)
@@ -220,6 +225,14 @@ def refuses_another_form(student, x, approximate):
 
 # -- softmax ----------------------------------------------------------------------------------------------------------
 
+lined = np.array([[[1, 2, 0], [-1, 2, 2]], [[0, 0, 4], [3, -2, 1]]], np.float64)
+axes = [(lined, 0), (lined, 1), (lined, -1), *[(x, -1) for x in everyday], (holed, 0), (np.array([0, -np.inf, 1]), 0)]
+steep = [
+    np.array(scores, dtype)
+    for dtype in (np.float32, np.float16)
+    for scores in ([1000, 0], [-1000, -1000], [0, 1000, -1000])
+] + [np.array([10_000, 10_001, 10_002], np.float32)]
+
 
 @st.composite
 def scores_and_axis(draw, most=5):
@@ -230,11 +243,12 @@ def scores_and_axis(draw, most=5):
 
 def naive(x, dim):
     """softmax as its equation says it: safe for the small scores of these checks."""
-    return np.exp(x) / np.exp(x).sum(axis=dim, keepdims=True)
+    e = np.exp(x.astype(np.float64))
+    return (e / e.sum(axis=dim, keepdims=True)).astype(x.dtype)
 
 
 @rubric.check("softmax", points=1)
-@given(scores_and_axis())
+@given(scores_and_axis(), always=axes[:3])
 def positive_and_summing_to_one(student, x, dim):
     """Along dim, and along no other axis, the shares are positive and sum to one."""
     p = student.softmax(x, dim=dim)
@@ -244,7 +258,7 @@ def positive_and_summing_to_one(student, x, dim):
 
 
 @rubric.check("softmax", points=1)
-@given(scores_and_axis())
+@given(scores_and_axis(), always=axes)
 def ratios_are_exponential(student, x, dim):
     """z_i / z_j = e^(x_i - x_j): each score counts by its exponential. Without a dim, it is the last axis."""
     close(student.softmax(x, dim=dim), naive(x, dim), "softmax(x, dim)")
@@ -252,7 +266,7 @@ def ratios_are_exponential(student, x, dim):
 
 
 @rubric.check("softmax", points=1)
-@given(scores_and_axis(), st.integers(-5, 5))
+@given(scores_and_axis(), st.integers(-5, 5), always=[(*case, 5) for case in axes[:3]])
 def softmax_ignores_shifts(student, x, dim, c):
     """Adding a number to every score changes nothing; nor does adding another one to each line along dim."""
     close(student.softmax(x + c, dim=dim), naive(x, dim), "softmax(x + c)")
@@ -261,12 +275,12 @@ def softmax_ignores_shifts(student, x, dim, c):
 
 
 @rubric.check("softmax", points=1)
-@given(far)
+@given(far, always=steep)
 def softmax_at_a_thousand(student, x):
     """Scores of +-1000, alone or side by side, give shares that sum to one, and nothing overflows on the way."""
     wide = x.astype(np.float64)
-    expected = naive(wide - wide.max(), -1).astype(np.float32)
-    mistakes = {"the shares of larger scores must be larger": naive(wide.min() - wide, -1).astype(np.float32)}
+    expected = naive(wide - wide.max(), -1).astype(x.dtype)
+    mistakes = {"the shares of larger scores must be larger": naive(wide.min() - wide, -1).astype(x.dtype)}
     close(student.strictly("softmax", x), expected, "softmax(x)", mistakes=mistakes)
 
 
@@ -274,7 +288,7 @@ def softmax_at_a_thousand(student, x):
 
 
 @rubric.check("log_softmax", points=1)
-@given(scores_and_axis())
+@given(scores_and_axis(), always=axes)
 def logarithm_of_the_shares(student, x, dim):
     """log_softmax is the logarithm of softmax along dim: never above 0, and its exponentials sum to one."""
     z = student.log_softmax(x, dim=dim)
@@ -283,7 +297,7 @@ def logarithm_of_the_shares(student, x, dim):
 
 
 @rubric.check("log_softmax", points=1)
-@given(scores_and_axis(), st.integers(-5, 5))
+@given(scores_and_axis(), st.integers(-5, 5), always=[(*case, 5) for case in axes[:3]])
 def log_softmax_ignores_shifts(student, x, dim, c):
     """Adding a number to every score changes nothing; nor does adding another one to each line along dim."""
     expected = np.log(naive(x, dim))
@@ -293,10 +307,10 @@ def log_softmax_ignores_shifts(student, x, dim, c):
 
 
 @rubric.check("log_softmax", points=1)
-@given(far)
+@given(far, always=steep[:-1])
 def never_the_log_of_zero(student, x):
     """A share too small for a float32 still has a logarithm: with scores 1000 and 0 it is -1000, not -inf."""
     wide = x.astype(np.float64)
     shifted = wide - wide.max()
-    expected = (shifted - np.log(np.exp(shifted).sum())).astype(np.float32)
+    expected = (shifted - np.log(np.exp(shifted).sum())).astype(x.dtype)
     close(student.strictly("log_softmax", x), expected, "log_softmax(x)")

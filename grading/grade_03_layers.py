@@ -42,8 +42,21 @@ def layer(draw, leading=rows):
 rubric.doctests("linear", points=1)
 
 
+def at(dtype, *arrays):
+    return tuple(np.array(array, dtype) for array in arrays)
+
+
+square = [[1, 2], [3, 4]]
+batches = [
+    *[at(dtype, x, square, [10, 20]) for dtype in (np.float32, np.float16) for x in (square, [[5, 6]])],
+    at(np.float32, [[4097, 2]], [[1, 4099], [1, 0]], [1, 0]),
+    at(np.float32, [[1, np.nan], [2, 3]], square, [0, 1]),
+    at(np.float32, np.zeros((0, 2)), square, [0, 1]),
+]
+
+
 @rubric.check("linear", points=1)
-@given(layer())
+@given(layer(), always=batches)
 def weighted_sums_and_a_bias(student, x, weight, bias):
     """Each output is a weighted sum of all inputs, plus its own bias: z = x W + b."""
     mistakes = {"this is x W: the bias is missing": x @ weight, "the bias is subtracted": x @ weight - bias}
@@ -51,7 +64,15 @@ def weighted_sums_and_a_bias(student, x, weight, bias):
 
 
 @rubric.check("linear", points=1)
-@given(layer(shapes(dims=3)), st.booleans())
+@given(
+    layer(shapes(dims=3)),
+    st.booleans(),
+    always=[
+        (*at(np.float32, x, square, [5, 7]), biased)
+        for x in ([1, 2], [[[1, 2], [3, 4], [5, 6]]], np.zeros((2, 0, 2)))
+        for biased in (True, False)
+    ],
+)
 def only_the_last_axis_is_multiplied(student, x, weight, bias, with_bias):
     """One example, a batch, a batch of sequences: only x's last axis changes. The bias may be None."""
     if with_bias:
@@ -61,7 +82,7 @@ def only_the_last_axis_is_multiplied(student, x, weight, bias, with_bias):
 
 
 @rubric.check("linear", points=1)
-@given(layer(), st.integers(1, 3))
+@given(layer(), st.integers(1, 3), always=[(*at(np.float32, [[1, 2]], square, [5, 7]), 1)])
 def shapes_that_do_not_fit_are_named(student, x, weight, bias, extra):
     """A weight that does not fit is refused, and the message names the shapes of x and of weight."""
     wide = np.concatenate([x, np.ones((*x.shape[:-1], extra))], axis=-1)
@@ -78,6 +99,16 @@ def collected(tt, tree, prefix):
         for name, kind, value in parts:
             if kind == "parameter":
                 value = tt.layers.Parameter(value)
+            elif kind == "frozen":
+                value = tt.layers.Parameter(value, requires_grad=False)
+            elif kind == "tied":
+                value = getattr(module, value)
+            elif kind == "parameters":
+                value = [tt.layers.Parameter(array) for array in value]
+            elif kind == "named parameters":
+                value = {name: tt.layers.Parameter(array) for name, array in value.items()}
+            elif kind == "named":
+                value = {name: build(part) for name, part in value.items()}
             elif kind == "tensor":
                 value = tt.Tensor(value)
             elif kind == "module":
@@ -114,14 +145,34 @@ def trees(draw, depth=2):
 
 def expected(tree, prefix=""):
     """Own parameters, then those inside."""
-    found = [[prefix + name, value] for name, kind, value in tree if kind == "parameter"]
+    own, inside, held = [], [], {name: (kind, value) for name, kind, value in tree}
     for name, kind, value in tree:
+        kind, value = held[value] if kind == "tied" else (kind, value)
+        if kind in ("parameter", "frozen"):
+            own.append([prefix + name, value])
+        if kind in ("parameters", "named parameters"):
+            own += [[f"{prefix}{name}.{key}", array] for key, array in numbered(value)]
         if kind == "module":
-            found += expected(value, f"{prefix}{name}.")
-        if kind == "list":
-            for i, part in enumerate(value):
-                found += expected(part, f"{prefix}{name}.{i}.")
-    return found
+            inside += expected(value, f"{prefix}{name}.")
+        if kind in ("list", "named"):
+            for key, part in numbered(value):
+                inside += expected(part, f"{prefix}{name}.{key}.")
+    return own + inside
+
+
+def numbered(several):
+    """The names and values of a dict, the numbers and values of a list."""
+    return several.items() if isinstance(several, dict) else enumerate(several)
+
+
+weight = ["weight", "parameter", np.array([1.0, 2.0])]
+leaf = [["scale", "frozen", np.array([3.0])], weight]
+NESTED = [
+    ["first", "module", [["blocks", "list", [leaf, [["second", "module", leaf]]]], weight]],
+    ["again", "tied", "first"],
+    ["bias", "parameter", np.array([4.0])],
+    ["by", "named", {"left": leaf, "right": []}],
+]
 
 
 def compare(yours, wanted):
@@ -131,9 +182,22 @@ def compare(yours, wanted):
 
 
 @rubric.check("Module.collect_parameters", points=1)
-@given(parameters(3), st.sampled_from(["", "net."]))
+@given(
+    parameters(3),
+    st.sampled_from(["", "net."]),
+    always=[
+        ([weight, ["bias", "frozen", np.ones(1)], ["again", "tied", "weight"]], "net."),
+        (
+            [["heads", "parameters", [np.ones(1), np.zeros(2)]], weight, ["by", "named parameters", {"a": np.ones(3)}]],
+            "",
+        ),
+    ],
+)
 def a_modules_own(student, own, prefix):
-    """What a module holds itself comes under its prefix and attribute. A plain tensor or a number is no parameter."""
+    """What a module holds itself, in lists and dicts too, comes under its prefix and attribute: frozen or tied as well.
+
+    A plain tensor or a number is no parameter.
+    """
     others = [
         ["mask", "tensor", np.ones(2)],
         ["p", "number", 0.5],
@@ -144,7 +208,7 @@ def a_modules_own(student, own, prefix):
 
 
 @rubric.check("Module.collect_parameters", points=2)
-@given(trees())
+@given(trees(), always=[NESTED])
 def those_inside_under_dotted_names(student, tree):
     """Own parameters first, then each child's, however deep: the child's name and a dot go in front of its names."""
     compare(student.collected(tree, ""), expected(tree))
@@ -168,7 +232,7 @@ def a_child_says_its_own_name(student):
 
 
 @rubric.probe
-def one_after_another(tt, x, factors, shifts):
+def one_after_another(tt, x, factors, shifts, times):
     class Affine(tt.layers.Module):
         def __init__(self, factor, shift):
             self.factor, self.shift = factor, shift
@@ -177,42 +241,50 @@ def one_after_another(tt, x, factors, shifts):
             return x * self.factor + self.shift
 
     modules = [Affine(factor, shift) for factor, shift in zip(factors.tolist(), shifts.tolist())]
-    return tt.layers.Sequential(modules).forward(tt.Tensor(x))
+    model = tt.layers.Sequential(modules * times)
+    return [model.forward(tt.Tensor(x)) for _ in range(2)]
 
 
 @st.composite
 def pipeline(draw, least=1):
-    """x, then the factors and the shifts of modules that compute factor * x + shift."""
+    """x, the factors and the shifts of modules that compute factor * x + shift, and how often all of them stand."""
     count = draw(st.integers(least, 3))
     numbers = st.lists(st.integers(1, 3), min_size=count, max_size=count)
     x = draw(arrays(least=1))
-    return x, *(np.array(draw(numbers), np.float64) for _ in range(2))
+    return x, *(np.array(draw(numbers), np.float64) for _ in range(2)), 1
 
 
 @rubric.check("Sequential.forward", points=1)
-@given(pipeline())
-def each_output_is_the_next_input(student, x, factors, shifts):
-    """The first module gets x; each later one gets what the module before it returned."""
-    steps = list(zip(factors, shifts))
+@given(
+    pipeline(),
+    always=[
+        (np.array([1, -2], dtype), np.array([2.0, 3.0]), np.array([1.0, 5.0]), 2) for dtype in ("float32", "float64")
+    ],
+)
+def each_output_is_the_next_input(student, x, factors, shifts, times):
+    """The first module gets x; each later one gets what the module before it returned. So it is at every call."""
+    steps = list(zip(factors.tolist(), shifts.tolist())) * times
     forwards = backwards = x
     for factor, shift in steps:
         forwards = forwards * factor + shift
     for factor, shift in steps[::-1]:
         backwards = backwards * factor + shift
     mistakes = {
-        "the last module was given x, not what the module before it returned": x * factors[-1] + shifts[-1],
-        "only the first module has run": x * factors[0] + shifts[0],
+        "the last module was given x, not what the module before it returned": x * steps[-1][0] + steps[-1][1],
+        "only the first module has run": x * steps[0][0] + steps[0][1],
         "the modules ran from the last to the first": backwards,
         "the answers of the modules are added up": sum(x * factor + shift for factor, shift in steps),
     }
-    close(student.one_after_another(x, factors, shifts), forwards, "z", mistakes=mistakes)
+    first, second = student.one_after_another(x, factors, shifts, times)
+    close(first, forwards, "z", mistakes=mistakes)
+    close(second, forwards, "z of a second call", mistakes=mistakes)
 
 
 @rubric.check("Sequential.forward", points=1, examples=5)
-@given(arrays(least=1))
+@given(arrays(least=1), always=[np.array([1, 2], np.float32)])
 def nothing_changes_nothing(student, x):
     """A Sequential without modules returns its input."""
-    close(student.one_after_another(x, np.zeros(0), np.zeros(0)), x, "z")
+    close(student.one_after_another(x, np.zeros(0), np.zeros(0), 1)[0], x, "z")
 
 
 # -- xavier_std -------------------------------------------------------------------------------------------------------
@@ -223,7 +295,7 @@ rubric.doctests("xavier_std", points=1)
 
 
 @rubric.check("xavier_std", points=1)
-@given(fans, fans)
+@given(fans, fans, always=[(1, 1), (784, 10), (10, 784), (10**9, 1)])
 def between_forwards_and_backwards(student, fan_in, fan_out):
     """The variance is 2 / (fan_in + fan_out), between 1 / fan_in and 1 / fan_out; its square root is the deviation."""
     variance = 2 / (fan_in + fan_out)
@@ -241,7 +313,7 @@ rubric.doctests("he_std", points=1)
 
 
 @rubric.check("he_std", points=1)
-@given(fans)
+@given(fans, always=[1, 7, 10**9])
 def twice_for_the_half_that_relu_cuts(student, fan_in):
     """n products of variance v sum to n v; relu lets half through: n v / 2 = 1, and the deviation is the root of v."""
     mistakes = {
@@ -269,21 +341,27 @@ def dropped_and_its_mask(tt, x, p, seed):
 chances = st.sampled_from([0.5, 0.25, 0.1, 0.75, 0.0])
 seeds = st.integers(0, 99)
 nowhere_zero = shapes(least=1).flatmap(no_zeros)
+many = [
+    (np.arange(1, 25, dtype=dtype).reshape(6, 4), p, seed)
+    for seed, (dtype, p) in enumerate([("float32", 0.5), ("float32", 0.1), ("float32", 0.0), ("float16", 0.25)])
+]
 
 rubric.doctests("dropout", points=1)
 
 
 @rubric.check("dropout", points=1)
-@given(nowhere_zero, chances, seeds)
+@given(nowhere_zero, chances, seeds, always=[*many, (np.zeros((0, 3), np.float32), 0.5, 0)])
 def what_is_kept_grows(student, x, p, seed):
     """Each element becomes 0 or x / (1 - p): what is kept makes up for what is not, so the expectation stays x."""
     z = student.dropped(x, p, seed)
     holds(np.shape(z) == x.shape, "the output has the shape of x", shape=list(np.shape(z)))
-    close(z, np.where(z == 0, 0.0, x / (1 - p)), "z", mistakes={"what is kept is not scaled": np.where(z == 0, 0.0, x)})
+    nothing = x.dtype.type(0)
+    mistakes = {"what is kept is not scaled": np.where(z == 0, nothing, x)}
+    close(z, np.where(z == 0, nothing, x / (1 - p)), "z", mistakes=mistakes)
 
 
-@rubric.check("dropout", points=1, examples=10)
-@given(st.sampled_from([0.5, 0.25, 0.1, 0.75]), seeds)
+@rubric.check("dropout", points=1)
+@given(always=[(0.5, 0), (0.25, 1), (0.1, 2), (0.75, 3), (0.9, 4)])
 def a_share_of_p_is_dropped(student, p, seed):
     """Of 10,000 elements, about 10,000 p are zero: p is the probability to be dropped, not to be kept."""
     zeros = int((student.dropped(np.ones(10_000), p, seed) == 0).sum())
@@ -295,7 +373,7 @@ def a_share_of_p_is_dropped(student, p, seed):
 
 
 @rubric.check("dropout", points=1)
-@given(nowhere_zero, chances, seeds)
+@given(nowhere_zero, chances, seeds, always=many)
 def the_generator_decides_which(student, x, p, seed):
     """An element is kept where its number in rng.random(x.shape, np.float32) is p or more: one seed, one mask."""
     kept, opposite, wide = (
@@ -311,7 +389,7 @@ def the_generator_decides_which(student, x, p, seed):
 
 
 @rubric.check("dropout", points=1)
-@given(shapes(least=1).flatmap(lambda shape: filled(shape, st.integers(1, 5), np.float32)), chances, seeds)
+@given(shapes(least=1).flatmap(lambda shape: filled(shape, st.integers(1, 5), np.float32)), chances, seeds, always=many)
 def the_mask_is_saved(student, x, p, seed):
     """Besides z, the function returns {"mask": mask}, scaled, with z = x * mask: the derivative needs it."""
     z, mask = student.dropped_and_its_mask(x, p, seed)
@@ -319,7 +397,7 @@ def the_mask_is_saved(student, x, p, seed):
 
 
 @rubric.check("dropout", points=1)
-@given(st.sampled_from([1.0, 1.5, -0.1, 2.0, 50.0]))
+@given(always=[1.0, 1.5, -0.1, 2.0, 50.0])
 def chances_from_zero_to_below_one(student, p):
     """p = 1 would divide by zero, and p = 50 is not a chance: both are refused, and the message says what p was."""
     refuses("ValueError", student.dropped, np.ones(3), p, 0, mentioning=[str(p)])

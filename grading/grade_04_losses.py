@@ -6,7 +6,7 @@ overflows. x are predictions or logits, y or target what they should have been.
 
 import numpy as np
 from hypothesis import strategies as st
-from strategies import arrays, filled, logits_and_classes, same_shape, shapes, whole_numbers
+from strategies import arrays, dtyped, filled, logits_and_classes, same_shape, shapes, whole_numbers
 
 from tito.rubrics.compare import close, nudged, refuses
 from tito.rubrics.rubric import Rubric, given
@@ -20,11 +20,14 @@ rubric.exercise("logsumexp", difficulty=2, minutes=12)
 rubric.exercise("binary_cross_entropy_with_logits", difficulty=3, minutes=18)
 rubric.exercise("cross_entropy", difficulty=3, minutes=20)
 
-reductions = st.sampled_from(["mean", "sum", "none"])
+WORDS = ["mean", "sum", "none"]
+reductions = st.sampled_from(WORDS)
+holed = np.array([[1, np.nan, 3], [4, 5, -6]], np.float32)
+table = np.array([[1, -2, 3], [4, 0, -6]])
 
 
 def reduce(values, reduction):
-    return {"mean": np.mean, "sum": np.sum, "none": np.asarray}[reduction](values)
+    return {"mean": values.sum() / max(values.size, 1), "sum": values.sum(), "none": values}[reduction]
 
 
 @st.composite
@@ -35,21 +38,49 @@ def column_and_row(draw):
     return draw(st.sampled_from([(column, row), (row, column)]))
 
 
+MISFITS = [(table, table[0]), (table[:, :1], table[:, 0]), (table, table.T), (table[:0], table[:1]), (table, table[:1])]
+misfits = [tuple(x.astype(np.float32) for x in pair) for pair in MISFITS]
+
+
+def everywhere(*pairs):
+    """Each pair as float32, float16 and float64, with each reduction."""
+    kinds = [tuple(np.array(x, dtype) for x in pair) for pair in pairs for dtype in ("float32", "float16", "float64")]
+    return [(*kind, word) for kind in kinds for word in WORDS]
+
+
+pairs = everywhere((table, table[::-1]), ([1, 2, 3], [3, 2, -1]))
+far_off = [
+    (holed, np.ones((2, 3), np.float32), "mean"), (np.ones((2, 3), np.float32), holed, "none"),
+    (np.array([10_000, 10_001], np.float32), np.array([10_001, 9_999], np.float32), "mean"),
+    (np.array([200, 0], np.uint8), np.array([0, 200], np.uint8), "mean"),
+    (np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32), "sum"),
+]  # fmt: skip
+
+
 # -- reduced ----------------------------------------------------------------------------------------------------------
 
 
 @rubric.check("reduced", points=1)
-@given(arrays(), reductions)
+@given(
+    arrays(),
+    reductions,
+    always=[*[(x, word) for x in (*dtyped(table)[:2], holed, holed.T) for word in WORDS], (dtyped()[0], "sum")],
+)
 def three_reductions(student, values, reduction):
     """The mean and the sum go over every value, whatever their shape; "none" leaves them as they are."""
     close(student.reduced(values, reduction), reduce(values, reduction), f"the {reduction!r}")
 
 
 @rubric.check("reduced", points=1)
-@given(arrays(least=1), st.sampled_from(["avg", "MEAN", "", "total"]))
+@given(arrays(least=1), st.sampled_from(["avg", "MEAN", "", "total"]), always=[(holed, "total"), (holed, "avg")])
 def no_fourth_reduction(student, values, reduction):
     """A word that is none of the three is an error that repeats the word: a typo must not choose for you."""
     refuses("ValueError", student.reduced, values, reduction, mentioning=[reduction])
+
+
+def signed(x):
+    """Whole numbers as float32, in which the losses compute."""
+    return x if x.dtype.kind == "f" else x.astype(np.float32)
 
 
 # -- mse_loss ---------------------------------------------------------------------------------------------------------
@@ -58,20 +89,20 @@ rubric.doctests("mse_loss", points=1)
 
 
 @rubric.check("mse_loss", points=1)
-@given(same_shape(2), reductions)
+@given(same_shape(2), reductions, always=[*pairs, *far_off])
 def squares_of_the_errors(student, x, y, reduction):
     """(x - y)^2 for each element, then the reduction that was asked for: each of the three."""
-    error = x - y
+    error = signed(x) - signed(y)
     mistakes = {
         "these are the distances, not their squares": reduce(np.abs(error), reduction),
-        "the reduction is always the mean": np.mean(error**2),
+        "the reduction is always the mean": reduce(error**2, "mean"),
         "half of it: the loss has no factor 1/2": reduce(error**2 / 2, reduction),
     }
     close(student.mse_loss(x, y, reduction=reduction), reduce(error**2, reduction), "the loss", mistakes=mistakes)
 
 
 @rubric.check("mse_loss", points=1)
-@given(column_and_row())
+@given(column_and_row(), always=misfits)
 def squared_error_of_equal_shapes(student, x, y):
     """A column against a row is refused, with both shapes named: broadcasting would compare pairs that nobody meant."""
     refuses("ValueError", student.mse_loss, x, y, mentioning=[str(x.shape), str(y.shape)])
@@ -83,19 +114,24 @@ rubric.doctests("l1_loss", points=1)
 
 
 @rubric.check("l1_loss", points=1)
-@given(same_shape(2), reductions)
+@given(
+    same_shape(2),
+    reductions,
+    always=[*pairs, *far_off, (np.array([1e30, 3e38], np.float32), np.array([0, 3e38], np.float32), "none")],
+)
 def distances(student, x, y, reduction):
     """|x - y| for each element, then the reduction: too high and too low count alike."""
+    x, y, given = signed(x), signed(y), (x, y)
     mistakes = {
         "errors of opposite sign cancel: take each distance first": reduce(x - y, reduction),
         "these are squares": reduce((x - y) ** 2, reduction),
-        "the reduction is always the mean": np.mean(np.abs(x - y)),
+        "the reduction is always the mean": reduce(np.abs(x - y), "mean"),
     }
-    close(student.l1_loss(x, y, reduction=reduction), reduce(np.abs(x - y), reduction), "the loss", mistakes=mistakes)
+    close(student.l1_loss(*given, reduction=reduction), reduce(np.abs(x - y), reduction), "the loss", mistakes=mistakes)
 
 
 @rubric.check("l1_loss", points=1)
-@given(column_and_row())
+@given(column_and_row(), always=misfits)
 def absolute_error_of_equal_shapes(student, x, y):
     """A column against a row is refused, with both shapes named."""
     refuses("ValueError", student.l1_loss, x, y, mentioning=[str(x.shape), str(y.shape)])
@@ -112,7 +148,14 @@ def along(draw):
 
 
 @rubric.check("logsumexp", points=2)
-@given(along())
+@given(
+    along(),
+    always=[
+        *[(x, dim, keepdim) for x in dtyped(table)[:2] for dim in (0, -1) for keepdim in (True, False)],
+        (np.array([[0, -np.inf, 1]], np.float32), -1, False), (holed, 1, False), (np.ones((1, 3, 1)), 1, False),
+        (np.zeros((0, 3), np.float32), -1, True),
+    ],
+)  # fmt: skip
 def logarithm_of_the_sum(student, x, dim, keepdim):
     """ln of the sum of e^x along one axis, which is dropped, or kept as size 1."""
     e = np.exp(x)
@@ -127,18 +170,22 @@ def logarithm_of_the_sum(student, x, dim, keepdim):
 
 
 @rubric.check("logsumexp", points=1)
-@given(arrays(least=1), st.sampled_from([1000.0, -1000.0]))
+@given(
+    arrays(least=1),
+    st.sampled_from([1000.0, -1000.0]),
+    always=[(x, c) for x in (table * 1.0, np.zeros(1), np.array([0.0, 1, 2])) for c in (1000.0, -1000.0, 1e4)],
+)
 def shifts_pass_through(student, x, c):
     """Add c to every x, and the result grows by c: also where e^c is too large for any float, or too small."""
     close(student.logsumexp(x + c) - c, np.log(np.exp(x).sum(axis=-1)), "logsumexp(x + c) - c", rtol=1e-9, atol=1e-9)
 
 
 @rubric.check("logsumexp", points=1)
-@given(whole_numbers((2,)), st.sampled_from([500.0, 2000.0]))
+@given(whole_numbers((2,)), st.sampled_from([500.0, 2000.0]), always=[(np.array([1, -2], np.float32), 2000.0)])
 def each_row_has_its_own_maximum(student, x, gap):
     """Each row is shifted by its own largest element: rows may lie far apart, and so may the elements of one row."""
-    rows = np.stack([x, x - gap, [x[0], x[0] - gap]])
-    expected = np.append(np.log(np.exp(x).sum()) - np.array([0, gap]), x[0])
+    rows = np.stack([x, x - gap, np.array([x[0], x[0] - gap])])
+    expected = np.append(np.log(np.exp(x).sum()) - np.array([0, gap]), x[0]).astype(rows.dtype)
     close(student.logsumexp(rows), expected, "the logsumexp of each row")
 
 
@@ -154,7 +201,7 @@ def answers(draw, logits=None):
 
 
 @rubric.check("binary_cross_entropy_with_logits", points=1)
-@given(answers(), reductions)
+@given(answers(), reductions, always=[*everywhere((table, table > 0), (table, np.full((2, 3), 0.25))), far_off[0]])
 def surprise_at_the_answer(student, x, y, reduction):
     """-y ln p - (1 - y) ln(1 - p) with p = sigmoid(x), for each element; then the reduction."""
     p = 1 / (1 + np.exp(-x))
@@ -162,7 +209,7 @@ def surprise_at_the_answer(student, x, y, reduction):
     mistakes = {
         "only the surprise at a yes is in it": reduce(yes, reduction),
         "yes and no are exchanged": reduce(-(1 - y) * np.log(p) - y * np.log(1 - p), reduction),
-        "the reduction is always the mean": np.mean(yes + no),
+        "the reduction is always the mean": reduce(yes + no, "mean"),
     }
     yours = student.binary_cross_entropy_with_logits(x, y, reduction=reduction)
     close(yours, reduce(yes + no, reduction), "the loss", mistakes=mistakes)
@@ -171,8 +218,17 @@ def surprise_at_the_answer(student, x, y, reduction):
 far = st.sampled_from([100.0, -100.0, 1000.0, -1000.0])
 
 
+far_answers = [[1000, -1000, 100, -100, 1000, -1000], [1, 0, 0, 1, 0, 1]]
+
+
 @rubric.check("binary_cross_entropy_with_logits", points=1)
-@given(answers(far))
+@given(
+    answers(far),
+    always=[
+        *[tuple(np.array(far_answers, dtype)) for dtype in (np.float32, np.float16, np.float64)],
+        (np.array([1e30, -1e30], np.float32), np.array([0, 0], np.float32)),
+    ],
+)
 def a_confident_mistake_is_finite(student, x, y):
     """Far from 0 the loss is |x| for a wrong answer and nearly 0 for a right one: nothing overflows, nothing is nan."""
     expected = np.maximum(x, 0) - x * y
@@ -180,7 +236,7 @@ def a_confident_mistake_is_finite(student, x, y):
 
 
 @rubric.check("binary_cross_entropy_with_logits", points=1)
-@given(st.integers(20, 40).map(float), st.booleans())
+@given(st.integers(20, 40).map(float), st.booleans(), always=[(37.0, True), (40.0, False)])
 def right_and_sure_is_not_quite_zero(student, x, yes):
     """A sure and right answer still costs e^-|x|, however little that is: ln(1 + z) for tiny z is np.log1p(z)."""
     x, y = np.array([x if yes else -x]), np.array([float(yes)])
@@ -189,13 +245,27 @@ def right_and_sure_is_not_quite_zero(student, x, yes):
 
 
 @rubric.check("binary_cross_entropy_with_logits", points=1)
-@given(column_and_row())
+@given(column_and_row(), always=misfits)
 def logits_and_answers_of_equal_shapes(student, x, y):
     """A column against a row is refused, with both shapes named."""
     refuses("ValueError", student.binary_cross_entropy_with_logits, x, y, mentioning=[str(x.shape), str(y.shape)])
 
 
 # -- cross_entropy ----------------------------------------------------------------------------------------------------
+
+
+scores = np.array([[1, 2, 0], [-1, 2, 2]])
+classified = [
+    *[(scores.astype(dtype), np.array([2, 1]), word) for dtype in ("float32", "float16") for word in WORDS],
+    *[(scores * 1.0, np.array([0, 2], dtype), "none") for dtype in ("int8", "uint8", "int32")],
+    (np.array([[5.0]]), np.array([0]), "mean"), (np.zeros((0, 3), np.float32), np.zeros(0, np.int64), "sum"),
+    (holed, np.array([0, 2]), "none"),
+]  # fmt: skip
+sure = [
+    (np.array(logits, dtype), np.array([0, 1]))
+    for dtype in (np.float64, np.float32)
+    for logits in ([[1, 0], [1, 0]], [[0, 0], [0, 0]], [[3, 4], [0, 3]])
+]
 
 
 def minus_log_p(logits):
@@ -209,7 +279,7 @@ def smoothed(logits, target, s):
 
 
 @rubric.check("cross_entropy", points=2)
-@given(logits_and_classes(), reductions)
+@given(logits_and_classes(), reductions, always=classified)
 def surprise_at_the_class(student, logits, target, reduction):
     """-ln p of each row's own target, where p is the softmax of the row; then the reduction, over rows."""
     expected = smoothed(logits, target, 0.0)
@@ -218,14 +288,14 @@ def surprise_at_the_class(student, logits, target, reduction):
         "this is the logit of the target, negated: subtract it from the logsumexp": reduce(
             -logits[np.arange(len(target)), target], reduction
         ),
-        "the reduction is always the mean": np.mean(expected),
+        "the reduction is always the mean": reduce(expected, "mean"),
     }
     yours = student.cross_entropy(logits, target, reduction=reduction)
     close(yours, reduce(expected, reduction), "the loss", mistakes=mistakes)
 
 
 @rubric.check("cross_entropy", points=1)
-@given(logits_and_classes())
+@given(logits_and_classes(), always=sure)
 def certainty_is_finite(student, logits, target):
     """With logits a thousand apart, p of the target may be 0 in floats; its surprise is still a finite number."""
     expected = smoothed(1000 * logits, target, 0.0)
@@ -233,7 +303,12 @@ def certainty_is_finite(student, logits, target):
 
 
 @rubric.check("cross_entropy", points=2)
-@given(logits_and_classes(), st.sampled_from([0.1, 0.5, 1.0]), reductions)
+@given(
+    logits_and_classes(),
+    st.sampled_from([0.1, 0.5, 1.0]),
+    reductions,
+    always=[(scores.astype(np.float32), np.array([2, 1]), s, word) for s in (0.1, 1.0, 0.0) for word in WORDS],
+)
 def smoothing_mixes_in_every_class(student, logits, target, label_smoothing, reduction):
     """With smoothing s: 1 - s of the target's surprise, and s of the mean surprise over all classes, the target too."""
     s, surprise = label_smoothing, minus_log_p(logits)
@@ -253,7 +328,7 @@ def smoothing_mixes_in_every_class(student, logits, target, label_smoothing, red
 
 
 @rubric.check("cross_entropy", points=1)
-@given(logits_and_classes(most=2))
+@given(logits_and_classes(most=2), always=[(scores * 1.0, np.array([2, 1]))])
 def slope_is_prediction_minus_truth(student, logits, target):
     """Nudge a logit: the mean loss answers with p - 1 for the target, p for the others, each divided by the rows."""
     p = np.exp(-minus_log_p(logits))
@@ -262,7 +337,15 @@ def slope_is_prediction_minus_truth(student, logits, target):
 
 
 @rubric.check("cross_entropy", points=1)
-@given(logits_and_classes())
+@given(logits_and_classes(), always=[(scores * 1.0, np.array([2, 1]))])
 def no_class_before_the_first(student, logits, target):
-    """Class -1 is refused. NumPy would take the last class for it, and nobody would notice."""
+    """Class -1 is refused: NumPy would take the last class for it, and nobody would notice.
+
+    So is what else does not fit: class C, targets that are no whole numbers or too few, a smoothing below 0 or above 1.
+    """
     refuses("IndexError", student.cross_entropy, logits, np.concatenate([[-1], target[1:]]))
+    refuses("IndexError", student.cross_entropy, logits, np.concatenate([target[1:], [logits.shape[1]]]))
+    refuses("TypeError", student.cross_entropy, logits, target.astype(np.float64))
+    refuses("ValueError", student.cross_entropy, logits, np.concatenate([target, [0]]))
+    refuses("ValueError", student.cross_entropy, logits, target, label_smoothing=1.5)
+    refuses("ValueError", student.cross_entropy, logits, target, label_smoothing=-0.5)

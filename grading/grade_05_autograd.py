@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 from strategies import (
     arrays,
     broadcastable_pair,
+    example,
+    in_dtype,
+    in_each_dtype,
     logits_and_classes,
     matrix_pair,
     no_zeros,
@@ -20,7 +23,7 @@ from strategies import (
 from tito.rubrics.compare import close, nudged, same
 from tito.rubrics.rubric import Rubric, given
 
-rubric = Rubric("05", module="autograd")
+rubric = Rubric("05", module="autograd", examples=20)
 
 rubric.exercise("add_vjp", difficulty=1, minutes=3)
 rubric.exercise("mul_vjp", difficulty=1, minutes=5)
@@ -35,20 +38,27 @@ rubric.exercise("backward", difficulty=3, minutes=40)
 # -- add_vjp ----------------------------------------------------------------------------------------------------------
 
 
+PAIR = example(2), example(2, start=3), np.array([2.0, -3.0])
+STRETCHED = example(2, 1), example(3, start=3), example(2, 3, start=-2)
+STRANGE = np.array([1e30, 1e-30]), np.array([-1e30, 0.0]), np.array([np.nan, -np.inf])
+NOTHING = np.zeros((0, 2)), np.zeros(2), np.zeros((0, 2))
+PAIRS = [STRETCHED, STRANGE, NOTHING, *in_each_dtype(*PAIR)]  # x, y, g
+
+
 @rubric.check("add_vjp", points=1)
-@given(same_shape(3))
+@given(same_shape(3), always=PAIRS)
 def what_arrives_leaves_to_both(student, x, y, g):
-    """A sum hands g on to each of its inputs, unchanged."""
+    """A sum hands g on to each of its inputs, unchanged, and in its own dtype."""
     dx, dy = student.add_vjp(g, x + y, x, y)
-    close(dx, g, "dx")
-    close(dy, g, "dy")
+    close(dx, g, "dx", like=x)
+    close(dy, g, "dy", like=y)
 
 
 # -- mul_vjp ----------------------------------------------------------------------------------------------------------
 
 
 @rubric.check("mul_vjp", points=2)
-@given(broadcastable_pair())
+@given(broadcastable_pair(), always=PAIRS)
 def product_rule(student, x, y, g):
     """Each input's gradient is g scaled by the *other* input."""
     dx, dy = student.mul_vjp(g, x * y, x, y)
@@ -75,11 +85,21 @@ def broadcast_gradient(draw):
     return draw(whole_numbers(full)), tuple(draw(st.sampled_from([side, 1])) for side in kept)
 
 
+SEVERAL = [((2, 3, 2), (1, 1, 2)), ((2, 3, 2), (2, 1, 1)), ((2, 3, 2), (1, 3, 1)), ((2, 3, 2), (1, 1)), ((2, 3), ())]
+EMPTY = [((2, 0), (2, 1)), ((0, 2), (2,)), ((0, 2), (1, 2)), ((0, 2), (0, 1)), ((0, 2), (0, 2))]
+SUMS = [
+    *[(example(*full), shape) for full, shape in SEVERAL + EMPTY],
+    (np.array([[1.0, np.nan], [np.inf, 2.0]]), (2, 1)),
+    *in_each_dtype(example(2, 3), (2, 1)),
+    *in_each_dtype(example(2, 3), (3,)),
+    (np.full((300, 2), 0.1), (2,)),
+]  # g, shape
+
 rubric.doctests("unbroadcast", points=1)
 
 
 @rubric.check("unbroadcast", points=1)
-@given(broadcast_gradient())
+@given(broadcast_gradient(), always=SUMS)
 def gradient_gets_its_inputs_shape(student, g, shape):
     """Whatever shape g has, the sum has the shape of the input that was broadcast."""
     yours = student.unbroadcast(g, shape)
@@ -87,31 +107,43 @@ def gradient_gets_its_inputs_shape(student, g, shape):
 
 
 @rubric.check("unbroadcast", points=2)
-@given(broadcast_gradient())
+@given(broadcast_gradient(), always=SUMS)
 def transpose_of_broadcasting(student, g, shape):
     """Summing is the transpose of broadcasting: <g, broadcast(x)> = <unbroadcast(g), x>, whatever x is."""
-    expected = np.zeros(shape)
+    expected = np.zeros(shape, g.dtype)
     for index in np.ndindex(shape):
-        one = np.zeros(shape)
-        one[index] = 1
-        expected[index] = (g * np.broadcast_to(one, g.shape)).sum()
+        one = np.zeros(shape, bool)
+        one[index] = True
+        expected[index] = g[np.broadcast_to(one, g.shape)].sum(dtype=np.float64)
     close(student.unbroadcast(g, shape), expected, "the sum")
 
 
 # -- matmul_vjp -------------------------------------------------------------------------------------------------------
 
 
+MATRICES = example(2, 3), example(3, 2, start=-2), example(2, 2, start=-1)
+NO_ROWS = np.zeros((0, 3)), example(3, 2), np.zeros((0, 2))
+NO_SUM = np.zeros((2, 0)), np.zeros((0, 3)), example(2, 3)
+
+
 @rubric.check("matmul_vjp", points=1)
-@given(matrix_pair())
+@given(matrix_pair(), always=[NO_ROWS, NO_SUM, *in_each_dtype(*MATRICES)])
 def only_one_order_fits(student, x, y, g):
     """dX = G Y^T and dY = X^T G: the only products with the shapes of X and Y."""
     dx, dy = student.matmul_vjp(g, x @ y, x, y)
-    close(dx, g @ y.T, "dX")
-    close(dy, x.T @ g, "dY")
+    close(dx, g @ y.T, "dX", like=x)
+    close(dy, x.T @ g, "dY", like=y)
 
 
 @rubric.check("matmul_vjp", points=1)
-@given(matrix_pair(batches=True))
+@given(
+    matrix_pair(batches=True),
+    always=[
+        (example(2, 1, 2, 3), example(3, 3, 2, start=-9), example(2, 3, 2, 2, start=-5)),
+        (example(2, 2, 3), example(3, 1, start=-1), example(2, 2, 1, start=-1)),
+        (example(1, 3), example(2, 3, 2, start=-5), example(2, 1, 2, start=-1)),
+    ],
+)
 def a_batch_of_matrices(student, x, y, g):
     """With axes in front, only the last two are transposed: each matrix of the batch has its own product."""
     dx, dy = student.matmul_vjp(g, x @ y, x, y)
@@ -127,12 +159,17 @@ def vectors_too(draw):
     return x, y, draw(whole_numbers((x @ y).shape))
 
 
+VECTORS = [((3,), (3, 2)), ((2, 3), (3,)), ((3,), (3,)), ((2, 2, 3), (3,)), ((3,), (2, 3, 2))]
+VECTORS_TOO = [(example(*x, start=-1), example(*y, start=-2)) for x, y in VECTORS]
+
+
 @rubric.check("matmul_vjp", points=1)
-@given(vectors_too())
+@given(vectors_too(), always=[(x, y, np.asarray(example(*(x @ y).shape, start=2))) for x, y in VECTORS_TOO])
 def matmul_agrees_with_nudges(student, x, y, g):
     """Nudge one element of X or Y, be it a matrix or a vector: the output answers as the rule says."""
-    for yours, slope, name in zip(student.matmul_vjp(g, x @ y, x, y), nudged(student.matmul, x, y, g=g), ("dX", "dY")):
-        close(yours, slope, name, rtol=1e-5, atol=1e-5)
+    slopes = nudged(student.matmul, x, y, g=g)
+    for yours, slope, name, like in zip(student.matmul_vjp(g, x @ y, x, y), slopes, ("dX", "dY"), (x, y)):
+        close(yours, slope, name, rtol=1e-5, atol=1e-5, like=like)
 
 
 # -- sum_vjp ----------------------------------------------------------------------------------------------------------
@@ -150,7 +187,24 @@ rubric.doctests("sum_vjp", points=1)
 
 
 @rubric.check("sum_vjp", points=1)
-@given(reduced())
+@given(
+    reduced(),
+    always=[
+        (example(2, 3), -1, False, example(2, start=5)),
+        (example(2, 3), -1, True, example(2, 1, start=5)),
+        (example(2, 3), 0, True, example(1, 3, start=5)),
+        (example(2, 3, 2), 1, False, example(2, 2, start=5)),
+        (example(2, 3, 2), (0, 2), False, example(3, start=5)),
+        (example(2, 3), None, False, np.array(5.0)),
+        (example(2, 3), None, True, np.array([[5.0]])),
+        (np.array(2.0), None, False, np.array(5.0)),
+        (np.zeros((0, 3)), 0, False, example(3, start=5)),
+        (np.zeros((0, 3)), 1, False, np.zeros(0)),
+        (example(2), 0, False, np.array(np.nan)),
+        *in_each_dtype(example(2, 3), 1, False, example(2, start=5)),
+        *in_each_dtype(example(2, 3), None, False, np.array(5.0)),
+    ],
+)
 def every_summed_element_gets_g(student, x, dim, keepdim, g):
     """Whatever was summed into one number gets that number's gradient: g is copied back over the summed axis."""
     z = np.sum(x, axis=dim, keepdims=keepdim)
@@ -165,10 +219,18 @@ rubric.doctests("relu_vjp", points=1)
 
 
 @rubric.check("relu_vjp", points=1)
-@given(shapes().flatmap(lambda shape: st.tuples(no_zeros(shape), whole_numbers(shape))))
+@given(
+    shapes().flatmap(lambda shape: st.tuples(no_zeros(shape), whole_numbers(shape))),
+    always=[
+        (np.array([-1.0, 0.0, 1.0]), example(3)),
+        (np.array([-0.0, 1e-30, -1e-30, 1e30, -1e30]), example(5)),
+        (np.zeros((0, 2)), np.zeros((0, 2))),
+        *in_each_dtype(np.array([-2.0, 0.0, 3.0]), example(3)),
+    ],
+)
 def the_gate_is_open_or_shut(student, x, g):
-    """Where x > 0 the output moves as x does, and g passes; where x < 0 it does not move at all."""
-    close(student.relu_vjp(g, np.maximum(x, 0), x), np.where(x > 0, g, 0.0), "dx")
+    """Where x > 0 the output moves as x does, and g passes; where x < 0 it does not move at all, nor at the kink, 0."""
+    close(student.relu_vjp(g, np.maximum(x, 0), x), np.where(x > 0, g, g.dtype.type(0)), "dx")
 
 
 # -- cross_entropy_vjp ------------------------------------------------------------------------------------------------
@@ -179,13 +241,27 @@ def softmax(logits):
     return e / e.sum(axis=-1, keepdims=True)
 
 
+LARGE = [[[1000, 0], [0, 1000]], [[-1000, 0], [-1000, -2000]], [[1e6, 1e6], [100, -100]]]
+CLASSES = np.array([0, 0])
+ROWS = np.array([[2.0, 0.0, -1.0], [0.0, 1.0, 3.0]])
+
+
 @rubric.check("cross_entropy_vjp", points=2)
-@given(logits_and_classes(), st.integers(1, 3).map(float))
+@given(
+    logits_and_classes(),
+    st.integers(1, 3).map(float),
+    always=[
+        *[(np.array(logits, float), np.array([0, 1]), 2.0) for logits in LARGE],
+        (ROWS, CLASSES.astype(np.int32), 2.0),
+        (np.array([[3.0], [1.0]]), CLASSES, 2.0),
+        *in_each_dtype(ROWS, CLASSES, 2.0),
+        in_dtype(np.float32, np.array([[1000.0, 0.0]]), CLASSES[:1], 2.0),
+    ],
+)
 def probability_minus_truth(student, logits, target, g):
     """The gradient of the mean loss is p - y, divided by the number of rows: what was predicted minus what was true."""
-    truth = np.eye(logits.shape[1])[target]
-    p = softmax(logits)
-    dlogits, *_ = student.cross_entropy_vjp(np.float64(g), np.float64(0), logits, target)
+    truth, p, g = np.eye(logits.shape[1], dtype=logits.dtype)[target], softmax(logits), logits.dtype.type(g)
+    dlogits, *_ = student.cross_entropy_vjp(g, logits.dtype.type(0), logits, target)
     mistakes = {
         "these are the probabilities: the truth is not subtracted": g * p / len(p),
         "this is the sum over the rows, not their mean": g * (p - truth),
@@ -195,14 +271,28 @@ def probability_minus_truth(student, logits, target, g):
 
 
 @rubric.check("cross_entropy_vjp", points=1)
-@given(logits_and_classes(), st.sampled_from(["sum", "none"]), st.sampled_from([0.0, 0.1, 0.5]))
+@given(
+    logits_and_classes(),
+    st.sampled_from(["sum", "none"]),
+    st.sampled_from([0.0, 0.1, 0.5]),
+    always=[
+        (ROWS, CLASSES, "none", 0.5),
+        (ROWS, CLASSES, "sum", 1.0),
+        (ROWS, CLASSES, "mean", 0.5),
+        (np.zeros((0, 3)), CLASSES[:0], "sum", 0.0),
+        *in_each_dtype(ROWS, CLASSES, "none", 0.5),
+        *in_each_dtype(ROWS, CLASSES, "sum", 0.0),
+    ],
+)
 def smoothed_and_unreduced(student, logits, target, reduction, label_smoothing):
     """With label smoothing, the truth is spread a little over all classes; without a mean, nothing is divided."""
-    g = np.arange(1.0, len(logits) + 1) if reduction == "none" else np.float64(2.0)
+    number = logits.dtype.type
+    g = example(len(logits), dtype=number) if reduction == "none" else number(2)
     truth = (1 - label_smoothing) * np.eye(logits.shape[1])[target] + label_smoothing / logits.shape[1]
     keywords = {"reduction": reduction, "label_smoothing": label_smoothing}
-    dlogits, *_ = student.cross_entropy_vjp(g, np.float64(0), logits, target, **keywords)
-    close(dlogits, np.reshape(g, (-1, 1)) * (softmax(logits) - truth), "dlogits")
+    dlogits, *_ = student.cross_entropy_vjp(g, number(0), logits, target, **keywords)
+    each = np.reshape(g / len(logits) if reduction == "mean" else g, (-1, 1))
+    close(dlogits, (each * (softmax(logits) - truth)).astype(number), "dlogits")
 
 
 @rubric.check("cross_entropy_vjp", points=1)
@@ -225,7 +315,7 @@ def used_twice(tt, x):
 
 
 @rubric.check("backward", points=1)
-@given(arrays(least=1))
+@given(arrays(least=1), always=[np.zeros(0), *in_each_dtype(example(2))])
 def shares_add_up(student, x):
     """A tensor that is used twice gets both shares: the gradient of x * x + x is 2x + 1."""
     mistakes = {
@@ -243,13 +333,24 @@ def diamond(tt, x, w):
     return x.grad, w.grad
 
 
+@rubric.probe
+def frozen(tt, x, w):
+    x, w = tt.Tensor(x, requires_grad=True), tt.Tensor(w)
+    tt.autograd.backward(((x * w + w) * w).sum())
+    return x.grad, w.grad
+
+
 @rubric.check("backward", points=1)
-@given(same_shape(2, least=1, most=3))
+@given(same_shape(2, least=1, most=3), always=in_each_dtype(*PAIR[:2]))
 def wait_for_everyone(student, x, w):
-    """A tensor passes its gradient on when all who used it have added theirs: y = x w, then y (y x)."""
+    """A tensor passes its gradient on when all who used it have added theirs: y = x w, then y (y x). What asks for no
+    gradient gets none, and is passed over, however often it is used."""
     dx, dw = student.diamond(x, w)
     close(dx, 3 * x**2 * w**2, "x.grad")
     close(dw, 2 * x**3 * w, "w.grad")
+    dx, dw = student.frozen(x, w)
+    close(dx, w * w, "x.grad of (x w + w) w, where w asks for none")
+    same(dw, None, "w.grad there")
 
 
 @rubric.probe
@@ -261,7 +362,7 @@ def two_walks(tt, x, g):
 
 
 @rubric.check("backward", points=1)
-@given(same_shape(2, least=1))
+@given(same_shape(2, least=1), always=in_each_dtype(*PAIR[:2]))
 def grads_accumulate_between_walks(student, x, g):
     """A second walk adds to .grad: nobody has asked to forget the first. Each starts from the gradient it is given."""
     mistakes = {
@@ -281,7 +382,7 @@ def doublings(tt, x, times):
 
 
 @rubric.check("backward", points=1, examples=5)
-@given(arrays(least=1), st.integers(1, 40))
+@given(arrays(least=1), st.integers(1, 40), always=[(example(2), 40)])
 def one_visit_each(student, x, times):
     """y = y + y, forty times over, is forty steps back: a walk visits tensors, not the 2^40 paths between them."""
     close(student.doublings(x, times), np.full(x.shape, 2.0**times), "x.grad")

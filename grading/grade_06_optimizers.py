@@ -8,12 +8,12 @@ import math
 
 import numpy as np
 from hypothesis import strategies as st
-from strategies import shapes, whole_numbers
+from strategies import example, in_dtype, in_each_dtype, shapes, whole_numbers
 
 from tito.rubrics.compare import close, holds
 from tito.rubrics.rubric import Rubric, given
 
-rubric = Rubric("06", module="optimizers")
+rubric = Rubric("06", module="optimizers", examples=20)
 
 rubric.exercise("sgd_step", difficulty=2, minutes=12)
 rubric.exercise("rmsprop_step", difficulty=2, minutes=12)
@@ -34,6 +34,12 @@ def some_steps(draw, most=3):
     shape = draw(shapes(least=1))
     steps = draw(st.integers(1, most))
     return draw(whole_numbers(shape)), draw(whole_numbers((steps, *shape)))
+
+
+# p, and the gradients of two steps: with zeros, of every sign, of no parameters at all.
+UPHILL = np.array([1.0, -2.0, 0.0, 3.0]), np.array([[2.0, -1.0, 0.0, 0.0], [2.0, 3.0, 0.0, -4.0]])
+NOTHING = np.zeros((0, 2)), np.zeros((2, 0, 2))
+SINGLE = in_dtype(np.float32, *UPHILL)
 
 
 # -- sgd_step ---------------------------------------------------------------------------------------------------------
@@ -58,7 +64,7 @@ def rolled(p, gradients, lr, momentum, nesterov):
 
 
 @rubric.check("sgd_step", points=1)
-@given(some_steps(), rates)
+@given(some_steps(), rates, always=[(*UPHILL, 0.1), (*NOTHING, 0.1), (*SINGLE, 0.1)])
 def downhill(student, p, gradients, lr):
     """Without momentum each step is lr * g, downhill: the array that was handed over has moved."""
     yours, _ = student.sgd(p, gradients, lr, 0.0, False)
@@ -70,7 +76,7 @@ def downhill(student, p, gradients, lr):
 
 
 @rubric.check("sgd_step", points=2)
-@given(some_steps(), rates, shares)
+@given(some_steps(), rates, shares, always=[(*UPHILL, 0.1, 0.9), (*NOTHING, 0.1, 0.9), (*SINGLE, 0.1, 0.9)])
 def a_ball_that_rolls(student, p, gradients, lr, momentum):
     """The velocity keeps a share of itself and takes in every gradient; the parameters follow the velocity."""
     p_true, v_true = rolled(p, gradients, lr, momentum, False)
@@ -81,7 +87,7 @@ def a_ball_that_rolls(student, p, gradients, lr, momentum):
 
 
 @rubric.check("sgd_step", points=1)
-@given(some_steps(), rates, shares)
+@given(some_steps(), rates, shares, always=[(*UPHILL, 0.1, 0.9), (*SINGLE, 0.1, 0.9)])
 def nesterov_looks_ahead(student, p, gradients, lr, momentum):
     """Nesterov steps along g + momentum * v, with the new v: where the ball is about to be."""
     p_true, v_true = rolled(p, gradients, lr, momentum, True)
@@ -105,7 +111,13 @@ def rmsprop(tt, p, gradients, lr, alpha, eps):
 
 
 @rubric.check("rmsprop_step", points=2)
-@given(some_steps(), rates, shares, st.sampled_from([1e-8, 0.25, 2.0]))
+@given(
+    some_steps(),
+    rates,
+    shares,
+    st.sampled_from([1e-8, 0.25, 2.0]),
+    always=[(*UPHILL, 0.1, 0.9, 1e-8), (*UPHILL, 0.1, 0.9, 2.0), (*NOTHING, 0.1, 0.9, 1e-8), (*SINGLE, 0.1, 0.9, 2.0)],
+)
 def each_by_its_own_scale(student, p, gradients, lr, alpha, eps):
     """The mean of the squares keeps a share alpha of itself; the step is g divided by its root, and eps beside it."""
     square, expected = 0 * p, p
@@ -118,7 +130,7 @@ def each_by_its_own_scale(student, p, gradients, lr, alpha, eps):
 
 
 @rubric.check("rmsprop_step", points=1)
-@given(some_steps(), st.sampled_from([2.0, 10.0, 1000.0]))
+@given(some_steps(), st.sampled_from([2.0, 10.0, 1000.0]), always=[(*UPHILL, 1000.0)])
 def steps_have_no_unit(student, p, gradients, scale):
     """Measure the loss in other units, and every gradient is a multiple: the steps stay the same."""
     once, _ = student.rmsprop(p, gradients, 0.5, 0.75, 1e-12)
@@ -151,7 +163,12 @@ def adapted(p, gradients, lr, beta1, beta2, eps, corrected=True):
 
 
 @rubric.check("adam_step", points=1)
-@given(some_steps(), shares, st.sampled_from([0.999, 0.9, 0.5]))
+@given(
+    some_steps(),
+    shares,
+    st.sampled_from([0.999, 0.9, 0.5]),
+    always=[(*UPHILL, 0.9, 0.999), (*UPHILL, 0.5, 0.9), (*NOTHING, 0.9, 0.999), (*SINGLE, 0.9, 0.999)],
+)
 def two_running_means(student, p, gradients, beta1, beta2):
     """m follows the gradients, v follows their squares; each keeps its beta of itself."""
     _, m, v = adapted(p, gradients, 0.1, beta1, beta2, 1e-8)
@@ -161,7 +178,13 @@ def two_running_means(student, p, gradients, beta1, beta2):
 
 
 @rubric.check("adam_step", points=1)
-@given(some_steps(most=1), rates, shares, st.sampled_from([0.999, 0.9]))
+@given(
+    some_steps(most=1),
+    rates,
+    shares,
+    st.sampled_from([0.999, 0.9]),
+    always=[(UPHILL[0], UPHILL[1][:1], 0.1, 0.9, 0.999), (UPHILL[0], 1e-4 * UPHILL[1][:1], 0.1, 0.9, 0.999)],
+)
 def the_first_step_is_lr(student, p, gradients, lr, beta1, beta2):
     """With their bias corrected, the first m is g and the first v is g^2: the first step is lr, whatever g is."""
     yours, _, _ = student.adam(p, gradients, lr, beta1, beta2, 1e-12)
@@ -171,7 +194,19 @@ def the_first_step_is_lr(student, p, gradients, lr, beta1, beta2):
 
 
 @rubric.check("adam_step", points=2)
-@given(some_steps(), rates, shares, st.sampled_from([0.999, 0.9]), st.sampled_from([1e-8, 0.25, 2.0]))
+@given(
+    some_steps(),
+    rates,
+    shares,
+    st.sampled_from([0.999, 0.9]),
+    st.sampled_from([1e-8, 0.25, 2.0]),
+    always=[
+        (*UPHILL, 0.1, 0.9, 0.999, 1e-8),
+        (*UPHILL, 0.1, 0.5, 0.9, 2.0),
+        (*NOTHING, 0.1, 0.9, 0.999, 1e-8),
+        (*SINGLE, 0.1, 0.9, 0.999, 0.25),
+    ],
+)
 def bias_is_corrected_at_every_step(student, p, gradients, lr, beta1, beta2, eps):
     """At step t the weights in m sum to 1 - beta1^t, those in v to 1 - beta2^t: divide by them; then comes eps."""
     expected, _, _ = adapted(p, gradients, lr, beta1, beta2, eps)
@@ -192,7 +227,18 @@ def decayed(tt, p, lr, weight_decay):
 
 
 @rubric.check("decay", points=1)
-@given(shapes(least=1).flatmap(whole_numbers), rates, st.sampled_from([0.5, 0.25, 0.1]))
+@given(
+    shapes(least=1).flatmap(whole_numbers),
+    rates,
+    st.sampled_from([0.5, 0.25, 0.1]),
+    always=[
+        (UPHILL[0], 0.1, 0.5),
+        (UPHILL[0], 0.1, 0.0),
+        (UPHILL[0], 1.0, 3.0),
+        (NOTHING[0], 0.1, 0.5),
+        *in_each_dtype(example(2, start=-1), 0.1, 0.5),
+    ],
+)
 def weights_shrink_by_themselves(student, p, lr, weight_decay):
     """Each weight loses the same share, lr * weight_decay, and no gradient has a say."""
     mistakes = {
@@ -209,9 +255,15 @@ rubric.doctests("step_lr", points=1)
 
 
 @rubric.check("step_lr", points=1)
-@given(st.integers(0, 12), rates, st.integers(1, 4), st.sampled_from([0.5, 0.1]))
+@given(
+    st.integers(0, 12),
+    rates,
+    st.integers(1, 4),
+    st.sampled_from([0.5, 0.1]),
+    always=[(0, 0.5, 3, 0.1), (2, 0.5, 3, 0.1), (3, 0.5, 3, 0.1), (8, 0.5, 3, 0.1), (3, 0.5, 1, 2.0), (5, 0.5, 2, 1.0)],
+)
 def a_staircase(student, t, base, step_size, gamma):
-    """The rate falls by a factor gamma after every step_size steps, and is level between."""
+    """The rate falls by a factor gamma (or rises, if gamma is above 1) after every step_size steps; level between."""
     expected = base
     for k in range(1, t + 1):
         expected = expected * gamma if k % step_size == 0 else expected
@@ -222,7 +274,7 @@ def a_staircase(student, t, base, step_size, gamma):
 
 
 @rubric.check("cosine_lr", points=1)
-@given(rates, st.integers(1, 9), st.sampled_from([0.0, 0.25]))
+@given(rates, st.integers(1, 9), st.sampled_from([0.0, 0.25]), always=[(1.0, 4, 0.25), (0.1, 4, 0.25)])
 def from_base_to_eta_min(student, base, t_max, eta_min):
     """It starts at base, ends at eta_min, and is half way between them in the middle."""
     close(student.cosine_lr(0, base, t_max, eta_min), base, "the rate at t = 0")
@@ -231,7 +283,13 @@ def from_base_to_eta_min(student, base, t_max, eta_min):
 
 
 @rubric.check("cosine_lr", points=1)
-@given(st.integers(0, 6), rates, st.integers(1, 6), st.sampled_from([0.0, 0.25]))
+@given(
+    st.integers(0, 6),
+    rates,
+    st.integers(1, 6),
+    st.sampled_from([0.0, 0.25]),
+    always=[(1, 1.0, 4, 0.0), (3, 1.0, 4, 0.25), (1, 0.1, 4, 0.25)],
+)
 def half_a_cosine(student, t, base, t_max, eta_min):
     """Between its ends it follows half a cosine wave: level, steep, level."""
     expected = eta_min + (base - eta_min) * (1 + math.cos(math.pi * t / t_max)) / 2
@@ -245,7 +303,19 @@ rubric.doctests("linear_lr", points=1)
 
 
 @rubric.check("linear_lr", points=1)
-@given(st.integers(0, 8), rates, st.sampled_from([0.25, 0.1, 0.5]), st.sampled_from([1.0, 0.5]), st.integers(1, 6))
+@given(
+    st.integers(0, 8),
+    rates,
+    st.sampled_from([0.25, 0.1, 0.5]),
+    st.sampled_from([1.0, 0.5]),
+    st.integers(1, 6),
+    always=[
+        *[(t, 0.5, 0.25, 1.0, 4) for t in (0, 1, 4, 6)],
+        *[(t, 0.5, 1.0, 0.25, 4) for t in (0, 1, 4, 6)],
+        (2, 0.5, 0.0, 2.0, 4),
+        (2, 0.5, 0.5, 0.5, 4),
+    ],
+)
 def a_ramp_and_a_plateau(student, t, base, start_factor, end_factor, total_iters):
     """The factor goes in a straight line, and stays where it has arrived."""
     expected = base * np.interp(t, [0, total_iters], [start_factor, end_factor])
@@ -266,7 +336,13 @@ def cycles(draw):
 
 
 @rubric.check("one_cycle_lr", points=1)
-@given(cycles(), rates, st.sampled_from([25.0, 4.0]), st.sampled_from([1e4, 10.0]))
+@given(
+    cycles(),
+    rates,
+    st.sampled_from([25.0, 4.0]),
+    st.sampled_from([1e4, 10.0]),
+    always=[(10, 2, 0.3, 0.5, 25.0, 1e4), (10, 6, 0.7, 0.5, 4.0, 10.0)],
+)
 def three_corners(student, total, top, pct_start, max_lr, div_factor, final_div_factor):
     """It starts at max_lr / div_factor, reaches max_lr at its top, and ends far below its start."""
     options = {"pct_start": pct_start, "div_factor": div_factor, "final_div_factor": final_div_factor}
@@ -280,9 +356,20 @@ def three_corners(student, total, top, pct_start, max_lr, div_factor, final_div_
 
 
 @rubric.check("one_cycle_lr", points=2)
-@given(cycles(), st.integers(0, 11), rates, st.sampled_from([25.0, 4.0]), st.sampled_from([1e4, 10.0]))
+@given(
+    cycles(),
+    st.integers(0, 11),
+    rates,
+    st.sampled_from([25.0, 4.0]),
+    st.sampled_from([1e4, 10.0]),
+    always=[
+        *[(10, 4, 0.5, t, 0.5, 4.0, 10.0) for t in (0, 1, 3, 4, 5, 8, 9)],
+        (10, -1, 0.0, 3, 0.5, 4.0, 10.0),
+        (5, 0.5, 0.3, 1, 0.5, 4.0, 10.0),
+    ],
+)
 def two_half_cosines(student, total, top, pct_start, t, max_lr, div_factor, final_div_factor):
-    """Half a cosine up to the top, another one down from it."""
+    """Half a cosine up to the top, another one down from it; the top may lie between two steps, or before the first."""
     t = min(t, total - 1)
     start = max_lr / div_factor
     low, share = (start, t / top) if t < top else (start / final_div_factor, 1 - (t - top) / (total - 1 - top))

@@ -6,12 +6,12 @@ gradient descent on the mean squared error. X (N, D) inputs, y (N,) targets, w (
 
 import numpy as np
 from hypothesis import strategies as st
-from strategies import distinct, filled, shapes, whole_numbers
+from strategies import distinct, example, filled, shapes, whole_numbers
 
 from tito.rubrics.compare import close, holds, refuses, same
 from tito.rubrics.rubric import Rubric, given
 
-rubric = Rubric("07", module="training")
+rubric = Rubric("07", module="training", examples=20)
 
 rubric.exercise("accuracy", difficulty=1, minutes=6)
 rubric.exercise("clip_grad_norm_", difficulty=2, minutes=12)
@@ -40,7 +40,15 @@ def share_right(tt, logits, target):
 
 
 @rubric.check("accuracy", points=1)
-@given(scored(dims=2))
+@given(
+    scored(dims=2),
+    always=[
+        (np.array([[1, 2, 0], [3, 0, 1], [0, 1, 2]]), np.array([1, 0, 0])),
+        (np.array([[-np.inf, -1e30], [1e30, np.inf]], np.float32), np.array([1, 0])),
+        (np.array([[[1.0, 2.0], [2.0, 1.0]], [[1.0, 2.0], [2.0, 1.0]]], np.float16), np.array([[1, 1], [1, 1]])),
+        (np.array([[5.0], [6.0]]), np.array([0, 0])),
+    ],
+)
 def largest_score_at_the_target(student, logits, target):
     """A row counts if its largest score is at its target; the answer is the share of such rows, over all axes."""
     hits = logits.argmax(axis=-1) == target
@@ -49,7 +57,11 @@ def largest_score_at_the_target(student, logits, target):
 
 
 @rubric.check("accuracy", points=1)
-@given(scored(), st.sampled_from(["a column", "one more"]))
+@given(
+    scored(),
+    st.sampled_from(["a column", "one more"]),
+    always=[(np.eye(2), np.array([0, 1]), "a column"), (np.eye(2), np.array([0, 1]), "one more")],
+)
 def shapes_that_do_not_fit_are_named(student, logits, target, kind):
     """A target (B, 1) would be compared with every row of the batch: both shapes are named, nothing is computed."""
     bad = target[:, None] if kind == "a column" else np.append(target, 0)
@@ -62,8 +74,8 @@ def shapes_that_do_not_fit_are_named(student, logits, target, kind):
 @rubric.probe
 def clipped(tt, gradients, max_norm, kind):
     tensors = []
-    for gradient in gradients:
-        tensor = tt.Tensor(np.zeros(np.shape(gradient) if gradient is not None else (), kind), requires_grad=True)
+    for i, gradient in enumerate(gradients):  # the second was frozen when it had its gradient
+        tensor = tt.Tensor(np.zeros(np.shape(gradient) if gradient is not None else (), kind), requires_grad=i != 1)
         if gradient is not None:
             tensor.grad = tt.Tensor(np.array(gradient, kind))
         tensors.append(tensor)
@@ -83,11 +95,22 @@ def length(gradients):
 
 
 @rubric.check("clip_grad_norm_", points=1)
-@given(some_gradients(), st.sampled_from([0.5, 0.9, 1.0, 1.5, 4.0]), st.integers(0, 2), st.booleans())
+@given(
+    some_gradients(),
+    st.sampled_from([0.5, 0.9, 1.0, 1.5, 4.0]),
+    st.integers(0, 2),
+    st.booleans(),
+    always=[
+        ([np.array([3.0, 4.0])], 0.9, 0, False),
+        ([np.array([3.0]), np.array([[4.0]])], 0.9, 1, True),
+        ([np.zeros(2), np.zeros((0, 2))], 1.0, 2, True),
+        ([], 1.0, 0, True),
+    ],
+)
 def the_norm_is_of_all_together(student, gradients, ratio, at, idle):
     """The answer is the root of the sum of *all* squares, as it was before scaling. A .grad of None is passed over."""
     handed_in = [*gradients[:at], None, *gradients[at:]] if idle else gradients
-    norm, yours = student.clipped(handed_in, ratio * length(gradients), "float64")
+    norm, yours = student.clipped(handed_in, ratio * (length(gradients) or 1.0), "float64")
     same([g is None for g in yours], [g is None for g in handed_in], "which gradients are None")
     mistakes = {
         "this is the norm afterwards": min(ratio, 1.0) * length(gradients),
@@ -97,8 +120,15 @@ def the_norm_is_of_all_together(student, gradients, ratio, at, idle):
     close(norm, length(gradients), "the norm", mistakes=mistakes)
 
 
-@rubric.check("clip_grad_norm_", points=2)
-@given(some_gradients(), st.sampled_from([0.25, 0.5, 1.0, 2.0, 8.0]))
+@rubric.check("clip_grad_norm_", points=1)
+@given(
+    some_gradients(),
+    st.sampled_from([0.25, 0.5, 1.0, 2.0, 8.0]),
+    always=[
+        *[([np.array([3.0, 4.0])], ratio) for ratio in (0.0, 0.9, 1.0, 2.0)],
+        ([np.array([3.0]), np.array([[4.0]])], 0.9),
+    ],
+)
 def shorter_in_the_same_direction(student, gradients, ratio):
     """All gradients are scaled by one number, in place, so that |g| is max_norm; a g that is short enough stays."""
     _, yours = student.clipped(gradients, ratio * length(gradients), "float64")
@@ -108,13 +138,48 @@ def shorter_in_the_same_direction(student, gradients, ratio):
 
 
 @rubric.check("clip_grad_norm_", points=1, examples=10)
-@given(some_gradients(), st.sampled_from([1e20, 1e25]))
-def exploded_gradients_are_measured(student, gradients, scale):
+@given(
+    some_gradients(),
+    st.sampled_from([1e20, 1e25]),
+    st.just("float32"),
+    always=[
+        ([np.array([3.0, 4.0])], 1e20, "float32"),
+        ([np.array([3.0, 4.0])], 1e-25, "float32"),
+        ([np.array([3.0, 4.0])], 512.0, "float16"),
+    ],
+)
+def exploded_gradients_are_measured(student, gradients, scale, kind):
     """This is what clipping is for: 1e20 fits into a float32, its square does not. Square in float64."""
-    norm, yours = student.clipped([scale * g for g in gradients], 1.0, "float32")
-    close(norm, scale * length(gradients), "the norm", rtol=1e-4)
+    norm, yours = student.clipped([scale * g for g in gradients], 1.0, kind)
+    close(norm, scale * length(gradients), "the norm", rtol=1e-4, atol=0)
     for mine, g in zip(yours, gradients):
-        close(mine, (g / length(gradients)).astype(np.float32), "a gradient", rtol=1e-4)
+        expected = g / length(gradients) if scale > 1 else scale * g
+        close(mine, expected.astype(kind), "a gradient", rtol=1e-4 if kind == "float32" else 1e-2, atol=0)
+
+
+@rubric.probe
+def clipped_alone(tt, gradient, max_norm):
+    x = tt.Tensor(np.zeros(np.shape(gradient)), requires_grad=True)
+    x.grad = tt.Tensor(np.array(gradient))
+    return tt.training.clip_grad_norm_(x, max_norm), x.grad
+
+
+@rubric.probe
+def clipped_none(tt, kind, max_norm):
+    parameters = {"used up": iter([]), "empty": [], "one": [tt.Tensor(1.0, requires_grad=True)]}[kind]
+    return tt.training.clip_grad_norm_(parameters, max_norm)
+
+
+@rubric.check("clip_grad_norm_", points=1)
+def one_tensor_or_several(student):
+    """One tensor will do for a list of one; of none the norm is 0. A generator that is used up is refused, and so is a
+    norm below 0."""
+    norm, yours = student.clipped_alone(np.array([3.0, 4.0]), 1.0)
+    close(norm, 5.0, "the norm of one tensor")
+    close(yours, np.array([0.6, 0.8]), "its gradient")
+    close(student.clipped_none("empty", 1.0), 0.0, "the norm of an empty list")
+    refuses("ValueError", student.clipped_none, "used up", 1.0)
+    refuses("ValueError", student.clipped_none, "one", -1.0)
 
 
 # -- stalled ----------------------------------------------------------------------------------------------------------
@@ -123,16 +188,35 @@ falls = st.lists(st.integers(0, 4).map(float), max_size=7)
 
 
 def since_the_best(values):
+    values = [np.inf if np.isnan(value) else value for value in values]
     return len(values) - 1 - values.index(min(values)) if values else 0
+
+
+NAN = float("nan")
 
 
 rubric.doctests("stalled", points=1)
 
 
 @rubric.check("stalled", points=1)
-@given(falls, st.integers(1, 3), st.sampled_from(["loss", "val_loss"]))
+@given(
+    falls,
+    st.integers(1, 3),
+    st.sampled_from(["loss", "val_loss"]),
+    always=[
+        ([], 1, "loss"),
+        ([2.0], 1, "loss"),
+        ([1.0, 2.0, 1.0], 2, "val_loss"),
+        ([1.0, 2.0], 2, "loss"),
+        ([1.0, NAN, NAN], 2, "loss"),
+        ([NAN, 1.0, 0.0], 1, "val_loss"),
+        ([NAN, 1.0, 2.0], 2, "loss"),
+        ([1.0, 2.0, 0.0, 3.0], 2, "loss"),
+    ],
+)
 def epochs_since_the_lowest(student, values, patience, monitor):
-    """The lowest value lies `patience` epochs back or more; of equal ones, the first counts. No epoch, no stall."""
+    """The lowest value lies `patience` epochs back or more; of equal ones, the first counts, and no NaN. No epoch, no
+    stall."""
     other = "val_loss" if monitor == "loss" else "loss"
     history = [{other: float(-i), monitor: value} for i, value in enumerate(values)]
     same(student.stalled(history, monitor, patience), since_the_best(values) >= patience, "stalled")
@@ -156,6 +240,8 @@ def one_step(tt, w, batches, lr, clip, decay, steps):
     schedule = None if decay is None else tt.optimizers.StepLR(optimizer, step_size=1, gamma=decay)
     trainer = tt.training.Trainer(model, optimizer, tt.losses.mse_loss, schedule=schedule, clip=clip)
     pairs = [tt.training.Batch(tt.Tensor(x), tt.Tensor(y)) for x, y in batches]
+    for p in model.parameters():
+        p.grad = tt.Tensor(100 + np.array(w))  # of somebody who walked back before
     losses = [trainer.step(pairs) for _ in range(int(steps))]
     return [np.array(model.w.data), np.array(losses), float(trainer.step_norm), optimizer.param_groups[0]["lr"]]
 
@@ -181,6 +267,11 @@ def slope(w, x, y):
     return 2 * x.T @ (x @ w - y) / len(y)
 
 
+UNEQUAL = [(example(3, 1), example(3, start=10)), (example(1, 1, start=2), example(1, start=20))]
+AT_REST = [(example(2, 1, start=10), example(2, start=10))]  # no error, and so no gradient
+LINE = np.array([1.0])
+
+
 @rubric.check("Trainer.step", points=1)
 @given(line_and_batches().map(lambda pair: (pair[0], pair[1][:1])))
 def one_batch_is_one_step(student, w, batches):
@@ -193,7 +284,7 @@ def one_batch_is_one_step(student, w, batches):
 
 
 @rubric.check("Trainer.step", points=2)
-@given(line_and_batches(least=2))
+@given(line_and_batches(least=2), always=[(LINE, UNEQUAL)])
 def accumulation_equals_the_large_batch(student, w, batches):
     """Micro-batches, whatever their sizes, move the weights as one batch of all their examples would, once."""
     x, y = whole(batches)
@@ -209,20 +300,24 @@ def accumulation_equals_the_large_batch(student, w, batches):
 
 
 @rubric.check("Trainer.step", points=1)
-@given(line_and_batches(), st.sampled_from([0.25, 0.5, 2.0]))
+@given(
+    line_and_batches(),
+    st.sampled_from([0.25, 0.5, 2.0]),
+    always=[*[(LINE, UNEQUAL, ratio) for ratio in (0.25, 2.0)], (LINE, AT_REST, 0.25)],
+)
 def clipped_when_all_have_spoken(student, w, batches, ratio):
     """The gradient of the whole step is clipped, once, before the optimizer sees it; `step_norm` is |g| before that."""
     x, y = whole(batches)
     g = slope(w, x, y)
     norm = float(np.linalg.norm(g))
-    moved, _, yours, _ = student.one_step(w, batches, 0.125, ratio * norm, None, 1)
+    moved, _, yours, _ = student.one_step(w, batches, 0.125, ratio * (norm or 1.0), None, 1)
     mistakes = {"the gradient is not clipped": w - 0.125 * g}
     close(moved, w - 0.125 * min(ratio, 1.0) * g, "the weights", mistakes=mistakes)
     close(yours, norm, "step_norm")
 
 
 @rubric.check("Trainer.step", points=1)
-@given(line_and_batches(), st.sampled_from([None, 0.5]))
+@given(line_and_batches(), st.sampled_from([None, 0.5]), always=[(LINE, UNEQUAL, decay) for decay in (None, 0.5, 2.0)])
 def steps_forget_and_the_schedule_follows(student, w, batches, decay):
     """The second step starts from no gradient, and at the learning rate that the schedule has moved on to."""
     x, y = whole(batches)
@@ -286,7 +381,7 @@ sizes = st.integers(1, 7)
 
 
 @rubric.check("Trainer.train_epoch", points=2)
-@given(sizes, st.integers(1, 3), st.integers(0, 2))
+@given(sizes, st.integers(1, 3), st.integers(0, 2), always=[(5, 2, 1), (4, 2, 0), (0, 1, 0)])
 def every_batch_once_in_order(student, count, accumulate, epoch):
     """Each step gets the next `accumulate` batches of this epoch, the last what is left: none twice, none lost."""
     taken, reported, losses, modes, ended = student.an_epoch(count, accumulate, 0, epoch, None, False)
@@ -299,7 +394,13 @@ def every_batch_once_in_order(student, count, accumulate, epoch):
 
 
 @rubric.check("Trainer.train_epoch", points=1)
-@given(sizes, st.integers(1, 3), st.integers(0, 7), st.integers(0, 2))
+@given(
+    sizes,
+    st.integers(1, 3),
+    st.integers(0, 7),
+    st.integers(0, 2),
+    always=[(6, 2, 3, 1), (6, 2, 2, 0), (4, 2, 4, 1)],
+)
 def a_resumed_epoch_goes_on_where_it_was(student, count, accumulate, seen, epoch):
     """The batches that this epoch has seen already are passed over; if it has seen all, there is no step to take."""
     seen = min(seen, count)
@@ -309,7 +410,7 @@ def a_resumed_epoch_goes_on_where_it_was(student, count, accumulate, seen, epoch
 
 
 @rubric.check("Trainer.train_epoch", points=1)
-@given(sizes, st.integers(1, 2), st.integers(1, 4))
+@given(sizes, st.integers(1, 2), st.integers(1, 4), always=[(5, 2, 1), (4, 2, 2), (4, 2, 3)])
 def stops_after_the_step_under_way(student, count, accumulate, stop_at):
     """When somebody has asked to stop, the step that was under way is the last, and the answer is False."""
     wanted = groups(count, accumulate, 0, 0)
@@ -350,7 +451,7 @@ several = line_and_batches(least=2).map(lambda pair: pair[1])
 
 
 @rubric.check("Trainer.evaluate", points=2)
-@given(several)
+@given(several, always=[(UNEQUAL,), ([(example(2, 1), np.array([NAN, 1.0])), *UNEQUAL],)])
 def every_example_counts_the_same(student, batches):
     """Each mean is over all examples, whatever the sizes of the batches: the loss, and every metric by its name."""
     found, _, _, _ = student.judged(batches, 0.0, True)
@@ -366,7 +467,7 @@ def every_example_counts_the_same(student, batches):
 
 
 @rubric.check("Trainer.evaluate", points=1, examples=10)
-@given(several, st.booleans())
+@given(several, st.booleans(), always=[(UNEQUAL, True), (UNEQUAL, False)])
 def judged_as_it_will_be_used(student, batches, training):
     """In evaluation mode: dropout is off. Afterwards the model is in the mode that it was in."""
     found, _, *modes = student.judged(batches, 0.9, training)
@@ -376,18 +477,26 @@ def judged_as_it_will_be_used(student, batches, training):
 
 
 @rubric.probe
-def judged_on_nothing(tt):
-    model = tt.layers.Linear(1, 1)
-    return tt.training.Trainer(model, tt.optimizers.SGD(model.parameters())).evaluate([])
+def judged_on_nothing(tt, training):
+    model = tt.layers.Linear(1, 1).train(bool(training))
+    trainer = tt.training.Trainer(model, tt.optimizers.SGD(model.parameters()))
+    try:
+        return [trainer.evaluate([]), model.training, tt.is_grad_enabled()]
+    except ValueError:
+        return ["refused", model.training, tt.is_grad_enabled()]
 
 
 @rubric.check("Trainer.evaluate", points=1, examples=10)
-@given(several)
-def nothing_is_recorded_and_nothing_made_up(student, batches):
-    """Nobody will walk back from here: under no_grad, no graph is built. Of no examples, there is no mean: refuse."""
+@given(several, st.booleans(), always=[(UNEQUAL, True), (UNEQUAL, False)])
+def nothing_is_recorded_and_nothing_made_up(student, batches, training):
+    """Nobody will walk back from here: under no_grad, no graph is built. Of no examples, there is no mean: refuse,
+    and leave the mode as it was found."""
     _, recorded, _, _ = student.judged(batches, 0.0, True)
     same(recorded, [False] * len(batches), "whether gradients were recorded, batch by batch")
-    refuses("ValueError", student.judged_on_nothing)
+    answer, mode, recording = student.judged_on_nothing(training)
+    same(answer, "refused", "what evaluate says of no examples")
+    same(mode, training, "the mode afterwards, no examples having been there")
+    same(recording, True, "whether gradients are recorded afterwards")
 
 
 # -- Trainer.load_state_dict ------------------------------------------------------------------------------------------
@@ -424,6 +533,7 @@ def resumed(tt, before, after, own_rng):
     pairs = [(rng.normal(size=(2, 3)).astype(np.float32), rng.integers(0, 2, 2)) for _ in range(3)]
     trainer, batches = begin(1)
     go(trainer, batches, int(before))
+    trainer.optimizer.param_groups[0]["lr"] *= 0.75  # by hand: it is not the schedule's
     arrays, rest = copy.deepcopy(trainer.state_dict())
     go(trainer, batches, int(after))
     wanted = told(trainer)
@@ -439,7 +549,7 @@ spans = (st.integers(1, 3), st.integers(1, 3))
 
 
 @rubric.check("Trainer.load_state_dict", points=2, examples=8)
-@given(*spans)
+@given(*spans, always=[(2, 3), (3, 1), (1, 2)])
 def the_same_weights_bit_for_bit(student, before, after):
     """Stop, load into a new trainer, go on: weights, Adam's memory, learning rate and dropout as if never stopped."""
     wanted, yours, _, _ = student.resumed(before, after, False)
@@ -448,7 +558,7 @@ def the_same_weights_bit_for_bit(student, before, after):
 
 
 @rubric.check("Trainer.load_state_dict", points=1, examples=8)
-@given(*spans)
+@given(*spans, always=[(2, 3), (3, 1), (1, 2)])
 def its_place_and_its_history(student, before, after):
     """It knows where it is: epoch, batch and step, the sums of this epoch, and the history."""
     wanted, yours, at_once, _ = student.resumed(before, after, False)
@@ -457,7 +567,7 @@ def its_place_and_its_history(student, before, after):
 
 
 @rubric.check("Trainer.load_state_dict", points=1, examples=8)
-@given(*spans)
+@given(*spans, always=[(2, 3), (3, 1), (1, 2)])
 def a_state_stays_as_it_was(student, before, after):
     """Training on does not change the state that was loaded: it may be loaded again. A Dropout's own rng goes on."""
     wanted, yours, _, unchanged = student.resumed(before, after, True)

@@ -7,13 +7,13 @@ a thread of the probe's own: a body that waits for ever is told so, and costs it
 
 import numpy as np
 from hypothesis import strategies as st
-from strategies import filled, shapes
+from strategies import example, filled, shapes
 
 from tito.outcomes import TimedOut
 from tito.rubrics.compare import close, holds, refuses, same
 from tito.rubrics.rubric import Rubric, given
 
-rubric = Rubric("08", module="dataloader")
+rubric = Rubric("08", module="dataloader", examples=20)
 
 rubric.exercise("shuffled", difficulty=1, minutes=4)
 rubric.exercise("BatchSampler.__iter__", difficulty=2, minutes=8)
@@ -38,7 +38,12 @@ def ordered(values):
 
 
 @rubric.check("shuffled", points=1)
-@given(st.integers(4, 8), st.integers(1, 4), st.integers(0, 3))
+@given(
+    st.integers(4, 8),
+    st.integers(1, 4),
+    st.integers(0, 3),
+    always=[(5, 1, 0), (6, 1, 2), (6, 2, 1), (6, 1, 9), (6, 2**40 + 1, 1), (6, 0, 2**33), (1, 1, 1), (0, 1, 1)],
+)
 def seed_and_epoch_choose_the_order(student, n, seed, epoch):
     """Every number below n once, in the order of the keys that PCG64([seed, epoch]) draws: another epoch, another."""
     drawn, right = keys(n, seed, epoch), ordered(keys(n, seed, epoch))
@@ -64,18 +69,22 @@ def seed_and_epoch_choose_the_order(student, n, seed, epoch):
 @rubric.probe
 def batches_of(tt, order, batch_size, drop_last):
     class Order(tt.dataloader.Sampler):
-        """An order that can be walked through, and no more: it has no index."""
+        """An order that can be walked through, and no more: it has no index. Every second pass goes backwards."""
+
+        passes = 0
 
         def __len__(self):
             return len(order)
 
         def __iter__(self):
-            return iter(order)
+            self.passes += 1
+            return iter(order if self.passes % 2 else order[::-1])
 
     sampler = tt.dataloader.BatchSampler(Order(), batch_size, drop_last)
     return [list(sampler), list(sampler), len(sampler)]
 
 
+ORDERS = [([], 1), ([3, 1, 2, 0], 2), ([2, 0, 1], 2), ([1, 0], 2), ([1, 0], 3)]
 orders = st.integers(0, 7).flatmap(lambda n: st.permutations(range(n)))
 
 
@@ -91,19 +100,20 @@ def told(yours, right, what):
 
 
 @rubric.check("BatchSampler.__iter__", points=1)
-@given(orders, st.integers(1, 4))
+@given(orders, st.integers(1, 4), always=ORDERS)
 def every_number_once_in_order(student, order, batch_size):
-    """Lists of batch_size numbers in the sampler's order; the last holds what is left, and none is empty."""
+    """Lists of batch_size numbers in the order that the sampler has in this pass; the last holds what is left, and none
+    is empty."""
     first, second, count = student.batches_of(order, batch_size, False)
     right = cut(order, batch_size, False)
     holds(first != cut(order, batch_size, True) or first == right, "the short batch at the end is missing", yours=first)
     told(first, right, "the list of batches")
-    same(second, right, "the list of a second pass")
+    same(second, cut(order[::-1], batch_size, False), "the list of a second pass, for which the order was turned round")
     same(len(first), count, "the number of batches, beside len()")
 
 
 @rubric.check("BatchSampler.__iter__", points=1)
-@given(orders, st.integers(1, 4))
+@given(orders, st.integers(1, 4), always=ORDERS)
 def short_ones_may_be_dropped(student, order, batch_size):
     """With drop_last a batch that is not full is left out: the last one, and only if it is short."""
     first, _, count = student.batches_of(order, batch_size, True)
@@ -121,7 +131,7 @@ rubric.doctests("collate", points=1)
 
 @rubric.probe
 def collated(tt, examples, as_tensors):
-    """The batch as a tree: what kind each node is, and what stands below it."""
+    """The batch as a tree: what kind each node is, and what stands below it; and whether the list is as it was."""
 
     def wrapped(value):
         if isinstance(value, np.ndarray):
@@ -137,7 +147,10 @@ def collated(tt, examples, as_tensors):
             return [type(value).__name__, [tree(item) for item in value]]
         return [type(value).__name__, value.data if isinstance(value, tt.Tensor) else str(value)]
 
-    return tree(tt.dataloader.collate([wrapped(example) for example in examples]))
+    own = [wrapped(example) for example in examples]
+    kept = list(own)
+    batch = tree(tt.dataloader.collate(own))
+    return batch, len(own) == len(kept) and all(a is b for a, b in zip(own, kept))
 
 
 def leaf(count):
@@ -203,15 +216,39 @@ def compare(yours, expected, where="the batch"):
     return [compare(mine, part, f"{where}[{i}]") for i, (mine, part) in enumerate(zip(inside, parts))]
 
 
+TOLD = [
+    [1, 2**40],
+    [0.5, 2.0],
+    [(1, 0.5), (2, 1.5)],
+    [[1, 2], [3, 4]],
+    [(1,), (2,)],
+    [(1, 2, 3), (4, 5, 6)],
+    [{"a": (1, 2), "b": [3]}, {"a": (4, 5), "b": [6]}],
+    [((1, {"a": 2}), 3), ((4, {"a": 5}), 6)],
+    [np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32)],
+    [(np.uint8([1, 2]), np.float64([0.5])), (np.uint8([3, 4]), np.float64([1.5]))],
+]
+
+
 @rubric.check("collate", points=1)
-@given(st.one_of(structured(0), structured(1), structured(2)), st.booleans())
+@given(
+    st.one_of(structured(0), structured(1), structured(2)),
+    st.booleans(),
+    always=[(examples, as_tensors) for examples in TOLD for as_tensors in (False, True)],
+)
 def the_form_stays_and_each_column_is_stacked(student, examples, as_tensors):
     """Numbers and arrays are stacked, pairs are a Batch, other tuples a tuple, dicts a dict; inside of these, again."""
-    compare(student.collated(examples, as_tensors), stack(examples))
+    batch, unchanged = student.collated(examples, as_tensors)
+    compare(batch, stack(examples))
+    same(unchanged, True, "whether the list of examples is as it was")
 
 
 @rubric.check("collate", points=1, examples=15)
-@given(shapes(dims=2, least=1).map(list), st.sampled_from(["bare", "pairs", "dicts"]))
+@given(
+    shapes(dims=2, least=1).map(list),
+    st.sampled_from(["bare", "pairs", "dicts"]),
+    always=[([2], "bare"), ([1, 2], "pairs"), ([2], "dicts")],
+)
 def what_does_not_fit_together_is_refused(student, shape, kind):
     """Shapes that differ are named; and if one pair has two parts and another only one, nothing is lost in silence."""
     small, large = np.zeros(shape), np.zeros([*shape[:-1], shape[-1] + 1])
@@ -252,8 +289,20 @@ def normalized(tt, images, mean, std):
     return z, own
 
 
+IMAGES = example(2, 2, 1, 3)
+BYTES = np.array([0, 255, 1, 128], np.uint8).reshape(1, 2, 1, 2)
+CHANNELS = [0.25, 1.0], [0.5, 2.0]
+
+
 @rubric.check("normalize", points=1)
-@given(to_normalize())
+@given(
+    to_normalize(),
+    always=[
+        (BYTES, *CHANNELS),
+        *[(images, *CHANNELS) for images in (IMAGES.astype(kind) for kind in ["f4", "f8", "f2", "i8", "i4"])],
+        (IMAGES[:0].astype(np.uint8), *CHANNELS),
+    ],
+)
 def each_channel_by_its_own(student, images, mean, std):
     """z = (x - mean) / std, channel by channel; bytes are x / 255 first; float32 comes out, and x stays as it is."""
     center, spread = (np.reshape(value, (1, -1, 1, 1)) for value in (mean, std))
@@ -283,6 +332,9 @@ def each_channel_by_its_own(student, images, mean, std):
 
 # -- crop -------------------------------------------------------------------------------------------------------------
 
+PICTURES = [example(3, 2, 2, 3, dtype=kind) for kind in (np.float32, np.float64, np.uint8, np.int64)]
+MOVED = [*[(images, 1, 1) for images in PICTURES], *[(PICTURES[0], 2, p) for p in (0, 3)]]
+
 rubric.doctests("crop", points=1)
 
 
@@ -307,7 +359,7 @@ def windows(images, dy, dx, padding, **how):
 
 
 @rubric.check("crop", points=1)
-@given(pictures(), st.integers(0, 5), st.integers(0, 3))
+@given(pictures(), st.integers(0, 5), st.integers(0, 3), always=MOVED)
 def each_image_through_a_window_of_its_own(student, images, seed, padding):
     """Image b is the H x W window at (dy[b], dx[b]) of its zero-padded self, and all its channels move together."""
     rng = np.random.default_rng(seed)
@@ -335,7 +387,7 @@ def each_image_through_a_window_of_its_own(student, images, seed, padding):
 
 
 @rubric.check("crop", points=1)
-@given(pictures(), st.integers(0, 5), st.integers(0, 3))
+@given(pictures(), st.integers(0, 5), st.integers(0, 3), always=MOVED)
 def nothing_else_changes(student, images, seed, padding):
     """The answer is a copy, the images stay as they are, and rng has drawn dy and dx for each image, nothing else."""
     rng = np.random.default_rng(seed)
@@ -361,7 +413,15 @@ def flipped(tt, images, seed, p):
 
 
 @rubric.check("flip", points=1)
-@given(pictures(), st.integers(0, 9), st.sampled_from([0.5, 0.0, 0.2, 1.0]))
+@given(
+    pictures(),
+    st.integers(0, 9),
+    st.sampled_from([0.5, 0.0, 0.2, 1.0]),
+    always=[
+        *[(images, 0, 0.5) for images in PICTURES],
+        *[(PICTURES[0], 0, p) for p in (0.0, 0.2, 0.7, 1.0)],
+    ],
+)
 def left_to_right_where_chance_says_so(student, images, seed, p):
     """Image b is mirrored, left to right, where rng.random(B)[b] < p; the others, and what was given, stay."""
     rng = np.random.default_rng(seed)
@@ -443,7 +503,7 @@ OWN = "the caller's own thread makes the items: they are to be made in another o
 
 
 @rubric.check("prefetch", points=1, examples=20)
-@given(things, st.integers(1, 3))
+@given(things, st.integers(1, 3), always=[([], 1), ([None], 1), ([1, None, 2, False, ""], 2)])
 def the_same_items_in_order(student, items, depth):
     """What the source yields, all of it, in order, made in another thread. None is an item like any other."""
     seen = watch(student.taken_from(items, depth, None))
@@ -453,7 +513,12 @@ def the_same_items_in_order(student, items, depth):
 
 
 @rubric.check("prefetch", points=1, examples=15)
-@given(things, st.integers(1, 3), st.sampled_from(["ArithmeticError", "OSError", "KeyboardInterrupt"]))
+@given(
+    things,
+    st.integers(1, 3),
+    st.sampled_from(["ArithmeticError", "OSError", "KeyboardInterrupt"]),
+    always=[([], 1, "OSError"), ([1, None, 2], 1, "ArithmeticError"), ([None], 3, "KeyboardInterrupt")],
+)
 def an_error_comes_after_the_items_before_it(student, items, depth, error):
     """An error in the source is raised at the caller, after the items made before it, with its type, text and trace."""
     seen = watch(student.taken_from(items, depth, error))

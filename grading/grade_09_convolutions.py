@@ -8,12 +8,12 @@ from itertools import product
 
 import numpy as np
 from hypothesis import strategies as st
-from strategies import mixed, shapes, shuffled
+from strategies import example, in_dtype, in_each_dtype, mixed, shapes, shuffled
 
 from tito.rubrics.compare import close, holds, nudged, refuses
 from tito.rubrics.rubric import Rubric, given
 
-rubric = Rubric("09", module="convolutions")
+rubric = Rubric("09", module="convolutions", examples=20)
 
 rubric.exercise("conv2d_naive", difficulty=2, minutes=20)
 rubric.exercise("im2col", difficulty=3, minutes=20)
@@ -63,6 +63,13 @@ def moving(draw, padded=True, dilated=True, overlapping=False):
 
 few = st.integers(1, 2)
 
+# Height, width, and a kernel, stride, padding and dilation that differ along the two axes: down more, then across more.
+DOWN = (5, 6), ((2, 3), (2, 1), (1, 0), (1, 2))
+ACROSS = (6, 4), ((3, 2), (1, 3), (0, 2), (2, 1))
+PLAIN = (3, 3), ((2, 2), ONE, NONE, ONE)
+STRIDED = (3, 4), ((2, 2), (2, 2), NONE, ONE)
+WIDE = (2, 2), ((1, 1), ONE, ONE, ONE)  # more padding than a kernel's span
+
 
 def or_nothing(oracle, *arguments):
     """What a mistake would give; nan where even that has no place."""
@@ -79,7 +86,7 @@ def correlated(x, weight, bias, stride, padding, dilation, groups=1):
     """The convolution, one product at a time."""
     (filters, channels, *kernel), (ph, pw) = weight.shape, padding
     x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
-    z = np.zeros((len(x), filters, *outputs(x.shape[2:], kernel, stride, dilation)))
+    z = np.zeros((len(x), filters, *outputs(x.shape[2:], kernel, stride, dilation)), x.dtype)
     for k, i, j in np.ndindex(z.shape[1:]):
         first = k // (filters // groups) * channels
         for a, b, row, column in seen(kernel, stride, dilation, i, j):
@@ -104,11 +111,25 @@ def grouped(draw):
     return x, weight, draw(st.one_of(mixed((groups * k,)), st.none())), groups
 
 
+def filtered(over, batch=2, channels=2, filters=2):
+    """Images, filters, and how they move over them: 1, 2, 3... for all numbers."""
+    sides, (kernel, *how) = over
+    return example(batch, channels, *sides, start=-4), example(filters, channels, *kernel, start=-3), *how
+
+
 rubric.doctests("conv2d_naive", points=1)
 
 
 @rubric.check("conv2d_naive", points=1)
-@given(images_and_filters())
+@given(
+    images_and_filters(),
+    always=[
+        *[filtered(over) for over in (DOWN, ACROSS, WIDE)],
+        filtered(PLAIN, batch=0),
+        *in_each_dtype(*filtered(PLAIN, 1, 1, 1)),
+        *in_each_dtype(*filtered(WIDE, 1, 1, 1)),
+    ],
+)
 def every_window_times_the_filter(student, x, weight, stride, padding, dilation):
     """z[b, k, i, j] is the sum of filter k times the window at (i, j), whatever the stride, padding and dilation."""
     yours = student.conv2d_naive(x, weight, stride=stride, padding=padding, dilation=dilation)
@@ -128,7 +149,14 @@ def every_window_times_the_filter(student, x, weight, stride, padding, dilation)
 
 
 @rubric.check("conv2d_naive", points=1)
-@given(grouped())
+@given(
+    grouped(),
+    always=[
+        (example(1, 4, 2, 2), example(4, 2, 2, 2, start=-5), example(4, start=7), 2),
+        (example(1, 3, 2, 2), example(6, 1, 1, 2, start=-5), None, 3),
+        in_dtype(np.float32, example(1, 2, 2, 2), example(2, 1, 2, 2, start=-5), example(2, start=7), 2),
+    ],
+)
 def each_group_sees_its_own_channels(student, x, weight, bias, groups):
     """The first K / groups filters see the first C / groups channels, and so on. A window gets its bias once."""
     plain = correlated(x, weight, None, ONE, NONE, ONE, groups)
@@ -161,7 +189,7 @@ def window_rows(x, kernel, stride, dilation):
     """The windows of x (B, H, W, C) as (B, H', W', kh, kw, C)."""
     b, *sides, c = x.shape
     down, across = outputs(sides, kernel, stride, dilation)
-    z = np.zeros((b, down, across, *kernel, c))
+    z = np.zeros((b, down, across, *kernel, c), x.dtype)
     for i, j in np.ndindex(down, across):
         for a, n, row, column in seen(kernel, stride, dilation, i, j):
             z[:, i, j, a, n] = x[:, row, column]
@@ -182,11 +210,23 @@ def padded_images(draw):
     return x, kernel, stride, padding, dilation
 
 
+def pixels(over, batch=2, channels=2):
+    """Images (B, H, W, C) that are padded already, 1, 2, 3..., and the window that moves over them."""
+    sides, (kernel, stride, padding, dilation) = over
+    shape = (batch, *[size + 2 * p for size, p in zip(sides, padding)], channels)
+    return example(*shape), kernel, stride, padding, dilation
+
+
+OVERS = [DOWN, ACROSS, PLAIN, STRIDED, WIDE]
+
 rubric.doctests("im2col", points=1)
 
 
 @rubric.check("im2col", points=1)
-@given(moving(padded=False).flatmap(lambda over: st.tuples(mixed((2, *over[-1], 2)), *map(st.just, over[:-1]))))
+@given(
+    moving(padded=False).flatmap(lambda over: st.tuples(mixed((2, *over[-1], 2)), *map(st.just, over[:-1]))),
+    always=[pixels(PLAIN), pixels(STRIDED), *in_each_dtype(*pixels(PLAIN, 1, 1))],
+)
 def a_row_for_every_window(student, x, kernel, stride, padding, dilation):
     """Row (b, i, j) is the window at (i, j) of image b: its pixels line by line, all channels of a pixel together."""
     windows = window_rows(x, kernel, stride, dilation)
@@ -205,7 +245,7 @@ def a_row_for_every_window(student, x, kernel, stride, padding, dilation):
 
 
 @rubric.check("im2col", points=1)
-@given(padded_images())
+@given(padded_images(), always=[pixels(over) for over in (DOWN, ACROSS, WIDE)])
 def x_is_padded_already(student, x, kernel, stride, padding, dilation):
     """x comes with its border. What the window says of padding is done, and must not count twice."""
     windows, (ph, pw) = window_rows(x, kernel, stride, dilation), padding
@@ -223,7 +263,7 @@ def fold(tt, rows, shape, kernel, stride, padding, dilation):
 
 def added_back(rows, shape, kernel, stride, dilation, winner=None):
     """Every number of every window added to its pixel; or, the mistake, only that of the first or the last window."""
-    x = np.zeros(shape)
+    x = np.zeros(shape, rows.dtype)
     windows = rows.reshape(len(x), *outputs(shape[1:3], kernel, stride, dilation), *kernel, -1)
     for i, j in list(np.ndindex(windows.shape[1:3]))[:: -1 if winner == "first" else 1]:
         for a, n, row, column in seen(kernel, stride, dilation, i, j):
@@ -242,11 +282,22 @@ def rows_to_add(draw):
     return rows, shape, kernel, stride, padding, dilation
 
 
+def sent_back(over, batch=2, channels=2):
+    """The rows of the windows of such images, 1, 2, 3..., and the images' shape."""
+    x, kernel, stride, padding, dilation = pixels(over, batch, channels)
+    down, across = outputs(x.shape[1:3], kernel, stride, dilation)
+    rows = example(batch * down * across, kernel[0] * kernel[1] * channels, start=-3)
+    return rows, x.shape, kernel, stride, padding, dilation
+
+
 rubric.doctests("col2im", points=1)
 
 
 @rubric.check("col2im", points=1)
-@given(rows_to_add())
+@given(
+    rows_to_add(),
+    always=[*[sent_back(over) for over in OVERS], *in_each_dtype(*sent_back(PLAIN, 1, 1))],
+)
 def pixels_get_the_sum_of_their_windows(student, rows, shape, kernel, stride, padding, dilation):
     """im2col copies a pixel into several windows; its transpose adds up what they send back. `shape` is padded."""
     counts = added_back(np.ones_like(rows), shape, kernel, stride, dilation)
@@ -299,7 +350,7 @@ def border(x, padding):
 
 def weight_slopes(x, g, kernel, stride, padding, dilation):
     """dW, one pixel of one window at a time."""
-    x, dw = border(x, padding), np.zeros((*kernel, x.shape[-1], g.shape[-1]))
+    x, dw = border(x, padding), np.zeros((*kernel, x.shape[-1], g.shape[-1]), g.dtype)
     for i, j in np.ndindex(g.shape[1:3]):
         for a, b, row, column in seen(kernel, stride, dilation, i, j):
             dw[a, b] += x[:, row, column].T @ g[:, i, j]
@@ -309,7 +360,7 @@ def weight_slopes(x, g, kernel, stride, padding, dilation):
 def input_slopes(g, weight, shape, stride, padding, dilation, cut=True):
     """dx, one pixel of one window at a time."""
     (b, h, w, c), (ph, pw), kernel = shape, padding, weight.shape[:2]
-    dx = np.zeros((b, h + 2 * ph, w + 2 * pw, c))
+    dx = np.zeros((b, h + 2 * ph, w + 2 * pw, c), g.dtype)
     for i, j in np.ndindex(g.shape[1:3]):
         for a, n, row, column in seen(kernel, stride, dilation, i, j):
             dx[:, row, column] += g[:, i, j] @ weight[a, n].T
@@ -337,11 +388,25 @@ def layers(draw):
     return x, weight, g, stride, padding, dilation, groups
 
 
+def walked(over, batch=2, channels=2, filters=3):
+    """x, weight, g, and how the window moves: small numbers of both signs for all."""
+    (h, w), (kernel, stride, padding, dilation) = over
+    padded = [size + 2 * p for size, p in zip((h, w), padding)]
+    small = lambda *shape: example(*shape) * 3 % 7 - 2
+    g = small(batch, *outputs(padded, kernel, stride, dilation), filters)
+    return small(batch, h, w, channels), small(*kernel, channels, filters), g, stride, padding, dilation
+
+
+WALKED = [
+    *[walked(over) for over in OVERS],
+    *[case for over in OVERS for case in in_each_dtype(*walked(over, 2, 1, 2))],
+]
+
 rubric.doctests("weight_gradient", points=1)
 
 
 @rubric.check("weight_gradient", points=1)
-@given(images_and_gradients())
+@given(images_and_gradients(), always=WALKED)
 def a_weight_is_used_in_every_window(student, x, weight, g, stride, padding, dilation):
     """dW is the sum over all windows of all images of what a place saw, times g there; as (kh, kw, C, K)."""
     kernel = weight.shape[:2]
@@ -364,7 +429,7 @@ def a_weight_is_used_in_every_window(student, x, weight, g, stride, padding, dil
     close(yours, expected, "dW", mistakes=mistakes)
 
 
-@rubric.check("weight_gradient", points=1, examples=15)
+@rubric.check("weight_gradient", points=1, examples=10)
 @given(layers())
 def filters_agree_with_nudges(student, x, weight, g, stride, padding, dilation, groups):
     """Nudge one weight of conv2d: the output answers as the gradient that a walk back finds says."""
@@ -378,7 +443,7 @@ rubric.doctests("input_gradient", points=1)
 
 
 @rubric.check("input_gradient", points=1)
-@given(images_and_gradients())
+@given(images_and_gradients(), always=WALKED)
 def pixels_get_g_from_every_window(student, x, weight, g, stride, padding, dilation):
     """A pixel gets g W^T from every place of every window that saw it. x was padded: its border is cut off again."""
     kernel = weight.shape[:2]
@@ -397,7 +462,7 @@ def pixels_get_g_from_every_window(student, x, weight, g, stride, padding, dilat
     close(yours, expected, "dx", mistakes=mistakes)
 
 
-@rubric.check("input_gradient", points=1, examples=15)
+@rubric.check("input_gradient", points=1, examples=10)
 @given(layers())
 def images_agree_with_nudges(student, x, weight, g, stride, padding, dilation, groups):
     """Nudge one pixel under conv2d: the output answers as the gradient that a walk back finds says."""
@@ -414,7 +479,7 @@ def pooled(x, kernel, stride, padding, border=-np.inf, choose=np.max):
     """One number of each window; `border` stands around the images."""
     (ph, pw) = padding
     x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=border)
-    z = np.zeros((*x.shape[:2], *outputs(x.shape[2:], kernel, stride, ONE)))
+    z = np.zeros((*x.shape[:2], *outputs(x.shape[2:], kernel, stride, ONE)), x.dtype)
     for i, j in np.ndindex(z.shape[2:]):
         top, left = i * stride[0], j * stride[1]
         z[:, :, i, j] = choose(x[:, :, top : top + kernel[0], left : left + kernel[1]], axis=(2, 3))
@@ -431,13 +496,31 @@ def poolings(draw, border=False):
     return kernel, stride, padding, sides
 
 
+NO_BORDER = example(1, 2, 4, 5)
+BY_TWO = (2, 2), (2, 2), NONE
+LOW = np.array([-np.inf, -np.inf, -1e30, -np.inf, -np.inf, -1e9, -2e9, -1e9, -np.inf]).reshape(1, 1, 3, 3)
+UNKNOWN = np.array([1.0, np.nan, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, np.inf]).reshape(1, 1, 3, 3)
+
 rubric.doctests("max_pool2d", points=1)
 
 
 @rubric.check("max_pool2d", points=1)
-@given(poolings().flatmap(lambda over: st.tuples(shuffled((1, 2, *over[-1])), *map(st.just, over[:-1]))), st.booleans())
+@given(
+    poolings().flatmap(lambda over: st.tuples(shuffled((1, 2, *over[-1])), *map(st.just, over[:-1]))),
+    st.booleans(),
+    always=[
+        (NO_BORDER, (2, 3), (2, 1), (1, 0), True),
+        (NO_BORDER, (3, 2), (1, 3), (0, 1), True),
+        (NO_BORDER, (2, 2), (1, 1), NONE, False),
+        (UNKNOWN, (2, 2), ONE, ONE, True),
+        (NO_BORDER[:0], *BY_TWO, True),
+        *in_each_dtype(NO_BORDER, *BY_TWO, True),
+        *in_each_dtype(NO_BORDER, (2, 2), ONE, ONE, True),
+    ],
+)
 def largest_of_each_window(student, x, kernel, stride, padding, given_stride):
-    """Each output is the largest of its window, channel by channel. Without a stride, windows lie side by side."""
+    """Each output is the largest of its window, channel by channel: NaN, if one is in it. Without a stride, windows lie
+    side by side."""
     x, step = x - x.size // 2, stride if given_stride else kernel
     yours = student.max_pool2d(x, kernel_size=kernel, stride=stride if given_stride else None, padding=padding)
     mistakes = {
@@ -453,7 +536,10 @@ def largest_of_each_window(student, x, kernel, stride, padding, given_stride):
 
 
 @rubric.check("max_pool2d", points=1)
-@given(poolings(border=True).flatmap(lambda over: st.tuples(mixed((1, 1, *over[-1])), *map(st.just, over[:-1]))))
+@given(
+    poolings(border=True).flatmap(lambda over: st.tuples(mixed((1, 1, *over[-1])), *map(st.just, over[:-1]))),
+    always=[(LOW, (2, 2), ONE, ONE), (LOW, (2, 2), (2, 2), ONE), *in_each_dtype(example(1, 1, 2, 2), (2, 2), ONE, ONE)],
+)
 def a_border_never_wins(student, x, kernel, stride, padding):
     """Where all pixels are below 0, a border of zeros would be the largest. What is outside does not count."""
     x = -np.abs(x)
@@ -465,13 +551,17 @@ def a_border_never_wins(student, x, kernel, stride, padding):
     close(yours, pooled(x, kernel, stride, padding), "z", mistakes=mistakes)
 
 
-def winners(x, g, kernel, stride, padding, how="first", border=-np.inf):
-    """dx by a search in each window: g goes to the first of the largest; or, the mistakes, elsewhere."""
+def winners(x, g, kernel, stride, padding, how="first", border=None):
+    """dx by a search in each window: g goes to the first of the largest; or, the mistakes, elsewhere.
+
+    A border with a value takes part; None is no pixel, and gets nothing.
+    """
     (ph, pw), (h, w) = padding, x.shape[2:]
-    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=border)
-    dx = np.zeros(x.shape)
+    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=border or 0)
+    dx, inside = np.zeros(x.shape, g.dtype), lambda row, column: ph <= row < ph + h and pw <= column < pw + w
     for b, c, i, j in list(np.ndindex(g.shape))[:: -1 if how == "kept" else 1]:
-        places = [(row, column) for _, _, row, column in seen(kernel, stride, ONE, i, j)]
+        met = [(row, column) for _, _, row, column in seen(kernel, stride, ONE, i, j)]
+        places = [place for place in met if border is not None or inside(*place)]
         values = np.array([x[b, c, row, column] for row, column in places])
         largest = [place for place, value in zip(places, values) if value == values.max()]
         ours = {"last": largest[-1:], "each": largest, "shared": largest}.get(how, largest[:1])
@@ -499,11 +589,28 @@ def overlapping(draw):
     return x, draw(mixed(pooled(x, kernel, stride, padding).shape)), kernel, stride, padding
 
 
+def tied(x, kernel, stride, padding):
+    """An image, g of both signs, and how the window moves."""
+    g = example(*pooled(x, kernel, stride, padding).shape) * 3 % 7 - 2
+    return x, g.astype(x.dtype), kernel, stride, padding
+
+
+LEVEL = np.array([0, 1, 1, 0, 1, 1, 0, 0, 0, 1, 0, 1, 1, 0, 0, 0.0]).reshape(1, 1, 4, 4)
+MOVES = [BY_TWO, ((2, 2), (2, 1), NONE), ((2, 2), (1, 2), NONE), ((3, 2), ONE, ONE), ((2, 2), (2, 2), ONE)]
+
 rubric.doctests("max_pool2d_vjp", points=1)
 
 
 @rubric.check("max_pool2d_vjp", points=1)
-@given(ties())
+@given(
+    ties(),
+    always=[
+        *[tied(LEVEL, *how) for how in MOVES],
+        *[tied(LEVEL - 1, *how) for how in MOVES],
+        *[tied(LOW, *how) for how in MOVES],
+        *[tied(LEVEL.astype(kind), *how) for kind in (np.float32, np.float16) for how in MOVES[:2]],
+    ],
+)
 def the_first_of_equals_gets_it_all(student, x, g, kernel, stride, padding):
     """g goes to the largest pixel of its window, and to no other; among equals to the first, line by line."""
     z = pooled(x, kernel, stride, padding)
@@ -520,8 +627,11 @@ def the_first_of_equals_gets_it_all(student, x, g, kernel, stride, padding):
     close(yours, wrong("first"), "dx", mistakes=mistakes)
 
 
-@rubric.check("max_pool2d_vjp", points=1, examples=15)
-@given(overlapping())
+@rubric.check("max_pool2d_vjp", points=1, examples=10)
+@given(
+    overlapping(),
+    always=[tied(example(1, 1, 3, 4), *how) for how in (((2, 2), (2, 1), NONE), ((2, 3), ONE, ONE))],
+)
 def a_pixel_may_win_several_windows(student, x, g, kernel, stride, padding):
     """Windows overlap: a pixel that wins two gets both their g. Nudge a pixel: max_pool2d answers as dx says."""
     z, options = pooled(x, kernel, stride, padding), {"kernel_size": kernel, "stride": stride, "padding": padding}
@@ -622,14 +732,25 @@ def channels_of(draw):
     return x, means, np.abs(variances), weight, bias
 
 
+def numbered(*shape):
+    """Small numbers in a shape (B, C, ...), and four numbers of each channel."""
+    x, channels = example(*shape) ** 2 % 11 - 4, shape[1]
+    means, variances, weight, bias = (example(channels, start=start) for start in (-1, 2, 3, -3))
+    return x, means, variances, weight, bias
+
+
 epsilons = st.sampled_from([1.0, 0.25])
+FORMS = [numbered(*shape) for shape in [(2, 2), (1, 2, 3), (3, 2, 2), (2, 3, 2, 1), (2, 1, 2, 3)]]
+SINGLE = in_dtype(np.float32, *FORMS[2])
+FAR_OFF = 1e8 + example(3, 1, start=0), *FORMS[4][1:]
 
 
 @rubric.check("batch_norm", points=1)
-@given(channels_of(), epsilons)
+@given(channels_of(), epsilons, always=[*[(*form, 0.25) for form in FORMS], (*SINGLE, 0.25), (*FAR_OFF, 0.0625)])
 def mean_0_and_variance_1_per_channel(student, x, running_mean, running_var, weight, bias, eps):
     """In training each channel is shifted and scaled by its own mean and its biased variance, over all other axes."""
     z, _, _ = student.normalised(x, running_mean, running_var, weight, bias, True, 0.1, eps)
+    dtype, x = x.dtype, x.astype(np.float64)
     mean, var = moments(x)
     wrong = lambda *moments, eps=eps: standardized(x, *moments, weight, bias, eps)
     over = lambda *axes: (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + eps)
@@ -645,11 +766,11 @@ def mean_0_and_variance_1_per_channel(student, x, running_mean, running_var, wei
         "each example has statistics of its own": scaled(over(*range(1, x.ndim))),
         "weight and bias are missing": standardized(x, mean, var, np.ones_like(weight), np.zeros_like(bias), eps),
     }
-    close(z, wrong(mean, var), "z", mistakes=mistakes)
+    close(z, wrong(mean, var).astype(dtype), "z", mistakes=mistakes)
 
 
-@rubric.check("batch_norm", points=1)
-@given(channels_of(), st.booleans())
+@rubric.check("batch_norm", points=1, examples=10)
+@given(channels_of(), st.booleans(), always=[(*form, training) for form in FORMS[1::2] for training in (True, False)])
 def statistics_of_x_move_with_x(student, x, running_mean, running_var, weight, bias, training):
     """Nudge a number: in training mean and variance move too, and dx knows; the running ones stay where they are."""
     g = bias[0] + np.arange(x.size).reshape(x.shape) % 5
@@ -662,7 +783,7 @@ def statistics_of_x_move_with_x(student, x, running_mean, running_var, weight, b
 
 
 @rubric.check("batch_norm", points=1)
-@given(channels_of(), st.sampled_from([0.25, 0.1, 1.0]))
+@given(channels_of(), st.sampled_from([0.25, 0.1, 1.0]), always=[(*FORMS[1], 0.1), (*FORMS[4], 0.25), (*SINGLE, 0.25)])
 def running_statistics_follow_in_place(student, x, running_mean, running_var, weight, bias, momentum):
     """In training r += momentum * (the batch's - r), in place, with the unbiased variance; of one number, refuse."""
     _, held, now = student.normalised(x, running_mean, running_var, weight, bias, True, momentum, 1.0)
@@ -693,7 +814,7 @@ def running_statistics_follow_in_place(student, x, running_mean, running_var, we
 
 
 @rubric.check("batch_norm", points=1)
-@given(channels_of(), epsilons)
+@given(channels_of(), epsilons, always=[(*FORMS[1], 0.25), (*FORMS[4], 1.0), (*SINGLE, 0.25)])
 def running_statistics_serve_afterwards(student, x, running_mean, running_var, weight, bias, eps):
     """Out of training the running statistics are used, and stay as they are: one example is treated as in a batch."""
     z, _, now = student.normalised(x, running_mean, running_var, weight, bias, False, 0.5, eps)
@@ -707,7 +828,7 @@ def running_statistics_serve_afterwards(student, x, running_mean, running_var, w
 
 
 @rubric.check("batch_norm", points=1, examples=10)
-@given(channels_of(), st.integers(1, 3))
+@given(channels_of(), st.integers(1, 3), always=[(*FORMS[2], 1), (*FORMS[2], 2)])
 def parts_of_a_batch_share_their_sums(student, x, running_mean, running_var, weight, bias, at):
     """Two threads with a part each, whose sums `statistics` adds up, find what one finds with the whole batch."""
     g, at = bias[0] + np.arange(x.size).reshape(x.shape) % 5, min(at, len(x) - 1)

@@ -14,6 +14,14 @@ from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("11", module="embeddings")
 
+rubric.exercise("embedding", difficulty=1, minutes=5)
+rubric.exercise("embedding_vjp", difficulty=2, minutes=12)
+rubric.exercise("negative_sampling_loss", difficulty=2, minutes=15)
+rubric.exercise("skip_gram_step", difficulty=3, minutes=40)
+rubric.exercise("sinusoids", difficulty=1, minutes=10)
+rubric.exercise("rotate", difficulty=2, minutes=15)
+rubric.exercise("rotate_vjp", difficulty=2, minutes=10)
+
 few = st.integers(1, 3)
 kinds = st.sampled_from([np.float64, np.float32])
 
@@ -39,6 +47,7 @@ def each_token_has_its_row(student, ids, weight):
     for place in np.ndindex(ids.shape):
         expected[place] = weight[ids[place]]
     close(student.embedding(ids, weight), expected, "z")
+    close(student.embedding(ids[:0], weight), expected[:0], "z, for no ids")
 
 
 @rubric.check("embedding", points=1)
@@ -76,7 +85,7 @@ def gathered(ids, weight, g, last=False):
 rubric.doctests("embedding_vjp", points=1)
 
 
-@rubric.check("embedding_vjp", points=2)
+@rubric.check("embedding_vjp", points=1)
 @given(tokens_and_gradient())
 def gradients_of_all_places_add_up(student, ids, weight, g):
     """A token that stands at several places gets the sum of their gradients, one that stands nowhere gets zeros."""
@@ -87,6 +96,8 @@ def gradients_of_all_places_add_up(student, ids, weight, g):
         "this is the mean over a token's places": expected / np.maximum(counts, 1),
     }
     close(dweight, expected, "dweight", mistakes=mistakes)
+    _, dweight = student.embedding_vjp(g[:0], weight[ids[:0]], ids[:0], weight)
+    close(dweight, np.zeros_like(weight), "dweight, for no ids")
 
 
 @rubric.check("embedding_vjp", points=1)
@@ -108,7 +119,8 @@ def padding_does_not_learn(student, ids, weight, g):
 def center_context_negatives(draw):
     """v (B, C), u (B, C), n (B, K, C)."""
     b, k, c = draw(few), draw(few), draw(few)
-    return tuple(draw(mixed(shape, most=3)) for shape in ((b, c), (b, c), (b, k, c)))
+    kind = draw(kinds)
+    return tuple(draw(mixed(shape, most=3)).astype(kind) for shape in ((b, c), (b, c), (b, k, c)))
 
 
 @rubric.probe
@@ -120,14 +132,14 @@ def pair_loss(tt, center, context, negatives):
 
 
 def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
+    return (1 / (1 + np.exp(-x.astype(np.float64)))).astype(x.dtype)
 
 
 def pair_losses(v, u, n):
     """-ln s(u . v) and the -ln s(-n . v) of each pair."""
-    near = np.array([-math.log(sigmoid(u[b] @ v[b])) for b in range(len(v))])
-    far = np.array([[-math.log(sigmoid(-n[b, k] @ v[b])) for k in range(n.shape[1])] for b in range(len(v))])
-    return near, far
+    near = np.array([-math.log(sigmoid(u[b] @ v[b])) for b in range(len(v))], v.dtype)
+    far = [[-math.log(sigmoid(-n[b, k] @ v[b])) for k in range(n.shape[1])] for b in range(len(v))]
+    return near, np.array(far, v.dtype)
 
 
 @rubric.check("negative_sampling_loss", points=2)
@@ -158,12 +170,76 @@ def the_loss_has_its_gradient(student, v, u, n):
 
 
 @rubric.check("negative_sampling_loss", points=1, examples=10)
-@given(st.integers(20, 50).map(float))
+@given(st.integers(40, 60).map(float))
 def large_products_are_no_infinity(student, far):
     """ln s(-1000) is -1000: nothing overflows, and no logarithm of 0 is taken."""
     v, u = np.array([[far, 0.0]]), np.array([[-far, 0.0]])
     loss, *_ = student.pair_loss(v, u, -u[:, None])
     close(loss, np.float64(2 * far * far), "the loss")
+
+
+# -- skip_gram_step ---------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def tables_and_tokens(draw):
+    """center and context (V, C), pairs (B, 2), negatives (B, K), the rate; tokens repeat, and one is context twice."""
+    v, c, b, k = draw(st.integers(2, 5)), draw(few), draw(few), draw(few)
+    kind, rng = draw(kinds), np.random.default_rng(draw(st.integers(0, 99)))
+    pairs, negatives = rng.integers(0, v, (b, 2)), rng.integers(0, v, (b, k))
+    pairs[-1, 0], pairs[-1, 1], negatives[-1, -1] = pairs[0, 0], pairs[0, 1], pairs[0, 1]
+    center, context = (draw(mixed((v, c), most=2)).astype(kind) for _ in range(2))
+    return center, context, pairs, negatives, draw(st.sampled_from([0.5, 0.125]))
+
+
+@rubric.in_place("center", "context")
+def stepped(tt, center, context, pairs, negatives, lr):
+    loss = tt.embeddings.skip_gram_step(center, context, pairs, negatives, lr)
+    return float(loss), center, context
+
+
+def downhill(center, context, pairs, negatives, lr, mean=True):
+    """The loss and the tables after a step: one product after the other, all gradients at the tables as they were."""
+    moved, loss = [center.astype(np.float64), context.astype(np.float64)], 0.0
+    scale = lr / (len(pairs) if mean else 1)
+    for (i, j), others in zip(pairs, negatives):
+        for token, sign in [(j, 1), *((other, -1) for other in others)]:
+            v, u = center[i].astype(np.float64), context[token].astype(np.float64)
+            slope = -sign / (1 + math.exp(sign * (u @ v)))
+            moved[0][i] -= scale * slope * u
+            moved[1][token] -= scale * slope * v
+            loss += math.log1p(math.exp(-sign * (u @ v))) / len(pairs)
+    return loss, moved[0].astype(center.dtype), moved[1].astype(center.dtype)
+
+
+rubric.doctests("skip_gram_step", points=1)
+
+
+@rubric.check("skip_gram_step", points=2)
+@given(tables_and_tokens())
+def both_tables_go_downhill(student, center, context, pairs, negatives, lr):
+    """Both tables move by -lr times the gradient of the mean loss, repeated tokens by the sum; the loss is the old."""
+    loss, *moved = student.stepped(center.copy(), context.copy(), pairs, negatives, lr)
+    expected, *tables = downhill(center, context, pairs, negatives, lr)
+    summed, uphill = (
+        downhill(center, context, pairs, negatives, *options)[1:] for options in [(lr, False), (-lr, True)]
+    )
+    for name, yours, wanted, of_sum, up in zip(["center", "context"], moved, tables, summed, uphill):
+        mistakes = {"the loss is a mean over the batch, its gradient too": of_sum, "this is a step uphill": up}
+        close(yours, wanted, name, mistakes=mistakes)
+    close(loss, expected, "the loss before the step", rtol=1e-4)
+
+
+@rubric.check("skip_gram_step", points=1, examples=10)
+@given(st.integers(40, 60).map(float))
+def large_products_take_a_finite_step(student, far):
+    """Where a product is -1000, or a negative's 1000, the slopes are -1 and 1, and nothing overflows."""
+    center, context = np.array([[far, 0.0], [0.0, 7.0]]), np.array([[-far, 0.0], [far, 0.0]])
+    pairs, negatives = np.array([[0, 0]]), np.array([[1]])
+    loss, center, context = student.stepped(center, context, pairs, negatives, 0.5)
+    close(loss, 2 * far * far, "the loss before the step")
+    close(center, np.array([[0.0, 0.0], [0.0, 7.0]]), "center")
+    close(context, np.array([[-far / 2, 0.0], [far / 2, 0.0]]), "context")
 
 
 # -- sinusoids --------------------------------------------------------------------------------------------------------
@@ -192,6 +268,7 @@ def two_columns_for_each_hand(student, length, width, base):
         "the base is 10000 whatever is asked": waves(length, width, 10000.0),
     }
     close(student.sinusoids(length, width, base), expected, "the table", rtol=1e-5, atol=1e-6, mistakes=mistakes)
+    refuses("ValueError", student.sinusoids, length, width + 1, base)
 
 
 # -- rotate -----------------------------------------------------------------------------------------------------------
@@ -201,7 +278,7 @@ def two_columns_for_each_hand(student, length, width, base):
 def vectors_at_places(draw):
     """x (..., T, d) with an even d, the first place, and the base."""
     x = draw(mixed((*draw(shapes(1)), draw(few), 2 * draw(few)))).astype(draw(kinds))
-    return x, draw(st.integers(0, 9)), draw(st.sampled_from([10000.0, 100.0]))
+    return x, draw(st.sampled_from([0, 1, 7, 1000])), draw(st.sampled_from([10000.0, 100.0]))
 
 
 def turned(x, start, base, sign=1, neighbours=False):
@@ -229,6 +306,8 @@ def each_pair_turns_by_its_angle(student, x, start, base):
         "the base is 10000 whatever is asked": turned(x, start, 10000.0),
     }
     close(student.rotate(x, start=start, base=base), turned(x, start, base), "z", atol=1e-5, mistakes=mistakes)
+    close(student.rotate(x[..., :0, :], start=start, base=base), x[..., :0, :], "z, at no places")
+    refuses("ValueError", student.rotate, x[..., 1:], start=start, base=base)
 
 
 # -- rotate_vjp -------------------------------------------------------------------------------------------------------
@@ -244,3 +323,81 @@ def gradients_turn_back(student, g, start, base):
     mistakes = {"it turns forwards again": turned(g, start, base), "every sequence starts at 0": turned(g, 0, base, -1)}
     yours = student.rotate_vjp(g, turned(x, start, base), x, start=start, base=base)
     close(yours, turned(g, start, base, sign=-1), "dx", atol=1e-5, mistakes=mistakes)
+
+
+# -- accounting -------------------------------------------------------------------------------------------------------
+
+
+def bytes_of_a_table_in_training():
+    """What a table, its gradient and Adam hold after a step."""
+    from tinytorch.embeddings import Embedding
+    from tinytorch.optimizers import Adam
+
+    table = Embedding(5000, 64)
+    optimizer = Adam(table.parameters())
+    table(np.arange(128)).sum().backward()
+    optimizer.step()
+    kept = sum(x.nbytes for name, x in optimizer.state_dict().items() if name.endswith((".m", ".v")))
+    return table.weight.nbytes + table.weight.grad.nbytes + kept
+
+
+@rubric.accounting(
+    points=1, unit="bytes", counted=bytes_of_a_table_in_training, tolerance=1e-4, difficulty=1, minutes=5
+)
+def table_bytes():
+    """How many bytes does a table take while it is trained?
+
+    Embedding(5000, 64), float32, has made one step of Adam on a batch of 128 different tokens. Count the table, its
+    gradient, and the two arrays that Adam keeps, exactly.
+    """
+    # Which of these four arrays knows that only 128 rows were read?
+    return 4 * 4 * 5000 * 64
+
+
+def parameters_of_a_tied_network():
+    """The numbers of a network that reads and scores with one table, counted once each."""
+    from tinytorch.embeddings import Embedding, tied_logits
+    from tinytorch.layers import Linear, Module
+
+    class Tied(Module):
+        def __init__(self):
+            self.table, self.hidden, self.scores = Embedding(5000, 64), Linear(64, 64), Linear(64, 5000)
+            self.scores.weight = self.table.weight
+
+        def forward(self, ids):
+            return tied_logits(self.hidden(self.table(ids)), self.scores.weight) + self.scores.bias
+
+    return sum(p.numel() for p in Tied().parameters())
+
+
+@rubric.accounting(
+    points=1, unit="parameters", counted=parameters_of_a_tied_network, tolerance=1e-4, difficulty=2, minutes=6
+)
+def tied_parameters():
+    """How many parameters has a small network that reads and scores with the same table?
+
+    Embedding(5000, 64), then Linear(64, 64) with a bias, then a score for each of the 5,000 tokens: the product with
+    the same table, and a bias of its own for each token. Count exactly.
+    """
+    # A table that stands in two layers is one array of numbers. What is there besides?
+    return 5000 * 64 + (64 * 64 + 64) + 5000
+
+
+def operations_of_a_one_hot_product():
+    """What chapter 00 counts for the product."""
+    from tinytorch.environment import matmul_flops
+
+    return matmul_flops(32 * 128, 5000, 64)
+
+
+@rubric.accounting(
+    points=1, unit="operations", counted=operations_of_a_one_hot_product, tolerance=1e-4, difficulty=1, minutes=5
+)
+def one_hot_operations():
+    """How many floating-point operations does a lookup save?
+
+    32 sequences of 128 tokens are one-hot rows of 5,000 numbers, and are multiplied with a table (5000, 64). A product
+    and a sum count as one operation each. How many does the matrix product make, exactly?
+    """
+    # Each number of the result is a sum of products over the vocabulary. How many numbers has the result?
+    return 2 * (32 * 128) * 5000 * 64

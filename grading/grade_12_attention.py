@@ -1,6 +1,7 @@
 """Chapter 12, attention: scores, what may not be seen, weights, heads, and a softmax that is taken in steps.
 
-Queries q (..., T, d), keys k (..., S, d), scores (..., T, S). Every oracle is a loop over queries, keys or heads.
+Queries q (..., T, d), keys k (..., S, d), values v (..., S, c), scores (..., T, S). The oracles are loops over queries,
+keys or heads.
 """
 
 import math
@@ -13,6 +14,15 @@ from tito.rubrics.compare import close, holds, refuses
 from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("12", module="attention")
+
+rubric.exercise("attention_scores", difficulty=1, minutes=8)
+rubric.exercise("causal_mask", difficulty=1, minutes=8)
+rubric.exercise("masked", difficulty=1, minutes=8)
+rubric.exercise("attention_weights", difficulty=2, minutes=15)
+rubric.exercise("split_heads", difficulty=2, minutes=10)
+rubric.exercise("join_heads", difficulty=1, minutes=5)
+rubric.exercise("online_softmax_step", difficulty=3, minutes=25)
+rubric.exercise("blockwise_attention", difficulty=3, minutes=35)
 
 few = st.integers(1, 3)
 kinds = st.sampled_from([np.float64, np.float32])
@@ -77,7 +87,7 @@ def scores_have_a_gradient(student, q, k):
 rubric.doctests("causal_mask", points=1)
 
 
-@rubric.check("causal_mask", points=2)
+@rubric.check("causal_mask", points=1)
 @given(st.integers(1, 4), st.integers(0, 4), st.booleans())
 def nothing_later_is_seen(student, queries, earlier, alone):
     """Query t sees the keys up to its own; with more keys than queries, the queries are the last ones."""
@@ -106,9 +116,9 @@ def scores_and_mask(draw):
 
 
 @rubric.probe
-def hidden(tt, scores, mask):
+def hidden(tt, scores, mask, as_tensor=False):
     scores = tt.Tensor(scores, requires_grad=True)
-    z = tt.attention.masked(scores, mask)
+    z = tt.attention.masked(scores, tt.Tensor(mask) if as_tensor else mask)
     z.backward(tt.Tensor(np.arange(1.0, z.numel() + 1, dtype=z.dtype).reshape(z.shape)))
     return [z.exp(), scores.grad]  # e^-inf is 0, and an answer is finite
 
@@ -117,10 +127,10 @@ rubric.doctests("masked", points=1)
 
 
 @rubric.check("masked", points=1)
-@given(scores_and_mask())
-def what_is_not_allowed_is_minus_infinity(student, scores, mask):
+@given(scores_and_mask(), st.booleans())
+def what_is_not_allowed_is_minus_infinity(student, scores, mask, as_tensor):
     """Where the mask is False, the score is -inf and its gradient 0; where it is True, both are as they were."""
-    z, g = student.hidden(scores, mask)
+    z, g = student.hidden(scores, mask, as_tensor)
     allowed = np.broadcast_to(mask, scores.shape)
     mistakes = {"True and False are the wrong way round": np.where(allowed, 0, np.exp(scores))}
     close(z, np.where(allowed, np.exp(scores), 0).astype(scores.dtype), "e^masked", mistakes=mistakes)
@@ -144,7 +154,7 @@ def a_mask_of_numbers_is_added(student, scores, mask, least):
 @st.composite
 def rows_of_scores(draw):
     """Scores (..., T, S), of which some are -inf: now and then a whole row."""
-    scores = draw(mixed((*draw(shapes(1, 2)), draw(few), draw(st.integers(2, 4)))))
+    scores = draw(mixed((*draw(shapes(1, 2)), draw(few), draw(st.integers(2, 4))))).astype(draw(kinds))
     return scores, draw(filled(scores.shape, st.booleans(), bool))
 
 
@@ -155,7 +165,7 @@ def weighed(tt, scores, hide, empty):
         scores[..., 0, :] = -np.inf
     scores = tt.Tensor(scores, requires_grad=True)
     z = tt.attention.attention_weights(scores)
-    z.backward(tt.Tensor(np.arange(1.0, z.numel() + 1).reshape(z.shape)))
+    z.backward(tt.Tensor(np.arange(1.0, z.numel() + 1, dtype=scores.dtype).reshape(z.shape)))
     return [z, scores.grad]
 
 
@@ -177,9 +187,10 @@ rubric.doctests("attention_weights", points=1)
 def each_row_is_a_distribution(student, scores, hide, shift):
     """e^score over the sum of its row, whatever all scores of the row share; what is -inf has no weight."""
     hide = hide & (np.arange(hide.shape[-1]) < hide.shape[-1] - 1)  # the last one is always seen
-    yours, _ = student.weighed(scores + shift, hide, False)
-    wrong = np.exp(scores) / np.exp(scores).sum(axis=-2, keepdims=True)
-    mistakes = {"columns sum to 1: rows should": wrong}
+    scores = scores + shift * np.arange(1, scores.shape[-2] + 1, dtype=scores.dtype)[:, None]
+    yours, _ = student.weighed(scores, hide, False)
+    columns = np.swapaxes(softmax_rows(np.swapaxes(np.where(hide, -np.inf, scores), -1, -2)), -1, -2)
+    mistakes = {"columns sum to 1: rows should": columns}
     close(yours, softmax_rows(np.where(hide, -np.inf, scores)), "the weights", mistakes=mistakes)
 
 
@@ -190,9 +201,14 @@ def an_empty_row_has_no_weights(student, scores, hide):
     yours, gradient = student.weighed(scores, hide, True)
     everything = np.where(hide, -np.inf, scores)
     everything[..., 0, :] = -np.inf
-    z, g = softmax_rows(everything), np.arange(1.0, scores.size + 1).reshape(scores.shape)
+    z, g = softmax_rows(everything), np.arange(1.0, scores.size + 1, dtype=scores.dtype).reshape(scores.shape)
     close(yours, z, "the weights")
-    close(gradient, z * (g - (g * z).sum(axis=-1, keepdims=True)), "scores.grad", atol=1e-9)
+    close(
+        gradient,
+        z * (g - (g * z).sum(axis=-1, keepdims=True)),
+        "scores.grad",
+        atol=1e-4 if scores.dtype == np.float32 else 1e-9,
+    )
 
 
 # -- split_heads, join_heads ------------------------------------------------------------------------------------------
@@ -259,9 +275,10 @@ def splitting_is_undone(student, x, heads):
 
 @st.composite
 def scores_in_two_parts(draw):
-    """Scores (T, S) and values (S, c), and where to cut the S."""
-    t, s, c = draw(few), draw(st.integers(2, 5)), draw(few)
-    return draw(whole_numbers((t, s))), draw(mixed((s, c))), draw(st.integers(1, s - 1))
+    """Scores (..., T, S) and values (..., S, c), and where to cut the S."""
+    lead, t, s, c, dtype = draw(shapes(1, 2)), draw(few), draw(st.integers(2, 5)), draw(few), draw(kinds)
+    scores, values = draw(whole_numbers((*lead, t, s))), draw(mixed((*lead, s, c)))
+    return scores.astype(dtype), values.astype(dtype), draw(st.integers(1, s - 1))
 
 
 @rubric.probe
@@ -277,22 +294,191 @@ def known(scores, values):
     return largest, e.sum(axis=-1, keepdims=True), e @ values
 
 
+def all_three(yours, expected, mistakes=({}, {}, {})):
+    """Compare a Running's parts."""
+    holds(len(yours) == 3, "a Running has three parts: the largest, the total, the values")
+    for mine, right, wrong, name in zip(yours, expected, mistakes, ("largest", "total", "values")):
+        close(mine, right, name, mistakes=wrong)
+
+
 rubric.doctests("online_softmax_step", points=1)
 
 
-@rubric.check("online_softmax_step", points=2)
+@rubric.check("online_softmax_step", points=1)
 @given(scores_in_two_parts(), st.sampled_from([0.0, 1000.0, -1000.0]))
 def two_steps_are_one(student, scores, values, at, shift):
     """After the second part all is known that the whole would tell: the largest, the sum, the sum of values."""
-    scores = scores + shift
-    before = known(scores[:, :at], values[:at])
-    yours = student.stepped(*before, scores[:, at:], values[at:])
-    holds(len(yours) == 3, "a Running has three parts: the largest, the total, the values")
-    later = known(scores[:, at:], values[at:])
+    scores = scores + scores.dtype.type(shift)
+    before = known(scores[..., :at], values[..., :at, :])
+    later = known(scores[..., at:], values[..., at:, :])
     mistakes = [
         {"this is the second part's largest alone": later[0]},
         {"what was summed before is not scaled": before[1] + later[1], "what was before is forgotten": later[1]},
         {"what was summed before is not scaled": before[2] + later[2], "what was before is forgotten": later[2]},
     ]
-    for mine, expected, wrong, name in zip(yours, known(scores, values), mistakes, ("largest", "total", "values")):
-        close(mine, expected, name, mistakes=wrong)
+    yours = student.stepped(*before, scores[..., at:], values[..., at:, :])
+    all_three(yours, known(scores, values), mistakes)
+
+
+@rubric.check("online_softmax_step", points=1)
+@given(scores_in_two_parts())
+def it_begins_with_nothing_and_may_see_nothing(student, scores, values, at):
+    """From the least number and sums of 0, one step knows what the scores say; a part that is -inf changes nothing."""
+    whole = known(scores, values)
+    nothing = np.full_like(whole[0], np.finfo(scores.dtype).min), np.zeros_like(whole[1]), np.zeros_like(whole[2])
+    all_three(student.stepped(*nothing, scores, values), whole)
+    all_three(student.stepped(*whole, np.full_like(scores, -np.inf), values), whole)
+
+
+# -- blockwise_attention ----------------------------------------------------------------------------------------------
+
+
+@st.composite
+def attended(draw):
+    """q, k, v, and the options of attention in blocks. If causal, there are as many keys as queries."""
+    lead, t, d, c, dtype = draw(shapes(1, 2)), draw(st.integers(1, 5)), draw(few), draw(few), draw(kinds)
+    is_causal = draw(st.booleans())
+    s = t if is_causal else draw(st.integers(1, 5))
+    q, k, v = (draw(mixed((*lead, *shape))).astype(dtype) for shape in ((t, d), (s, d), (s, c)))
+    options = {"is_causal": is_causal, "scale": draw(st.sampled_from([None, None, 0.5, 40.0]))}
+    return q, k, v, options | {"block": draw(st.integers(1, 4))}
+
+
+@rubric.probe
+def in_blocks(tt, q, k, v, options):
+    z = tt.attention.blockwise_attention(tt.Tensor(q, requires_grad=True), k, v, **options)
+    g = np.arange(1.0, z.numel() + 1, dtype=q.dtype).reshape(z.shape)
+    return [z, *tt.attention.blockwise_attention_vjp(g, z.data, q, k, v, **z.origin.saved, **options)]
+
+
+def at_once(q, k, v, options):
+    """Attention with all of its scores, row by row, and the scale."""
+    scale = 1 / math.sqrt(q.shape[-1]) if options["scale"] is None else options["scale"]
+    scores = products(q, k) * q.dtype.type(scale)
+    if options["is_causal"]:
+        scores[..., ~np.tri(*scores.shape[-2:], dtype=bool)] = -np.inf
+    return softmax_rows(scores), scale
+
+
+@rubric.check("blockwise_attention", points=1)
+@given(attended())
+def blocks_change_nothing(student, q, k, v, options):
+    """In whatever blocks it is taken, the mean is the one that all scores at once would give; zeros without a key."""
+    z = at_once(q, k, v, options)[0] @ v
+    close(student.in_blocks(q, k, v, options)[0], z, "z", atol=1e-5)
+    nothing = student.blockwise_attention(q, k[..., :0, :], v[..., :0, :])
+    close(nothing, np.zeros_like(z), "z without a key")
+    refuses("ValueError", student.blockwise_attention, q, k, np.concatenate([v, v], axis=-2))
+
+
+@rubric.check("blockwise_attention", points=1)
+@given(attended(), st.integers(0, 2))
+def axes_in_front_broadcast(student, q, k, v, options, which):
+    """Whichever of queries, keys and values has an axis in front that the others lack, each of its parts meets them."""
+    parts = [q, k, v]
+    parts[which] = np.stack([parts[which], -parts[which]])
+    wanted = np.stack(
+        [
+            at_once(*each, options)[0] @ each[2]
+            for each in zip(*(x if i == which else [x, x] for i, x in enumerate(parts)))
+        ]
+    )
+    close(student.in_blocks(*parts, options)[0], wanted, "z", atol=1e-5)
+
+
+@rubric.check("blockwise_attention", points=1)
+@given(attended())
+def the_way_back_finds_its_weights(student, q, k, v, options):
+    """What is kept for the rule makes the weights again: ds = w (g v^T - sum(g z)), dq = scale ds k, dv = w^T g."""
+    weights, scale = at_once(q, k, v, options)
+    z = weights @ v
+    g = np.arange(1.0, z.size + 1, dtype=q.dtype).reshape(z.shape)
+    ds = weights * (g @ np.swapaxes(v, -1, -2) - (g * z).sum(axis=-1, keepdims=True)) * q.dtype.type(scale)
+    wanted = ds @ k, np.swapaxes(ds, -1, -2) @ q, np.swapaxes(weights, -1, -2) @ g
+    rounding = (1e-3 if q.dtype == np.float32 else 1e-9) * max(1, scale) * z.size
+    for yours, expected, name in zip(student.in_blocks(q, k, v, options)[1:], wanted, ("dq", "dk", "dv")):
+        close(yours, expected, name, atol=rounding)
+
+
+@rubric.probe
+def highest(tt, q, block):
+    import tracemalloc
+
+    with tt.no_grad():
+        tracemalloc.start()
+        tt.attention.blockwise_attention(q, q, q, block=block)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    return peak
+
+
+@rubric.check("blockwise_attention", points=1, examples=3)
+@given(st.integers(300, 330))
+def the_scores_are_never_all_there(student, places):
+    """The memory that it takes at the most is a small part of what all scores would take."""
+    peak, scores = student.highest(np.ones((places, 2)), 16), 8 * places**2
+    holds(peak < scores / 2, "it takes less than half of what all scores take", bytes=peak, scores=scores)
+
+
+# -- accounting -------------------------------------------------------------------------------------------------------
+
+
+def parameters_of_four_layers():
+    """What a module holds, counted."""
+    from tinytorch.attention import MultiHeadAttention
+
+    return sum(
+        p.numel() for p in MultiHeadAttention(768, heads=12, kv_heads=4, rng=np.random.default_rng(0)).parameters()
+    )
+
+
+@rubric.accounting(points=1, unit="parameters", counted=parameters_of_four_layers, tolerance=0, difficulty=1, minutes=8)
+def attention_parameters():
+    """How many parameters has MultiHeadAttention(768, heads=12, kv_heads=4), biases included?
+
+    Queries and what comes out are 768 wide. Keys and values have 4 heads only, as wide as those of the queries.
+    """
+    # Four linear layers. How wide is a head, and how wide are 4 of them together?
+    return 2 * (768 * 768 + 768) + 2 * (768 * 256 + 256)
+
+
+def bytes_of_weights():
+    """What the primitive keeps for its rule beside its inputs: its weights."""
+    import tinytorch as tt
+    from tinytorch.attention import scaled_dot_product_attention
+
+    x = tt.zeros(2, 6, 256, 64, requires_grad=True)
+    return sum(weights.nbytes for weights in scaled_dot_product_attention(x, x, x).origin.saved["weights"])
+
+
+@rubric.accounting(points=1, unit="bytes", counted=bytes_of_weights, tolerance=0.001, difficulty=2, minutes=8)
+def weight_bytes():
+    """How many bytes of attention weights does one attention keep for the way back?
+
+    A batch of 2 sequences of 256 places, 6 heads of 64 numbers each, float32, no mask. Only the weights count, neither
+    queries, keys and values nor the result.
+    """
+    # How many rows of weights has a head, and how long is each? The 64 is in none of them.
+    return 2 * 6 * 256 * 256 * 4
+
+
+def bytes_of_a_cache():
+    """What one layer makes of 512 places, times the layers."""
+    import tinytorch as tt
+    from tinytorch.attention import MultiHeadAttention
+
+    layer = MultiHeadAttention(512, heads=8, kv_heads=2, rng=np.random.default_rng(0))
+    with tt.no_grad():
+        x = tt.zeros(1, 512, 512)
+        _, k, v = layer.project(x, x, x)
+    return 12 * (k.nbytes + v.nbytes)
+
+
+@rubric.accounting(points=1, unit="bytes", counted=bytes_of_a_cache, tolerance=0.001, difficulty=2, minutes=10)
+def cache_bytes():
+    """How many bytes of keys and values does a model hold after 512 tokens, if it keeps them all to go on writing?
+
+    12 layers of MultiHeadAttention(512, heads=8, kv_heads=2), one sequence, float32.
+    """
+    # For each layer and each token: a key and a value. How many heads have one, and how many numbers has a head?
+    return 12 * 512 * 2 * (2 * 64) * 4

@@ -166,7 +166,7 @@ ways = st.sampled_from(["all", "causal", "mask", "cache"])
 def what_is_there_stays_and_two_things_are_added(student, x, seed, looking, start, modern):
     """x + attention(norm1(x)), and then to that feed_forward(norm2(...)): with mask, cache, places and all."""
     x = x.astype(np.float32)
-    for way in ((looking, start, modern), ("cache", start + 1, True)):
+    for way in ((looking, start, modern), ("cache", start + 1, True), ("mask", start, False)):
         yours, first, second = student.through_a_block(x, seed, *way)
         mistakes = {
             "x itself is lost: add to it": first + second,
@@ -217,9 +217,9 @@ def logits_and_targets(draw):
 
 
 @rubric.probe
-def next_loss(tt, logits, targets, mark):
+def next_loss(tt, logits, targets, mark, as_tensor=False):
     logits = tt.Tensor(logits, requires_grad=True)
-    loss = tt.transformers.next_token_loss(logits, targets, mark)
+    loss = tt.transformers.next_token_loss(logits, tt.Tensor(targets) if as_tensor else targets, mark)
     loss.backward()
     return [loss, logits.grad]
 
@@ -244,6 +244,10 @@ def the_mean_over_places_that_count(student, logits, targets, mark):
     }
     close(yours, kind.type(np.mean(losses)), "the loss", mistakes=mistakes)
     close(yours_gradient, gradient.astype(kind), "logits.grad")
+    all_count, _ = student.next_loss(np.zeros((1, 2, 3)), np.array([[0, 2]]), -100)
+    close(all_count, np.log(np.float64(3)), "the loss of equal logits, where every place counts")
+    one_counts, _ = student.next_loss(np.zeros((1, 2, 3)), np.array([[-100, 2]]), -100, True)
+    close(one_counts, np.log(np.float64(3)), "the loss of equal logits, where one place counts")
     far, _ = student.next_loss(1000 * np.eye(2)[None], np.array([[0, 1 if mark == 0 else 0]]), mark)
     close(far, np.float64(0.0 if mark == 0 else 500.0), "the loss of logits that are far apart")
 
@@ -294,13 +298,21 @@ rubric.doctests("parameter_count", points=1)
 @given(configurations())
 def every_number_that_learns(student, sizes, words):
     """Tables, linear layers with their biases, norms: as many numbers as a GPT of these sizes has."""
+    gated = {"bias": True, "tied": False, "norm": "layer", "activation": "swiglu", "positions": "rotary"}
+    plain = {"bias": False, "tied": True, "norm": "rms", "activation": "gelu", "positions": "learned"}
+    for these in (words, gated, plain):
+        more = sizes if these is words else sizes | {"layers": 1 + sizes["layers"]}
+        close(student.counted(more, these), learned_numbers(more, these), "the count")
+
+
+def learned_numbers(sizes, words):
+    """The numbers of each part, added up."""
     c, v = sizes["width"], sizes["vocabulary"]
     norm = 2 * c if words["norm"] == "layer" and words["bias"] else c
     block = sum(i * o + (o if words["bias"] else 0) for i, o in layers_of(sizes, words)) + 2 * norm
     total = v * c + sizes["layers"] * block + norm
     total += 0 if words["tied"] else v * c
-    total += sizes["context"] * c if words["positions"] == "learned" else 0
-    close(student.counted(sizes, words), total, "the count")
+    return total + (sizes["context"] * c if words["positions"] == "learned" else 0)
 
 
 # -- keep_top_k -------------------------------------------------------------------------------------------------------

@@ -76,6 +76,12 @@ def shuffled(shape: tuple[int, ...]) -> Strategy:
     return st.integers(0, 10**6).map(numbers)
 
 
+def dtyped(*values: Any) -> list[Any]:
+    """Nested lists of numbers as cases of every seed: each as float32 and as float16, and a batch of none."""
+    cases = [np.array(numbers, dtype) for numbers in values for dtype in (np.float32, np.float16)]
+    return [*cases, np.zeros((0, 3), np.float32)]
+
+
 @st.composite
 def same_shape(draw: Any, count: int = 2, dims: int = 2, least: int = 0, most: int = 5) -> tuple[Any, ...]:
     """`count` arrays of one shape."""
@@ -119,3 +125,22 @@ def logits_and_classes(draw: Any, rows: int = 3, classes: int = 4, most: int = 3
     """Logits (n, classes), at least two classes, and one class index for each row."""
     n, c = draw(st.integers(1, rows)), draw(st.integers(2, classes))
     return draw(whole_numbers((n, c), most)), draw(filled((n,), st.integers(0, c - 1), np.int64))
+
+
+# -- cases that every seed has ----------------------------------------------------------------------------------------
+
+
+def example(*shape: int, start: float = 1, dtype: Any = np.float64) -> np.ndarray:
+    """start, start + 1, start + 2... in a shape."""
+    return (start + np.arange(int(np.prod(shape)))).reshape(shape).astype(dtype)
+
+
+def in_dtype(dtype: Any, *values: Any) -> tuple[Any, ...]:
+    """The values, those of them that are arrays of floats in one dtype."""
+    floats = [isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "f" for value in values]
+    return tuple(value.astype(dtype) if is_float else value for value, is_float in zip(values, floats))
+
+
+def in_each_dtype(*values: Any) -> list[tuple[Any, ...]]:
+    """One case in float32 and one in float16: what comes out has the dtype of what went in."""
+    return [in_dtype(dtype, *values) for dtype in (np.float32, np.float16)]

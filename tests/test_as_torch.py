@@ -60,7 +60,6 @@ def test_a_traceback_begins_in_the_program(tmp_path):
         ("torch.nn.functional.ctc_loss", "torch.nn.functional.ctc_loss"),
         ("torch.optim.LBFGS", "torch.optim.LBFGS"),
         ("torch.cuda.Stream", "torch.cuda.Stream"),
-        ("torch.zeros(1).lu()", "has no 'lu'"),
     ],
 )
 def test_a_missing_name_is_an_attribute_error_that_says_so(tmp_path, line, name):
@@ -68,6 +67,12 @@ def test_a_missing_name_is_an_attribute_error_that_says_so(tmp_path, line, name)
     assert done.returncode == 1 and re.search(rf"AttributeError: TinyTorch.*{re.escape(name)}", done.stderr), (
         done.stderr
     )
+
+
+def test_a_missing_method_is_named_with_a_note_whose_tensors_lack_it(tmp_path):
+    done = as_torch(tmp_path, "import torch\ntorch.zeros(1).lu()\n")
+    last = done.stderr.splitlines()[-2:]
+    assert "'Tensor' object has no attribute 'lu'" in last[0] and last[1] == "TinyTorch's tensors do not have lu."
 
 
 @pytest.mark.parametrize("line", ["import torch.fx", "from torch.fx import wrap", "from torch import fx"])

@@ -1,6 +1,8 @@
 """What is true of embeddings: lookups agree with PyTorch, places are angles, and contexts make vectors."""
 
 import copy
+import importlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,7 +26,9 @@ from tinytorch.embeddings import (
     rotate,
     sinusoids,
     skip_gram_pairs,
+    skip_gram_step,
     summed_by_id,
+    take_away,
     tied_logits,
     train_skip_gram,
 )
@@ -216,6 +220,50 @@ def test_an_analogy_is_a_parallelogram_of_directions():
     grid = np.array([[1.0, 0.0, a, b] for a in (0, 1) for b in (0, 1)] + [[-1.0, 2.0, 0.5, 0.5]])
     assert analogy(grid, 0, 1, 2)[0][0] == 3
     assert analogy(grid * [[1], [5], [0.1], [2], [1]], 0, 1, 2)[0][0] == 3  # lengths say nothing
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 6), st.lists(st.integers(0, 5), max_size=20))
+def test_rows_that_are_not_named_stay_as_they_are(size, ids):
+    ids = np.array([i % size for i in ids], np.int64)
+    table, rows = noise(size, 3), noise(len(ids), 3, seed=1)
+    expected = table.copy()
+    np.subtract.at(expected, ids, rows)
+    take_away(table, ids, rows)
+    np.testing.assert_allclose(table, expected, atol=1e-12)
+    untouched = np.setdiff1d(np.arange(size), ids)
+    assert (table[untouched] == noise(size, 3)[untouched]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_step_by_hand_is_the_step_of_the_graph(dtype):
+    rng = np.random.default_rng(0)
+    pairs, negatives = rng.integers(0, 5, (7, 2)), rng.integers(0, 5, (7, 3))
+    model = SkipGram(5, 4, rng=rng)
+    for table in (model.center, model.context):
+        table.weight.data = table.weight.data.astype(dtype)
+    center, context = model.center.weight.data.copy(), model.context.weight.data.copy()
+    optimizer = SGD(model.parameters(), lr=0.5)
+    loss = model(pairs, negatives)
+    loss.backward()
+    optimizer.step()
+    assert skip_gram_step(center, context, pairs, negatives, lr=0.5) == pytest.approx(loss.item(), rel=1e-5)
+    assert center.dtype == context.dtype == dtype
+    np.testing.assert_allclose(center, model.center.weight.data, atol=1e-6)
+    np.testing.assert_allclose(context, model.context.weight.data, atol=1e-6)
+
+
+def test_the_measure_of_word2vec_asks_each_two_pairs_of_a_family_twice(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "chapters" / "measures")
+    word2vec = importlib.import_module("word2vec")
+    assert word2vec.questions("a b c d") == [("a", "b", "c", "d"), ("c", "d", "a", "b")]
+    assert word2vec.words("Speak, speak. We know't!") == ["speak", "speak", "we", "know't"]
+    flat = np.array([[1.0, 0, 0], [1, 1, 0], [1, 0, 1], [1, 1, 1], *-np.eye(3)])
+    rates = word2vec.rates(flat, {name: i for i, name in enumerate("abcdxyz")}, "a b c d")
+    assert rates == {"questions": 2, "first": 2, "ten": 2, "ignoring": 2}
+    ids = np.array([0] * 9000 + [1] * 10)
+    thinned = word2vec.thinned(ids, np.random.default_rng(0))
+    assert (thinned == 1).sum() > 8 and (thinned == 0).sum() < 500
 
 
 # -- places --------------------------------------------------------------------------------------------------------

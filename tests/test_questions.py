@@ -62,6 +62,27 @@ WRONG = [  # the checkpoint, the module, the definition, a body, what is said
     ("10", "convolutions", "weight_gradient", "return np.zeros((*over.kernel, x.shape[-1], g.shape[-1]))", "96 %"),
     ("10", "convolutions", "batch_norm", "return standardize(x, weight, bias, mean=x.data.mean(axis=(0, 2, 3)),"
      " std=x.data.std(axis=(0, 2, 3)))", "96 %"),
+    ("11", "tokenization", "encode_word", "return list(word)", "the ids of the text"),
+    ("11", "tokenization", "decode_tokens", "return ''.join(tokens[i].decode('utf-8', 'replace') for i in ids)",
+     "the text that comes back"),
+    ("11", "embeddings", "embedding", "return weight[ids[::-1]]", "the vectors of the text"),
+    ("11", "embeddings", "embedding_vjp", "dweight = np.zeros_like(weight)\ndweight[ids] += g\nreturn None, dweight",
+     "the gradient of the table"),
+    ("11", "embeddings", "sinusoids", "z = angles(np.arange(length), width, base)\n"
+     "return np.concatenate([np.sin(z), np.cos(z)], axis=1).astype(np.float32)", "the sinusoids"),
+    ("11", "embeddings", "rotate", "return rotate_vjp(x, None, x, start=start, base=base)", "turned by their places"),
+    ("12", "attention", "attention_scores", "return matmul(q, transpose(k))", "what the network says"),
+    ("12", "attention", "causal_mask", "return np.tri(queries, keys or queries, k=-1, dtype=bool)", "what the network"),
+    ("12", "attention", "masked", "return scores if mask is None else where(mask, scores, 0.0)", "what the network"),
+    ("12", "attention", "attention_weights", "e = exp(scores)\nreturn e / sum(e, dim=-1, keepdim=True)", "the network"),
+    ("12", "attention", "attention_weights", "from tinytorch.activations import softmax\n"
+     "return softmax(where(scores.data.max(-1, keepdims=True) > -math.inf, scores, 0.0)).detach()", "the network"),
+    ("12", "attention", "split_heads", "return reshape(x, shape=(x.shape[0], heads, x.shape[1], -1))", "the network"),
+    ("12", "attention", "join_heads", "return reshape(x, shape=(x.shape[0], x.shape[2], -1))", "what the network"),
+    ("12", "attention", "online_softmax_step", "largest = np.maximum(before.largest, scores.max(-1, keepdims=True))\n"
+     "e = np.exp(scores - largest)\nreturn Running(largest, before.total + e.sum(-1, keepdims=True),"
+     " before.values + e @ values)", "attention in blocks"),
+    ("12", "embeddings", "embedding", "return weight[np.zeros_like(ids)]", "what the network says"),
     ("13", "tokenization", "CharTokenizer.encode", "return [self.ids[c] for c in reversed(text)]",
      "the ids of the text"),
     ("13", "transformers", "Block.forward", "x = x + self.attention(self.norm1(x), None, mask, False, cache)\n"

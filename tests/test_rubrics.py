@@ -1,18 +1,30 @@
 """What is true of every rubric: full marks for the reference, nothing for the stub, and every mistake is caught."""
 
+import functools
+import shutil
+import tomllib
 from collections import Counter
 
 import pytest
+from toys import TOY
 
-from tito.course import Chapter, default
+from tito.course import Chapter, Course, default
 from tito.grading.judge import grade
-from tito.grading.mutants import Scorer, mutants
+from tito.grading.kills import EQUIVALENT_AT_MOST, Kills, Tried, kills
+from tito.grading.mutants import Scorer
 from tito.rubrics import stubs
 from tito.rubrics.planted import planted
 from tito.rubrics.rubric import load
 
 CHAPTERS = [chapter for chapter in default().chapters() if chapter.rubric_path.is_file()]
 per_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.number)
+
+# Chapters whose checks do not kill as many mutants as they should yet. A chapter that does has to leave this list.
+# Chapters whose right answers in other words are still to be written. One that has them has to leave this list.
+WITHOUT_RIGHT_ANSWERS = {"10", "13"}
+BELOW_THE_GOAL = set[str]()
+
+PATIENT = 20.0  # seconds for right answers, which a busy machine must not refuse
 
 
 def reference(chapter: Chapter) -> str:
@@ -47,10 +59,31 @@ def test_each_graded_name_has_three_planted_answers(chapter):
 
 
 @per_chapter
-def test_planted_answers_lose_points(chapter):
-    with Scorer(chapter.number) as scorer:
+def test_each_graded_name_has_three_right_answers(chapter):
+    count = Counter(answer.exercise for answer in planted(chapter.right_path))
+    few = {name: count[name] for name in load(chapter.number).exercises if count[name] < 3}
+    assert bool(few) == (chapter.number in WITHOUT_RIGHT_ANSWERS), few
+    assert set(count) <= set(load(chapter.number).exercises)
+
+
+@per_chapter
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_right_answers_keep_all_points(chapter, seed):
+    with Scorer(chapter.number, seed=seed, deadline=PATIENT) as scorer:
+        lost = {}
+        for answer in planted(chapter.right_path):
+            if outcomes := scorer.score(answer.exercise, answer.into(reference(chapter)), quick=True)[1]:
+                lost[answer.exercise, answer.mistake] = {name: str(outcome) for name, outcome in outcomes.items()}
+        assert lost == {}
+
+
+@per_chapter
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_planted_answers_lose_points(chapter, seed):
+    with Scorer(chapter.number, seed=seed, deadline=PATIENT) as scorer:
         for name, exercise in load(chapter.number).exercises.items():
             assert scorer.score(name, reference(chapter)) == (exercise.points, {})
+    with Scorer(chapter.number, seed=seed) as scorer:
         kept = []
         for answer in planted(chapter.planted_path):
             points, lost = scorer.score(answer.exercise, answer.into(reference(chapter)), quick=True)
@@ -85,18 +118,51 @@ def test_every_check_catches_something(chapter):
     assert checks - caught == set()
 
 
+@functools.cache
+def found(number: str) -> Kills:
+    return kills(number)
+
+
 @per_chapter
 def test_mechanical_mutants_lose_points(chapter):
-    tried, survivors = 0, []
-    with Scorer(chapter.number, deadline=1.0) as scorer:
-        for name in load(chapter.number).exercises:
-            for change, source in mutants(reference(chapter), name):
-                tried += 1
-                if not scorer.score(name, source, quick=True)[1]:
-                    survivors.append(change)
-    print(f"chapter {chapter.number}: {len(survivors)} of {tried} mutants survive", *survivors, sep="\n  ")
-    assert tried > 20
-    assert len(survivors) <= 0.1 * tried, survivors
+    """Of the mutants that are not equivalent: 97 % in each chapter, 90 % in each exercise."""
+    one = found(chapter.number)
+    print(*one.short, *(survivor.change for survivor in one.survivors), sep="\n  ")
+    assert len(one.mutants()) > 20
+    assert one.rate() >= 0.9
+    assert bool(one.short) == (chapter.number in BELOW_THE_GOAL), one.short
+
+
+@per_chapter
+def test_equivalent_mutants_are_few_and_still_what_they_were(chapter):
+    one = found(chapter.number)
+    assert one.unknown == [] and one.refuted == []
+    assert one.equivalent <= EQUIVALENT_AT_MOST
+
+
+def test_every_equivalent_mutant_stands_under_a_chapter_and_has_a_reason():
+    listed = tomllib.loads(default().equivalents_path.read_text(encoding="utf-8"))
+    assert set(listed) <= {chapter.number for chapter in CHAPTERS}
+    reasons = [reason for exercises in listed.values() for changes in exercises.values() for reason in changes.values()]
+    assert all(len(reason.split()) > 3 for reason in reasons)
+
+
+def test_kills_tell_a_survivor_an_equivalent_a_refuted_one_and_a_name_that_is_gone():
+    one = Kills("00", [Tried("f", f"f:{i}", killed=i > 0) for i in range(10)])
+    assert one.rate() == 0.9 and one.short == ["chapter 00: 90.0%, goal 97%"]
+    one.tried.append(Tried("g", "g:1", killed=False))
+    assert one.short[1:] == ["g: 0.0%, goal 90%"] and [lost.change for lost in one.survivors] == ["f:0", "g:1"]
+    one.tried[0] = Tried("f", "f:0", killed=False, equivalent="the same sum in another order")
+    one.tried[-1] = Tried("g", "g:1", killed=True, equivalent="it was thought")
+    assert one.short == [] and one.survivors == [] and one.refuted == ["g:1"] and one.equivalent == 2 / 11
+
+
+def test_an_equivalent_that_names_no_mutant_is_told(tmp_path):
+    course = Course(tmp_path / "toy")
+    shutil.copytree(TOY.root, course.root)
+    reason = "twice as much is x more than x"
+    course.equivalents_path.write_text(f'[01.double]\n"double:9 x + x: gone" = "{reason}"\n', encoding="utf-8")
+    assert kills("01", course).unknown == ["double:9 x + x: gone"]
 
 
 @per_chapter

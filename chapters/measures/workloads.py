@@ -361,6 +361,63 @@ def tokenization() -> Step:
     return step
 
 
+# -- 11: vectors for words -----------------------------------------------------------------------------------------
+
+
+@workload(times=500)
+def embeddings() -> Step:
+    """A step of word2vec, 5,000 words of 64 numbers, 512 pairs with 5 negatives: with a graph and Adam, and by hand."""
+    from tinytorch.embeddings import SkipGram
+
+    rng = np.random.default_rng(0)
+    model = SkipGram(5000, 64)
+    optimizer = tt.optim.Adam(model.parameters(), lr=1e-3)
+    center, context = (table.weight.data.copy() for table in (model.center, model.context))
+    pairs, negatives = rng.integers(0, 5000, (512, 2)), rng.integers(0, 5000, (512, 5))
+
+    def step():
+        with_a_graph(model, optimizer, pairs, negatives)
+        by_hand(center, context, pairs, negatives)
+
+    return step
+
+
+def with_a_graph(model: nn.Module, optimizer: tt.optim.Optimizer, pairs: np.ndarray, negatives: np.ndarray) -> None:
+    """Forwards, backwards, and Adam, which moves every row."""
+    loss = model(pairs, negatives)
+    back(optimizer, loss)
+    optimizer.step()
+
+
+def by_hand(center: np.ndarray, context: np.ndarray, pairs: np.ndarray, negatives: np.ndarray) -> None:
+    """The rows that are named move, and no others."""
+    from tinytorch.embeddings import skip_gram_step
+
+    skip_gram_step(center, context, pairs, negatives, lr=1e-3)
+
+
+# -- 12: attention with its linear layers ------------------------------------------------------------------------------
+
+
+@workload(times=120)
+def attention() -> Step:
+    """A training step of MultiHeadAttention(128, heads=4), causal: 8 random sequences of 256 places."""
+    from tinytorch.attention import MultiHeadAttention
+
+    rng = np.random.default_rng(0)
+    model = MultiHeadAttention(128, heads=4)
+    optimizer = tt.optim.AdamW(model.parameters(), lr=0.001)
+    x, y = (tt.Tensor(rng.standard_normal((8, 256, 128), np.float32)) for _ in range(2))
+
+    def step():
+        loss = nn.functional.mse_loss(model(x, is_causal=True), y)
+        back(optimizer, loss)
+        optimizer.step()
+        return loss
+
+    return step
+
+
 # -- 13: a small GPT -----------------------------------------------------------------------------------------------
 
 

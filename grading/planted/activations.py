@@ -12,10 +12,15 @@ wrong("relu", "keeps the negative part", "np.maximum", "np.minimum")
 wrong("relu", "says whether x is positive, and does not pass x", "np.maximum(x, 0)", "(x > 0).astype(x.dtype)")
 wrong("relu", "takes the largest of all elements", "np.maximum(x, 0)", "np.max(x, initial=0)")
 wrong("relu", "stops at 6, as a relative of relu does", "np.maximum(x, 0)", "np.clip(x, 0, 6)")
+wrong("relu", "overwrites x", "np.maximum(x, 0)", "np.maximum(x, 0, out=x)")
+wrong("relu", "answers in half precision", "np.maximum(x, 0)", "np.maximum(np.float16(x), 0)")
 
 # -- leaky_relu -------------------------------------------------------------------------------------------------------
 
 wrong("leaky_relu", "scales both sides", "np.maximum(x, 0) + negative_slope * np.minimum(x, 0)", "negative_slope * x")
+wrong("leaky_relu", "overwrites x", "np.minimum(x, 0)", "np.minimum(x, 0, out=x)")
+wrong("leaky_relu", "answers in half precision", "return np", "x = np.float16(x)\nreturn np")
+wrong("leaky_relu", "takes NaN for 0", "np.maximum", "np.fmax", "np.minimum", "np.fmin")
 
 
 @wrong("leaky_relu", "takes the larger of x and its scaled copy: right for slopes up to 1 only")
@@ -41,6 +46,9 @@ def leaky_wrong_side(x, *, negative_slope=0.01):
 # -- sigmoid ----------------------------------------------------------------------------------------------------------
 
 wrong("sigmoid", "forgets the minus", "np.exp(np.minimum(x, 0))", "1", "-np.abs(x)", "np.clip(x, -80, 80)")
+wrong("sigmoid", "overwrites x", "np.abs(x)", "np.abs(x, out=x)")
+wrong("sigmoid", "answers in half precision", "return np", "x = np.float16(x)\nreturn np")
+wrong("sigmoid", "takes NaN for 0", "return np", "x = np.nan_to_num(x)\nreturn np")
 
 
 @wrong("sigmoid", "writes the equation down as it is: overflows at -1000")
@@ -72,6 +80,8 @@ def sigmoid_clipped(x):
 
 wrong("softplus", "takes log where log1p keeps the digits", "np.log1p(", "np.log(1 + ")
 wrong("softplus", "forgets to add the larger exponent back", "np.maximum(x, 0) + np.log1p", "np.log1p")
+wrong("softplus", "overwrites x", "np.abs(x)", "np.abs(x, out=x)")
+wrong("softplus", "answers in half precision", "return np", "x = np.float16(x)\nreturn np")
 
 
 @wrong("softplus", "writes the equation down as it is: overflows at 1000")
@@ -95,6 +105,8 @@ wrong("silu", "returns the gate alone", "x *", "")
 wrong("silu", "divides by 1 + e^-x itself: overflows at -1000", "x * sigmoid.function(x)", "x / (1 + np.exp(-x))")
 wrong("silu", "shuts the gate where it should open", "(x)", "(-x)")
 wrong("silu", "gates a relu: nothing negative comes out", "x * sigmoid", "np.maximum(x, 0) * sigmoid")
+wrong("silu", "overwrites x", "return x * sigmoid.function(x)", "x *= sigmoid.function(x)\nreturn x")
+wrong("silu", "answers in half precision", "x * sigmoid.function(x)", "np.float16(x * sigmoid.function(x))")
 
 # -- gelu -------------------------------------------------------------------------------------------------------------
 
@@ -115,6 +127,8 @@ wrong(
     "x / (1 + np.exp(-2 * inner))",
 )
 wrong("gelu", "ignores a form that it does not have", 'approximate != "tanh"', "False")
+wrong("gelu", "overwrites x", "0.5 * x * (1 + np.tanh(inner))", "np.multiply(x, 0.5 * (1 + np.tanh(inner)), out=x)")
+wrong("gelu", "answers in half precision", "inner = math", "x = np.float16(x)\ninner = math")
 
 # -- softmax ----------------------------------------------------------------------------------------------------------
 
@@ -134,6 +148,9 @@ wrong(
     "x",
 )
 wrong("softmax", "loses the axis that it summed", "e.sum(axis=dim, keepdims=True)", "e.sum(axis=dim)")
+wrong("softmax", "overwrites x", "initial=-np.inf))", "initial=-np.inf), out=x)")
+wrong("softmax", "answers in half precision", "return e", "e = np.float16(e)\nreturn e")
+wrong("softmax", "takes NaN for 0", "e = np", "x = np.nan_to_num(x)\ne = np")
 
 
 @wrong("softmax", "subtracts the largest of all scores: a line far below it becomes 0 / 0 in float32")
@@ -158,6 +175,14 @@ wrong(
 )
 wrong("log_softmax", "subtracts the maximum inside the sum and forgets it outside", "return shifted", "return x")
 wrong("log_softmax", "ignores dim", "shifted = x", "dim = -1\nshifted = x")
+wrong(
+    "log_softmax",
+    "overwrites x",
+    "shifted = x - x.max(axis=dim, keepdims=True, initial=-np.inf)",
+    "x -= x.max(axis=dim, keepdims=True, initial=-np.inf)\nshifted = x",
+)
+wrong("log_softmax", "answers in half precision", "shifted = x", "x = np.float16(x)\nshifted = x")
+wrong("log_softmax", "adds a little to the sum before the logarithm", "np.log(np", "np.log(1e-8 + np")
 
 
 @wrong("log_softmax", "takes the logarithm of softmax: -inf where the share is too small")

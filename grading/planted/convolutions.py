@@ -35,6 +35,11 @@ wrong(
     "weight[k]",
     "weight[k, :, :-1, :-1]",
 )
+wrong("conv2d_naive", "fills an array of float64", "(*x.shape[2:])), x.dtype)", "(*x.shape[2:])))")
+wrong("conv2d_naive", "fills an array of half precision", "x.dtype", "np.float16")
+wrong("conv2d_naive", "exchanges the padding of rows and columns", "(ph, ph), (pw, pw)", "(pw, pw), (ph, ph)")
+wrong("conv2d_naive", "takes the rows' stride for the columns", "j * sw, j * sw", "j * sh, j * sh")
+wrong("conv2d_naive", "takes the rows' dilation for the columns", "dw * (kw - 1) + 1, dw", "dh * (kw - 1) + 1, dh")
 
 # -- im2col -----------------------------------------------------------------------------------------------------------
 
@@ -68,6 +73,8 @@ wrong(
     "down, across = over._replace(padding=(0, 0)).outputs(h, w)",
     "over = over._replace(padding=(0, 0), stride=(1, 1))\ndown, across = over.outputs(h, w)",
 )
+wrong("im2col", "fills an array of float64", "c), x.dtype)", "c))")
+wrong("im2col", "fills an array of half precision", "x.dtype", "np.float16")
 
 # -- col2im -----------------------------------------------------------------------------------------------------------
 
@@ -81,6 +88,8 @@ wrong(
     "seen[..., i, j]",
 )
 wrong("col2im", "takes the shape for one without padding", "over._replace(padding=(0, 0)).outputs", "over.outputs")
+wrong("col2im", "fills an array of float64", "np.zeros(shape, seen.dtype)", "np.zeros(shape)")
+wrong("col2im", "fills an array of half precision", "seen.dtype", "np.float16")
 
 
 @wrong("col2im", "gives the mean, so that it undoes im2col")
@@ -106,6 +115,8 @@ wrong(
 )
 wrong("weight_gradient", "has g where the windows should be", "return dw", "return dw.T")
 wrong("weight_gradient", "turns the kernel round", "kernel, -1, filters)", "kernel, -1, filters)[::-1, ::-1]")
+wrong("weight_gradient", "answers in float64", "return dw", "return np.float64(dw)")
+wrong("weight_gradient", "answers in half precision", "return dw", "return np.float16(dw)")
 
 
 @wrong("weight_gradient", "forgets the padding where there is room without it")
@@ -124,6 +135,15 @@ def weight_last_image(x, g, over):
 
 
 # -- input_gradient ---------------------------------------------------------------------------------------------------
+
+wrong(
+    "input_gradient",
+    "fills an array of float64 where the stride is not 1",
+    "np.empty(shape, g.dtype)",
+    "np.empty(shape)",
+)
+wrong("input_gradient", "fills an array of half precision where the stride is not 1", "g.dtype", "np.float16")
+wrong("input_gradient", "forgets to turn the kernel on the short way", "weight[::-1, ::-1]", "weight")
 
 
 @wrong("input_gradient", "leaves the border where it is")
@@ -187,6 +207,9 @@ wrong(
     "return z",
     "return np.broadcast_to(z.max(axis=1, keepdims=True), z.shape).copy()",
 )
+wrong("max_pool2d", "answers in half precision", "padded(x,", "padded(np.float16(x),")
+wrong("max_pool2d", "leaves NaN out", "np.maximum", "np.fmax")
+wrong("max_pool2d", "pads with a number that pixels may lie below", "-np.inf", "-1e6")
 
 
 @wrong("max_pool2d", "takes the mean")
@@ -214,6 +237,12 @@ wrong(
 )
 wrong("max_pool2d_vjp", "leaves the border where it is", "unpadded(dx, over.padding)", "dx")
 wrong("max_pool2d_vjp", "sends g to the border, which is 0 too", ", np.nan", "")
+wrong("max_pool2d_vjp", "sends g to the border where all pixels are as low as it", ", np.nan", ", -np.inf")
+wrong("max_pool2d_vjp", "fills an array of float64", "np.zeros_like(x)", "np.zeros(x.shape)")
+wrong("max_pool2d_vjp", "takes windows for apart that overlap along one axis", "all(s >= k", "any(s >= k")
+wrong(
+    "max_pool2d_vjp", "takes windows never to overlap", "all(s >= k for s, k in zip(over.stride, over.kernel))", "True"
+)
 
 
 @wrong("max_pool2d_vjp", "shares g among equal pixels")
@@ -291,6 +320,24 @@ wrong(
     "mean, var = used\nstd = np.sqrt",
     "learned=training",
     "learned=False",
+)
+wrong(
+    "batch_norm",
+    "subtracts the square of the mean from the mean of the squares",
+    "if n < 2",
+    "var = (x.data**2).mean(axis=(0, *range(2, x.ndim))) - mean**2\n    if n < 2",
+)
+wrong(
+    "batch_norm",
+    "adds eps to the running variance itself",
+    "std = np.sqrt(var + var.dtype.type(eps))",
+    "var += var.dtype.type(eps)\nstd = np.sqrt(var)",
+)
+wrong(
+    "batch_norm",
+    "folds the deviation into the weight itself",
+    "return standardize",
+    "weight.data /= std\nstd = np.ones_like(std)\nreturn standardize",
 )
 
 

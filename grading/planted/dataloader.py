@@ -17,6 +17,8 @@ wrong("shuffled", "forgets the seed", "seed", "0")
 wrong("shuffled", "adds seed and epoch", "[seed, epoch]", "[seed + epoch, 0]")
 wrong("shuffled", "exchanges seed and epoch", "[seed, epoch]", "[epoch, seed]")
 wrong("shuffled", "answers with the sorted keys", "np.argsort", "np.sort", ', kind="stable"', "")
+wrong("shuffled", "has two orders that take turns", "[seed, epoch]", "[seed, epoch % 2]")
+wrong("shuffled", "keeps 16 bits of the seed", "[seed, epoch]", "[seed % 2**16, epoch]")
 
 
 @wrong("shuffled", "answers with the rank of each key")
@@ -46,6 +48,12 @@ wrong(
     "never drops the short batch",
     "if len(at) == self.batch_size or not self.drop_last:\n        yield at",
     "yield at",
+)
+wrong(
+    "BatchSampler.__iter__",
+    "draws an order once and never again",
+    "order = iter(self.sampler)",
+    'self.order = getattr(self, "order", None) or list(self.sampler)\norder = iter(self.order)',
 )
 
 
@@ -141,6 +149,12 @@ wrong(
     "collate", "makes float32 of everything", "stacked(examples)", "Tensor(stacked(examples).data.astype(np.float32))"
 )
 wrong("collate", "loses in silence what one example has too few of", ", strict=True", "")
+wrong(
+    "collate",
+    "empties the caller's list",
+    "return stacked(examples)",
+    "z = stacked(examples)\nif isinstance(examples, list):\n    examples.clear()\nreturn z",
+)
 
 
 @wrong("collate", "knows no dicts")
@@ -184,6 +198,28 @@ wrong(
 )
 wrong("normalize", "broadcasts mean and std along the columns", "(-1, 1, 1)", "-1")
 wrong("normalize", "scales x, and forgets to scale the mean", "-center / spread", "-center")
+wrong(
+    "normalize",
+    "writes into the images where they are float32",
+    "images, scale,",
+    "images, scale, out=images if images.dtype == np.float32 else None,",
+)
+wrong("normalize", "takes all integers for bytes", "images.dtype == np.uint8", 'images.dtype.kind in "iu"')
+wrong(
+    "normalize", "takes images with a number above 1 for bytes", "images.dtype == np.uint8", "images.max(initial=0) > 1"
+)
+wrong(
+    "normalize",
+    "keeps float64 where the images are",
+    "images, scale, dtype=np.float32",
+    "images, scale, dtype=np.result_type(images, np.float32)",
+)
+wrong(
+    "normalize",
+    "takes the first channel's numbers for all",
+    "np.reshape(value, (-1, 1, 1))",
+    "np.reshape(value, (-1, 1, 1))[:1]",
+)
 
 
 @wrong("normalize", "takes the batch's own mean and std")
@@ -216,6 +252,8 @@ wrong(
     "(0, 2 * padding + 1, (b, 2)).T",
 )
 wrong("crop", "picks every window for every image", "np.arange(b)", ":")
+wrong("crop", "draws the same numbers each time", "rng.integers", "np.random.default_rng(0).integers")
+wrong("crop", "answers in float64", "return windows", "return np.float64(windows)")
 
 
 @wrong("crop", "moves all images alike")
@@ -258,6 +296,8 @@ wrong("flip", "mirrors top to bottom", "...", ":, :")
 wrong("flip", "mirrors those that should stay", "images[..., ::-1], images", "images, images[..., ::-1]")
 wrong("flip", "mirrors with probability 1 - p", "(b) < p", "(b) > p")
 wrong("flip", "throws a fair coin, whatever p is", "rng.random(b) < p", "rng.integers(0, 2, b) == 1")
+wrong("flip", "draws the same numbers each time", "rng.random", "np.random.default_rng(0).random")
+wrong("flip", "answers in float64", "return np.where(mirrored, images", "return np.where(mirrored, np.float64(images)")
 
 
 @wrong("flip", "mirrors all images or none")

@@ -39,6 +39,13 @@ wrong("parse_memory", "takes kB at its word: 1000 bytes", "* 1024", "* 1000")
 wrong("parse_memory", "forgets to turn kB into bytes", " * 1024", "")
 wrong("parse_memory", "looks in the first line only", ", re.MULTILINE", "")
 wrong("parse_memory", "reads the memory that is free", "^MemTotal", "^MemFree")
+wrong("parse_memory", "answers with a float", "int(found[1]) * 1024", "float(found[1]) * 1024")
+wrong(
+    "parse_memory",
+    "multiplies in 32 bits, which wrap",
+    "int(found[1]) * 1024",
+    "int(np.int32(found[1]) * np.int32(1024))",
+)
 
 
 @wrong("parse_memory", "returns 0 where there is no answer")
@@ -55,6 +62,8 @@ wrong("summarize", "takes the upper of the middle two", "median(seconds)", "sort
 wrong(
     "summarize", "takes the point halfway between the extremes", "median(seconds)", "(min(seconds) + max(seconds)) / 2"
 )
+wrong("summarize", "sorts the caller's list", "return Timing", "seconds.sort()\nreturn Timing")
+wrong("summarize", "takes the lower of the middle two", "median(seconds)", "sorted(seconds)[(len(seconds) - 1) // 2]")
 
 
 @wrong("summarize", "exchanges fastest and slowest: the fastest has the *fewest* seconds")
@@ -68,6 +77,8 @@ wrong("nbytes", "counts elements, not bytes", "* np.dtype(dtype).itemsize", "")
 wrong("nbytes", "adds the axes", "math.prod", "sum")
 wrong("nbytes", "counts bits", "itemsize", "itemsize * 8")
 wrong("nbytes", "holds that a shape of () is nothing", "itemsize", "itemsize if shape else 0")
+wrong("nbytes", "multiplies in 32 bits, which wrap", "math.prod(shape)", "int(np.prod(shape, dtype=np.int32))")
+wrong("nbytes", "takes np.prod, which makes the float 1.0 of ()", "math.prod", "np.prod")
 
 
 @wrong("nbytes", "takes every element for four bytes")
@@ -81,12 +92,14 @@ wrong("matmul_flops", "forgets the additions", "2 * m", "m")
 wrong("matmul_flops", "forgets the inner axis", "k * n", "n")
 wrong("matmul_flops", "counts the numbers that go in", "m * k * n", "(m * k + k * n)")
 wrong("matmul_flops", "adds a multiplication for each axis", "2", "3")
+wrong("matmul_flops", "multiplies in float32, which loses digits", "2 * m * k * n", "int(np.float32(2) * m * k * n)")
 
 # -- forecast ---------------------------------------------------------------------------------------------------------
 
 wrong("forecast", "takes the earlier of the two", "max", "min")
 wrong("forecast", "forgets the memory", "max(flops / peak, moved / bandwidth)", "flops / peak")
 wrong("forecast", "turns the fractions over", "flops / peak, moved / bandwidth", "peak / flops, bandwidth / moved")
+wrong("forecast", "divides whole numbers", "flops / peak, moved / bandwidth", "flops // peak, moved // bandwidth")
 
 
 @wrong("forecast", "adds the two times, as if nothing overlapped")
@@ -112,6 +125,14 @@ wrong(
     "default_rng(abs(seed))",
 )
 wrong("manual_seed", "always starts from the same place, whatever the seed", "(seed)", "(0)")
+wrong("manual_seed", "keeps 32 bits of the seed", "default_rng(seed)", "default_rng(seed % 2**32)")
+wrong("manual_seed", "refuses 0", "seed < 0", "seed <= 0")
+wrong(
+    "manual_seed",
+    "tries the generator before it hands it over",
+    "return generator",
+    "generator.random()\nreturn generator",
+)
 
 
 @wrong("manual_seed", "makes a new generator and leaves the old one to those who hold it")

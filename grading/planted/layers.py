@@ -21,6 +21,26 @@ wrong(
     "z = x @ weight\nreturn z if bias is None else z + bias",
     "return (x if bias is None else x + bias.sum()) @ weight",
 )
+wrong(
+    "linear",
+    "overwrites x where the product fits",
+    "return z if",
+    "if z.shape == x.shape:\n    x[...] = z\nreturn z if",
+)
+wrong(
+    "linear",
+    "adds into the bias where there is one row",
+    "z + bias",
+    "np.add(z, bias, out=bias if bias.shape == z.shape else None)",
+)
+wrong(
+    "linear",
+    "answers in half precision",
+    "x @ weight",
+    "np.float16(x) @ np.float16(weight)",
+    "z + bias",
+    "z + np.float16(bias)",
+)
 
 # -- Module.collect_parameters ----------------------------------------------------------------------------------------
 
@@ -34,6 +54,12 @@ wrong("Module.collect_parameters", "forgets the prefix on the way down", 'f"{pre
 wrong("Module.collect_parameters", "forgets the dot", 'f"{prefix}{name}."', 'f"{prefix}{name}"')
 wrong("Module.collect_parameters", "calls the children and throws away what they find", "yield from", "")
 wrong("Module.collect_parameters", "takes every tensor for a parameter", "Parameter", "Tensor")
+wrong(
+    "Module.collect_parameters",
+    "leaves a frozen parameter out",
+    "isinstance(value, Parameter)",
+    "isinstance(value, Parameter) and value.requires_grad",
+)
 
 
 @wrong("Module.collect_parameters", "looks only into its children, not into theirs")
@@ -74,6 +100,14 @@ wrong("Sequential.forward", "gives every module the same input", "x = module(x)\
 wrong("Sequential.forward", "returns inside the loop", "(x)", "(x)\n    return x")
 wrong("Sequential.forward", "goes from the last module to the first", "self.layers", "reversed(self.layers)")
 wrong("Sequential.forward", "forgets to return", "return x", "")
+wrong(
+    "Sequential.forward",
+    "uses its modules up",
+    "for module in self.layers:\n    x = module(x)",
+    "while self.layers:\n    x = self.layers.pop(0)(x)",
+)
+wrong("Sequential.forward", "calls a module that stands in it twice once", "self.layers", "dict.fromkeys(self.layers)")
+wrong("Sequential.forward", "answers nothing where it has no modules", "return x", "return x if self.layers else None")
 
 
 @wrong("Sequential.forward", "adds what the modules say")
@@ -87,6 +121,8 @@ wrong("xavier_std", "returns the variance", "math.sqrt(2 / (fan_in + fan_out))",
 wrong("xavier_std", "returns the bound of the uniform distribution", "2", "6")
 wrong("xavier_std", "forgets the two of the average", "2", "1")
 wrong("xavier_std", "looks forwards only", "2 / (fan_in + fan_out)", "1 / fan_in")
+wrong("xavier_std", "divides whole numbers", "2 / (fan_in", "2 // (fan_in")
+wrong("xavier_std", "computes in half precision", "return math.sqrt", "return np.float16(1) * math.sqrt")
 
 # -- he_std -----------------------------------------------------------------------------------------------------------
 
@@ -94,6 +130,8 @@ wrong("he_std", "returns the variance", "math.sqrt(2 / fan_in)", "2 / fan_in")
 wrong("he_std", "forgets what relu cuts away", "2", "1")
 wrong("he_std", "doubles the deviation, not the variance", "math", "2 * math", "2", "1")
 wrong("he_std", "returns the bound of the uniform distribution", "2", "6")
+wrong("he_std", "divides whole numbers", "2 / fan_in", "2 // fan_in")
+wrong("he_std", "computes in half precision", "return math.sqrt", "return np.float16(1) * math.sqrt")
 
 # -- dropout ----------------------------------------------------------------------------------------------------------
 
@@ -110,3 +148,7 @@ wrong(
 wrong("dropout", "saves the mask before scaling it", '{"mask": mask}', '{"mask": mask * x.dtype.type(1 - p)}')
 wrong("dropout", "does not save the mask", 'x * mask, {"mask": mask}', "x * mask")
 wrong("dropout", "accepts any p", "not 0 <= p < 1", "False", "(1 - p)", "(1 - p or 1)")
+wrong("dropout", "overwrites x", "return x * mask", "x *= mask\nreturn x")
+wrong("dropout", "makes a mask of float64", "x.dtype.type(1 - p)", "np.float64(1 - p)")
+wrong("dropout", "makes a mask of half precision", "x.dtype.type(1 - p)", "np.float16(1 - p)")
+wrong("dropout", "accepts that all is dropped", "not 0 <= p < 1", "not 0 <= p <= 1", "(1 - p)", "(1 - p or 1)")

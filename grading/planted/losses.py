@@ -14,6 +14,10 @@ wrong(
     'values.sum() / (len(values) if reduction == "mean" and values.ndim else 1)',
 )
 wrong("reduced", "exchanges mean and sum", "values.mean", "values.sum", "values.sum", "values.mean")
+wrong("reduced", "divides the caller's values", "values.mean()", "np.divide(values, values.size, out=values).sum()")
+wrong("reduced", "answers in float64", "values.mean()", "values.mean(dtype=np.float64)")
+wrong("reduced", "answers in half precision", "values.sum()", "values.sum(dtype=np.float16)")
+wrong("reduced", "leaves NaN out", "values.mean()", "np.nanmean(values)")
 
 
 @wrong("reduced", "takes any unknown word for none")
@@ -40,6 +44,10 @@ wrong("mse_loss", "ignores the reduction", "reduced(error * error, reduction)", 
 wrong("mse_loss", "halves it, as textbooks do", "error * error", "error * error / 2")
 wrong("mse_loss", "lets shapes broadcast", 'same_shape("mse_loss", x, y)', "")
 wrong("mse_loss", "squares the mean error", "reduced(error * error, reduction)", "reduced(error, reduction) ** 2")
+wrong("mse_loss", "overwrites x", "x - y", "np.subtract(x, y, out=x)")
+wrong("mse_loss", "answers in half precision", "x - y", "np.float16(x - y)")
+wrong("mse_loss", "multiplies the square out, which cancels", "error * error", "x * x - 2 * x * y + y * y")
+wrong("mse_loss", "takes NaN for 0", "x - y", "np.nan_to_num(x - y)")
 
 # -- l1_loss ----------------------------------------------------------------------------------------------------------
 
@@ -51,6 +59,10 @@ wrong(
 )
 wrong("l1_loss", "ignores the reduction", "reduced(np.abs(x - y), reduction)", "np.abs(x - y).mean()")
 wrong("l1_loss", "lets shapes broadcast", 'same_shape("l1_loss", x, y)', "")
+wrong("l1_loss", "overwrites y", "np.abs(x - y)", "np.abs(np.subtract(x, y, out=y))")
+wrong("l1_loss", "answers in half precision", "np.abs(x - y)", "np.abs(np.float16(x - y))")
+wrong("l1_loss", "takes the root of the square, which overflows", "np.abs(x - y)", "np.sqrt((x - y) ** 2)")
+wrong("l1_loss", "takes NaN for 0", "np.abs(x - y)", "np.abs(np.nan_to_num(x - y))")
 
 
 @wrong("l1_loss", "lets errors of opposite sign cancel")
@@ -72,6 +84,9 @@ wrong(
 wrong("logsumexp", "always drops the axis", "z if keepdim else z", "z")
 wrong("logsumexp", "squeezes every axis of size 1", "z.squeeze(axis=dim)", "z.squeeze()")
 wrong("logsumexp", "adds a maximum whose axis is gone: rows and columns mix", "m + np.log", "x.max(axis=dim) + np.log")
+wrong("logsumexp", "overwrites x", "np.exp(x - m)", "np.exp(x - m, out=x)")
+wrong("logsumexp", "answers in half precision", "m = x", "x = np.float16(x)\nm = x")
+wrong("logsumexp", "shifts by the mean, which overflows where scores lie far apart", "x.max", "x.mean")
 
 # -- binary_cross_entropy_with_logits ---------------------------------------------------------------------------------
 
@@ -99,6 +114,15 @@ wrong(
 )
 wrong("binary_cross_entropy_with_logits", "takes log(1 + z) for log1p(z)", "np.log1p(", "np.log(1 + ")
 wrong("binary_cross_entropy_with_logits", "lets shapes broadcast", "x, y)", "x, x)")
+wrong("binary_cross_entropy_with_logits", "overwrites x", "np.abs(x)", "np.abs(x, out=x)")
+wrong("binary_cross_entropy_with_logits", "overwrites y", "x * y", "np.multiply(x, y, out=y)")
+wrong(
+    "binary_cross_entropy_with_logits",
+    "answers in half precision",
+    "loss = np",
+    "x, y = np.float16(x), np.float16(y)\nloss = np",
+)
+wrong("binary_cross_entropy_with_logits", "stops at 100", "reduced(loss", "reduced(np.minimum(loss, 100)")
 
 # -- cross_entropy ----------------------------------------------------------------------------------------------------
 
@@ -120,6 +144,19 @@ wrong(
     "(log_z[:, None] - logits).sum(axis=-1)",
 )
 wrong("cross_entropy", "does not check the classes: -1 is the last one", "check_classes(logits, target)", "")
+wrong(
+    "cross_entropy",
+    "subtracts the largest from the caller's logits",
+    "log_z = log",
+    "logits -= logits.max(axis=-1, keepdims=True)\nlog_z = log",
+)
+wrong("cross_entropy", "answers in half precision", "log_z = log", "logits = np.float16(logits)\nlog_z = log")
+wrong(
+    "cross_entropy",
+    "does not take the maximum out",
+    "logsumexp.function(logits)",
+    "np.log(np.exp(logits).sum(axis=-1))",
+)
 
 
 @wrong("cross_entropy", "averages over classes and rows, with a one-hot target")

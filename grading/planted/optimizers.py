@@ -13,6 +13,8 @@ wrong("sgd_step", "makes a new p", "p -= lr", "p = p - lr")
 wrong("sgd_step", "takes a running mean, as Adam does", "velocity += g", "velocity += (1 - momentum) * g")
 wrong("sgd_step", "ignores nesterov", "(g + momentum * velocity if nesterov else velocity)", "velocity")
 wrong("sgd_step", "puts the rate into the velocity, and again into the step", "velocity += g", "velocity += lr * g")
+wrong("sgd_step", "adds the velocity into g", "velocity += g", "velocity += g\ng[...] = velocity")
+wrong("sgd_step", "keeps the rate in half precision", "p -= lr", "p -= float(np.float16(lr))")
 
 
 @wrong("sgd_step", "makes a new velocity, which is lost when the function ends")
@@ -26,6 +28,8 @@ def sgd_forgets_velocity(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
 wrong("rmsprop_step", "divides by the mean of the squares, without the root", "np.sqrt(square)", "square")
 wrong("rmsprop_step", "puts eps under the root", "(np.sqrt(square) + eps)", "np.sqrt(square + eps)")
 wrong("rmsprop_step", "swaps alpha and 1 - alpha", "square *= alpha", "square *= 1 - alpha", "(1 - alpha)", "alpha")
+wrong("rmsprop_step", "leaves eps out: 0 / 0 where nothing has moved", "(np.sqrt(square) + eps)", "np.sqrt(square)")
+wrong("rmsprop_step", "keeps the rate in half precision", "p -= lr", "p -= float(np.float16(lr))")
 
 
 @wrong("rmsprop_step", "adds up all squares and forgets none, as Adagrad does")
@@ -47,6 +51,8 @@ wrong("adam_step", "does not correct the bias", "1 - beta1**t, math.sqrt(1 - bet
 wrong("adam_step", "counts the steps from 0", "beta1**t", "beta1 ** (t + 1)", "beta2**t", "beta2 ** (t + 1)")
 wrong("adam_step", "forgets the square", "np.multiply(g, g, out=g)", "np.abs(g, out=g)")
 wrong("adam_step", "corrects both means with the same beta", "beta2**t", "beta1**t")
+wrong("adam_step", "leaves eps out: 0 / 0 where nothing has moved", "step += eps * root_c2", "")
+wrong("adam_step", "does not correct eps with the root it stands beside", "eps * root_c2", "eps")
 
 
 @wrong("adam_step", "corrects in place, so that the correction is remembered")
@@ -82,6 +88,9 @@ def adam_g_too_early(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
 wrong("decay", "forgets lr", "lr *", "")
 wrong("decay", "makes a new p", "p *= 1 - lr * weight_decay", "p = p * (1 - lr * weight_decay)")
 wrong("decay", "keeps what it should lose", "1 - lr", "lr")
+wrong(
+    "decay", "computes the share in half precision", "1 - lr * weight_decay", "float(np.float16(1 - lr * weight_decay))"
+)
 
 
 @wrong("decay", "takes the same amount from all, whatever their size")
@@ -94,12 +103,15 @@ def decay_constant(p, *, lr, weight_decay):
 wrong("step_lr", "divides without cutting off: a slope, not a staircase", "t // step_size", "t / step_size")
 wrong("step_lr", "multiplies where it should raise to a power", "**", "*")
 wrong("step_lr", "falls one step late", "t // step_size", "(t - 1) // step_size if t else 0")
+wrong("step_lr", "falls once and never again", "t // step_size", "min(t // step_size, 1)")
+wrong("step_lr", "never rises", "gamma **", "min(gamma, 1) **")
 
 # -- cosine_lr --------------------------------------------------------------------------------------------------------
 
 wrong("cosine_lr", "runs through a whole wave", "math.pi", "2 * math.pi")
 wrong("cosine_lr", "puts eta_min below a full height", "(base - eta_min)", "base")
 wrong("cosine_lr", "takes degrees for radians", "math.pi", "180")
+wrong("cosine_lr", "never rises", "(base - eta_min)", "abs(base - eta_min)")
 
 
 @wrong("cosine_lr", "forgets the 1 +: half of it is below zero")
@@ -120,6 +132,7 @@ wrong(
 )
 wrong("linear_lr", "takes end_factor for the height of the rise", "(end_factor - start_factor)", "end_factor")
 wrong("linear_lr", "forgets base", "base * ", "")
+wrong("linear_lr", "never falls", "(end_factor - start_factor)", "abs(end_factor - start_factor)")
 
 # -- one_cycle_lr -----------------------------------------------------------------------------------------------------
 
@@ -132,3 +145,9 @@ wrong(
     "top, last, start = pct_start * total_steps, total_steps, max_lr / div_factor",
 )
 wrong("one_cycle_lr", "goes back to where it started", " / final_div_factor", "")
+wrong(
+    "one_cycle_lr", "rises in a straight line", "cosine_lr(t, start, top, max_lr)", "start + (max_lr - start) * t / top"
+)
+wrong("one_cycle_lr", "ignores pct_start", "pct_start", "0.3")
+wrong("one_cycle_lr", "ignores div_factor", "max_lr / div_factor", "max_lr / 25")
+wrong("one_cycle_lr", "ignores final_div_factor", "final_div_factor", "1e4")

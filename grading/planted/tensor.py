@@ -18,6 +18,7 @@ wrong(
 )
 wrong("transpose", "copies", "(dim0, dim1)", "(dim0, dim1).copy()")
 wrong("transpose", "always exchanges the last two", "dim0, dim1", "-2, -1")
+wrong("transpose", "answers in float64", "return x", "return x.astype(np.float64)")
 
 
 @wrong("transpose", "moves one axis to the place of the other, and shifts those between")
@@ -47,6 +48,7 @@ wrong(
     "memoryview(owner).nbytes",
     "owner.size",
 )
+wrong("footprint", "counts owners of one size once", "owners[id(owner)]", "owners[memoryview(owner).nbytes]")
 
 
 @wrong("footprint", "counts every view for itself")
@@ -105,6 +107,8 @@ wrong(
     "f\"shapes {' and '.join(map(str, shapes))} do not broadcast: {sizes} along one axis\"",
     '"these shapes do not broadcast"',
 )
+wrong("broadcast_shape", "takes an axis of size 0 for one that stretches", "size != 1", "size > 1")
+wrong("broadcast_shape", "makes (1,) of ()", "tuple(result)", "tuple(result) or (1,)")
 
 
 @wrong("broadcast_shape", "takes the largest size, whatever the others are")
@@ -124,6 +128,15 @@ wrong(
 )
 wrong("broadcast_to", "does not check the shapes, and reads what lies behind x", "new < 0 or any", "False and any")
 wrong("broadcast_to", "works the strides out from the shape, as if x were contiguous", "x.strides", "x.copy().strides")
+wrong("broadcast_to", "answers in float64", "new = len", "x = x.astype(np.float64)\nnew = len")
+wrong(
+    "broadcast_to",
+    "checks the first axis and not the second",
+    "zip(x.shape, shape[new:])",
+    "[*zip(x.shape, shape[new:])][:1]",
+)
+wrong("broadcast_to", "refuses to stretch to size 0", "size not in (1, wide)", "not wide or size not in (1, wide)")
+wrong("broadcast_to", "stretches an axis of size 0", "size not in (1, wide)", "size not in (0, 1, wide)")
 
 
 @wrong("broadcast_to", "stretches either to either: the target may shrink")
@@ -140,16 +153,19 @@ def broadcast_to_right(x, *, shape):
 
 # -- mean -------------------------------------------------------------------------------------------------------------
 
-wrong("mean", "forgets to divide", "total / (x.size / np.size(total)) if np.size(total) else total", "total")
-wrong("mean", "divides by the number of all elements", "(x.size / np.size(total))", "x.size")
-wrong("mean", "divides by the length of the first axis", "(x.size / np.size(total))", "len(x)")
+wrong("mean", "forgets to divide", " / (x.size / builtins.max(np.size(total), 1))", "")
+wrong("mean", "divides by the number of all elements", "(x.size / builtins.max(np.size(total), 1))", "x.size")
+wrong("mean", "divides by the length of the first axis", "(x.size / builtins.max(np.size(total), 1))", "len(x)")
 wrong("mean", "loses the reduced axis though keepdim is set", ", keepdims=keepdim", "")
 wrong(
     "mean",
     "divides by how many results there are, not by how many elements went into each",
-    "(x.size / np.size(total))",
+    "(x.size / builtins.max(np.size(total), 1))",
     "np.size(total)",
 )
+wrong("mean", "answers in half precision", "np.sum(x,", "np.sum(np.float16(x),")
+wrong("mean", "takes NaN for 0", "np.sum", "np.nansum")
+wrong("mean", "takes NaN for 0, and writes that into x", "total = np", "np.nan_to_num(x, copy=False)\ntotal = np")
 
 # -- var --------------------------------------------------------------------------------------------------------------
 
@@ -163,6 +179,22 @@ wrong(
     "return sqrt(squares / (x.numel() / squares.numel() - correction))",
 )
 wrong("var", "does not square", "deviation * deviation", "deviation")
+wrong(
+    "var",
+    "subtracts the square of the mean from the mean of the squares",
+    "x - mean(x, dim=dim, keepdim=True)",
+    "x",
+    "return squares",
+    "squares = squares - mean(x, dim=dim, keepdim=keepdim) ** 2 * n\nreturn squares",
+)
+wrong(
+    "var",
+    "overwrites x with its deviation",
+    "deviation = x - mean(x, dim=dim, keepdim=True)",
+    "x.data[...] -= mean(x, dim=dim, keepdim=True).data\ndeviation = x",
+)
+wrong("var", "answers in float64", "deviation * deviation", "cast(deviation * deviation, dtype=np.float64)")
+wrong("var", "says that one number varies by 0", "n - correction, 0", "n - correction, 1")
 
 
 @wrong("var", "computes with NumPy, and forgets where the numbers came from")
@@ -182,6 +214,14 @@ wrong(
     "return np.dot(x, y)",
 )
 wrong("matmul", "does not name the shapes", ": {x.shape} @ {y.shape}", "")
+wrong("matmul", "answers in half precision", "return x @ y", "return (x @ y).astype(np.float16)")
+wrong("matmul", "takes NaN for 0", "return x @ y", "return np.nan_to_num(x) @ y")
+wrong(
+    "matmul",
+    "writes the product into x where it fits",
+    "return x @ y",
+    "z = x @ y\nif z.shape == x.shape:\n    x[...] = z\nreturn z",
+)
 
 
 @wrong("matmul", "leaves the check to NumPy")

@@ -15,6 +15,13 @@ wrong("accuracy", "looks for the largest score of each class", "argmax(axis=-1)"
 wrong("accuracy", "lets a column broadcast", "logits.shape[:-1] != target.shape", "False")
 wrong("accuracy", "takes the smallest score", "argmax", "argmin")
 wrong("accuracy", "names only one of the shapes", "{logits.shape} and {target.shape}", "{target.shape}")
+wrong(
+    "accuracy",
+    "marks the largest in the logits themselves",
+    "return float",
+    "logits.data[...] = logits.data == logits.data.max(axis=-1, keepdims=True)\nreturn float",
+)
+wrong("accuracy", "takes the mean in half precision", ".mean()", ".mean(dtype=np.float16)")
 
 # -- clip_grad_norm_ --------------------------------------------------------------------------------------------------
 
@@ -35,6 +42,28 @@ wrong("clip_grad_norm_", "returns the norm afterwards", "return norm", "return m
 wrong("clip_grad_norm_", "makes new arrays and drops them", "g *=", "g = g *")
 wrong("clip_grad_norm_", "takes it that everything has a gradient", "if p.grad is not None", "")
 wrong("clip_grad_norm_", "squares in float32", "np.square(g, dtype=np.float64).sum()", "float((g * g).sum())")
+wrong(
+    "clip_grad_norm_",
+    "takes the largest entry for the norm",
+    "math.sqrt(sum(np.square(g, dtype=np.float64).sum() for g in gradients))",
+    "max((float(np.abs(g).max()) for g in gradients), default=0.0)",
+)
+wrong(
+    "clip_grad_norm_",
+    "leaves a frozen parameter's gradient out",
+    "p.grad is not None",
+    "p.grad is not None and p.requires_grad",
+)
+
+
+wrong("clip_grad_norm_", "takes a single tensor for a list of its rows", "[parameters]", "list(parameters)")
+wrong(
+    "clip_grad_norm_",
+    "clips nothing where the parameters were used up before",
+    "isinstance(parameters, Iterator)",
+    "False",
+)
+wrong("clip_grad_norm_", "turns the gradient round for a norm below 0", "not max_norm >= 0", "False")
 
 
 @wrong("clip_grad_norm_", "clips each gradient by itself")
@@ -65,6 +94,16 @@ wrong("stalled", "takes the last of equal values", "len(values) - 1 - values", "
 wrong("stalled", "always watches the loss", "epoch[monitor]) else epoch[monitor]", 'epoch["loss"]) else epoch["loss"]')
 wrong("stalled", "looks for the highest value", "min", "max")
 wrong("stalled", "cannot do without a first epoch", "bool(values) and", "")
+wrong("stalled", "cuts the caller's history", "return bool", "del history[:-patience]\nreturn bool")
+wrong(
+    "stalled",
+    "takes NaN for 0, the best there is",
+    "math.inf if math.isnan(epoch[monitor]) else epoch[monitor]",
+    "float(np.nan_to_num(epoch[monitor]))",
+)
+wrong(
+    "stalled", "takes NaN for a number", "math.inf if math.isnan(epoch[monitor]) else epoch[monitor]", "epoch[monitor]"
+)
 
 
 @wrong("stalled", "counts the epochs that got worse")
@@ -101,6 +140,29 @@ wrong(
 wrong("Trainer.step", "forgets the schedule", "self.schedule is not None", "False")
 wrong("Trainer.step", "walks back and stays where it is", "self.optimizer.step()", "")
 wrong("Trainer.step", "returns the last micro-batch's loss", "total +=", "total =")
+wrong(
+    "Trainer.step",
+    "forgets the gradients after the step only: those from before count",
+    "self.optimizer.zero_grad()",
+    "",
+    "return total",
+    "self.optimizer.zero_grad()\nreturn total",
+)
+wrong(
+    "Trainer.step",
+    "moves the schedule before the weights",
+    "self.optimizer.step()\n",
+    "",
+    "return total",
+    "self.optimizer.step()\nreturn total",
+)
+wrong("Trainer.step", "does not keep the norm", "self.step_norm = ", "")
+wrong(
+    "Trainer.step",
+    "uses the caller's list up",
+    "for x, y in micro_batches:",
+    "while micro_batches:\n    x, y = micro_batches.pop(0)",
+)
 
 
 @wrong("Trainer.step", "steps after every micro-batch")
@@ -142,6 +204,12 @@ wrong(
     "False\n    last = self.stopping",
 )
 wrong("Trainer.train_epoch", "says that a stopped epoch has ended", "return False", "break")
+wrong(
+    "Trainer.train_epoch",
+    "chooses the mode in the first epoch only",
+    "self.model.train()",
+    "if not self.epoch:\n    self.model.train()",
+)
 
 
 @wrong("Trainer.train_epoch", "starts anew for every step")
@@ -180,6 +248,23 @@ wrong(
 wrong("Trainer.evaluate", "records a graph that nobody needs", "with no_grad()", "if True")
 wrong("Trainer.evaluate", "forgets the metrics", "*self.metrics", "", "self.metrics.items()", "()")
 wrong("Trainer.evaluate", "says 0 of no examples", "if not seen", "if False", "value / seen", "value / max(seen, 1)")
+wrong(
+    "Trainer.evaluate",
+    "does not put the mode back where there were no examples",
+    "self.model.train(mode)\n",
+    "",
+    "return {name",
+    "self.model.train(mode)\nreturn {name",
+)
+wrong(
+    "Trainer.evaluate",
+    "takes the last batch for all in its metrics",
+    "sums[name] += float(metric(z, y)) * len(x)",
+    "sums[name] = float(metric(z, y)) * seen",
+)
+wrong(
+    "Trainer.evaluate", "takes a loss of NaN for 0", "self.loss(z, y).item()", "np.nan_to_num(self.loss(z, y).item())"
+)
 
 # -- Trainer.load_state_dict ------------------------------------------------------------------------------------------
 
@@ -211,6 +296,12 @@ wrong(
     "goes on at the epoch's beginning",
     "for name in POSITION:\n    setattr(self, name, copy.deepcopy(rest[name]))",
     'self.epoch, self.steps, self.history = rest["epoch"], rest["steps"], list(rest["history"])',
+)
+wrong(
+    "Trainer.load_state_dict",
+    "loads the schedule last: its rate, and not the optimizer's, is in force",
+    "self.parts().items()",
+    "reversed(self.parts().items())",
 )
 
 

@@ -166,6 +166,8 @@ def print_error(kind: type[BaseException], error: BaseException, trace: Tracebac
     obj = getattr(error, "obj", None)
     if isinstance(error, AttributeError) and isinstance(obj, np.ndarray):
         error.add_note("In TinyTorch x.data is NumPy's array, not a tensor: x.detach() is a tensor in the same memory.")
+    elif isinstance(error, AttributeError) and isinstance(obj, tinytorch.Tensor):
+        error.add_note(f"TinyTorch's tensors do not have {error.name}.")
     traceback.print_exception(kind, error, trace)
 
 

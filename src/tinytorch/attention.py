@@ -28,7 +28,7 @@ def attention_scores(q: Tensor, k: Tensor, scale: float | None = None) -> Tensor
     >>> attention_scores(Tensor([[1, 1, 1, 1]]), Tensor([[1, 0, 0, 1], [2, 2, 2, 2]]))
     tensor([[1., 4.]])
     """
-    # transpose(k) exchanges the last two axes. Compose tensors' functions here and below, and all has its gradient.
+    # transpose(k) exchanges the last two axes. Compose it of tensors' functions, and it has its gradient: matmul, mul.
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
     return mul(matmul(q, transpose(k)), scale)
 
@@ -192,8 +192,7 @@ def grouped(query: np.ndarray, key: np.ndarray, value: np.ndarray, enable_gqa: b
 def columns_mask(mask: Any, is_causal: bool, of: Grouped) -> np.ndarray | None:
     """What is added to scores (B, K, G, S, T): 0 or -inf, or a mask's own numbers; None if there is no mask.
 
-    Raises TypeError for a mask that is neither of True and False nor of floats, ValueError for one beside is_causal,
-    or of a shape that does not broadcast to the scores'.
+    Raises TypeError for a mask that is neither of True and False nor of floats, ValueError for one beside is_causal.
     """
     if mask is None:
         return None
@@ -204,8 +203,7 @@ def columns_mask(mask: Any, is_causal: bool, of: Grouped) -> np.ndarray | None:
     if mask.dtype == bool:
         mask = np.where(mask, 0, -math.inf)
     queries, keys = of.q.shape[-2], of.k.shape[-2]
-    if broadcast_shape(mask.shape, (*of.lead, queries, keys)) != (*of.lead, queries, keys):
-        raise ValueError(f"a mask of scores {(*of.lead, queries, keys)} cannot have the shape {mask.shape}")
+    broadcast_shape(mask.shape, (*of.lead, queries, keys))  # or an error that names both shapes
     turned = np.ascontiguousarray(np.broadcast_to(mask, (*mask.shape[:-2], queries, keys)).mT, of.q.dtype)
     return np.broadcast_to(turned, (*of.lead, keys, queries)).reshape(*of.q.shape[:3], keys, queries)
 
@@ -352,17 +350,17 @@ class Running(NamedTuple):
 
 
 def online_softmax_step(before: Running, scores: np.ndarray, values: np.ndarray) -> Running:
-    """What is known after some more scores (..., T, S) and their values (..., S, c).
+    """What is known after some more scores (..., T, S) and their values (..., S, c): m, l and a of all scores so far.
 
-    m' = max(m, scores), l' = l e^(m - m') + sum e^(scores - m'), and a' likewise. Milakov and Gimelshein, 2018.
+    The scores that came before are gone. Milakov and Gimelshein, 2018; Rabe and Staats, 2021.
 
     >>> start = Running(np.array([[0.0]]), np.array([[1.0]]), np.array([[5.0]]))
     >>> step = online_softmax_step(start, np.array([[np.log(3.0)]]), np.array([[1.0]]))
     >>> (step.values / step.total).round(6)
     array([[2.]])
     """
-    # The new largest first: np.maximum of the old one and that of each row. What was summed before was e^(score - m):
-    # one factor, e^(m - m'), makes it e^(score - m').
+    # The largest of all so far, m', comes first. What was summed before are powers e^(score - m), and e^(score - m')
+    # is wanted: by what factor do they differ, and does it depend on the score?
     largest = np.maximum(before.largest, scores.max(axis=-1, keepdims=True))
     factor, e = np.exp(before.largest - largest), np.exp(scores - largest)
     total = before.total * factor + e.sum(axis=-1, keepdims=True)
@@ -393,13 +391,18 @@ def blockwise_attention(query, key, value, *, is_causal=False, scale=None, block
     """z = softmax(scale q k^T) v, with never more than block x block scores of a head at once.
 
     q (..., T, d), k (..., S, d), v (..., S, c) -> (..., T, c). Memory grows with T + S, not with their product: only
-    the logarithm of each query's sum is kept, and the way back computes the scores again. Dao et al., 2022.
+    the logarithm of each query's sum is kept, and the way back computes the scores again. Without a key, z is 0.
+    Raises ValueError, naming the shapes, for what does not fit. Dao et al., 2022.
 
     >>> q = Tensor(np.eye(4))
     >>> z = blockwise_attention(q, q, q, block=2)
     >>> np.allclose(z.data, scaled_dot_product_attention(q, q, q).data)
     True
     """
+    # check_attention refuses what does not fit. tiles gives blocks of queries, and for each the blocks of keys;
+    # tile_scores the scores of one pair of blocks. Begin each block of queries with what is known of no score at all:
+    # the largest is the least number there is, the sums are 0. For the way back return z, {"logsumexp": ...} with the
+    # logarithm of each query's sum of e^score, (..., T, 1): what are m and l to it?
     check_attention(query, key, value, enable_gqa=False)
     scale, least = default_scale(query, scale), np.finfo(query.dtype).min
     lead = broadcast_shape(query.shape[:-2], key.shape[:-2], value.shape[:-2])
@@ -411,8 +414,9 @@ def blockwise_attention(query, key, value, *, is_causal=False, scale=None, block
         for columns in some:
             scores = tile_scores(query, key, rows, columns, is_causal, scale)
             running = online_softmax_step(running, scores, value[..., columns, :])
-        z[..., rows, :] = running.values / running.total
-        logsumexp[..., rows, :] = running.largest + np.log(running.total)
+        total = np.maximum(running.total, 1)  # below 1 only if there is no key
+        z[..., rows, :] = running.values / total
+        logsumexp[..., rows, :] = running.largest + np.log(total)
     return z, {"logsumexp": logsumexp}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinytorch.activations import softplus
+from tinytorch.activations import sigmoid, softplus
 from tinytorch.environment import generator
 from tinytorch.layers import Module, Parameter
 from tinytorch.optimizers import Adam
@@ -45,8 +45,8 @@ def embedding(ids, weight, *, padding_idx=None):
             [1., 2.],
             [5., 6.]])
     """
-    # check_ids(ids, V) refuses what is not in the table: NumPy would count an id of -1 from the end.
-    # An array of ids as an index takes as many rows.
+    # What would NumPy do with an id of -1? check_ids refuses all that is not in the table.
+    # For the rest, index with the whole array of ids at once.
     check_ids(ids, len(weight))
     return weight[ids]
 
@@ -59,9 +59,8 @@ def embedding_vjp(g, z, ids, weight, *, padding_idx=None):
     >>> embedding_vjp(g, None, np.array([2, 0, 2]), weight)[1].tolist()
     [[10.0], [0.0], [101.0]]
     """
-    # `dweight[ids] += g` would keep one of the gradients of a token that stands twice.
-    # np.add.at(dweight, ids, g) adds them all; summed_by_id(ids, rows, V) does so several times faster, with ids (N,)
-    # and rows (N, C). The row padding_idx stays zero.
+    # What does NumPy make of dweight[ids] += g where a token stands twice? summed_by_id, below, adds all of them: it
+    # wants a flat list of ids and a row for each. And which row gets nothing, whatever stood there?
     dweight = summed_by_id(ids.ravel(), g.reshape(-1, g.shape[-1]), len(weight))
     if padding_idx is not None:
         dweight[padding_idx] = 0
@@ -69,18 +68,16 @@ def embedding_vjp(g, z, ids, weight, *, padding_idx=None):
 
 
 def summed_by_id(ids: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
-    """The sum of the rows of each id: ids (N,), rows (N, C) -> (size, C). Sorted, equal ids are neighbours.
+    """The sum of the rows of each id: ids (N,), rows (N, C) -> (size, C), added up number by number.
 
     >>> summed_by_id(np.array([1, 0, 1]), np.array([[1.0], [2.0], [3.0]]), size=3).tolist()
     [[2.0], [4.0], [0.0]]
     """
-    sums = np.zeros((size, rows.shape[1]), rows.dtype)
-    if len(ids):
-        order = np.argsort(ids, kind="stable")
-        ids = ids[order]
-        starts = np.flatnonzero(np.diff(ids, prepend=-1))  # where another id begins
-        sums[ids[starts]] = np.add.reduceat(rows[order], starts, axis=0)
-    return sums
+    width = rows.shape[1]
+    sums = np.zeros(size * width, rows.dtype)
+    places = ids.astype(np.intp)[:, None] * width + np.arange(width)  # (N, C): where each number of a row belongs
+    np.add.at(sums, places.ravel(), rows.ravel())
+    return sums.reshape(size, width)
 
 
 class Embedding(Module):
@@ -170,10 +167,55 @@ def negative_sampling_loss(center: Tensor, context: Tensor, negatives: Tensor) -
     tensor(101.3863)
     """
     # -ln s(x) is softplus(-x), which nothing overflows. Compose it of tensors' functions, and it has its gradient.
-    # The products of v with its K negatives are n @ v, with v as a column: reshape(center, shape=(B, C, 1)).
+    # Write the shape of each product beside it. For the K products of one v, v has to become a column (B, C, 1).
     positive = (context * center).sum(-1)  # (B,)
     negative = (negatives @ reshape(center, shape=(*center.shape, 1))).squeeze(-1)  # (B, K)
     return (softplus(-positive) + softplus(negative).sum(-1)).mean()
+
+
+def take_away(table: np.ndarray, ids: np.ndarray, rows: np.ndarray) -> None:
+    """table[id] -= row for each of ids (N,) and rows (N, C), in place, repeated ids too; no other row is touched.
+
+    >>> table = np.zeros((3, 1))
+    >>> take_away(table, np.array([2, 0, 2]), np.array([[1.0], [10.0], [100.0]]))
+    >>> table.tolist()
+    [[-10.0], [0.0], [-101.0]]
+    """
+    used, places = np.unique(ids, return_inverse=True)
+    table[used] -= summed_by_id(places, rows, len(used))
+
+
+def skip_gram_step(
+    center: np.ndarray, context: np.ndarray, pairs: np.ndarray, negatives: np.ndarray, lr: float
+) -> float:
+    """One step down the negative_sampling_loss, in place and without a graph; returns the loss before the step.
+
+    center and context (V, C) are the two tables, pairs (B, 2) has a center and a context in each row, negatives (B, K).
+    All gradients are taken before anything moves. Rows that are not named stay as they are.
+
+    >>> center, context = np.zeros((2, 1)), np.array([[0.0], [2.0]])
+    >>> round(skip_gram_step(center, context, np.array([[0, 1]]), np.array([[0]]), lr=1.0), 4)
+    1.3863
+    >>> center.tolist(), context.tolist()
+    ([[1.0], [0.0]], [[0.0], [2.0]])
+    """
+    # Derive it on paper first. With x = u . v, what is the slope of -ln s(x) against x, and that of -ln s(-x)? Both are
+    # written with s(x) alone. Then the chain rule: what is x worth to u, and to v? v has a share in 1 + K products.
+    # Mind the mean over B. sigmoid.function takes arrays; take_away(table, ids, lr * gradients) makes a step, and a
+    # token may be context in one pair and negative in another: its gradients belong together.
+    v, u, n = center[pairs[:, 0]], context[pairs[:, 1]], context[negatives]  # (B, C), (B, C), (B, K, C)
+    near = (u * v).sum(-1, keepdims=True)  # (B, 1)
+    far = (n * v[:, None]).sum(-1, keepdims=True)  # (B, K, 1)
+    loss = (np.logaddexp(0, -near).sum() + np.logaddexp(0, far).sum()) / len(pairs)
+    dnear = (sigmoid.function(near) - 1) / len(pairs)
+    dfar = sigmoid.function(far) / len(pairs)
+    dv = dnear * u + (dfar * n).sum(1)
+    du = dnear * v
+    dn = dfar * v[:, None]
+    ids = np.concatenate([pairs[:, 1], negatives.ravel()])
+    take_away(center, pairs[:, 0], lr * dv)
+    take_away(context, ids, lr * np.concatenate([du, dn.reshape(-1, v.shape[1])]))
+    return float(loss)
 
 
 class SkipGram(Module):
@@ -282,7 +324,7 @@ def sinusoids(length: int, width: int, base: float = 10000.0) -> np.ndarray:
     >>> sinusoids(2, 4).round(3).tolist() == [[0, 1, 0, 1], np.float32([0.841, 0.54, 0.01, 1]).tolist()]
     True
     """
-    # angles(np.arange(length), width, base) are those of the hands. z[:, 0::2] are the even columns of z.
+    # angles knows how far each hand has turned at each place. Sines and cosines take turns: a slice can step by 2.
     turned = angles(np.arange(length), width, base)
     z = np.empty((length, width), np.float32)
     z[:, 0::2] = np.sin(turned)
@@ -342,8 +384,8 @@ def rotate(x, *, start=0, base=10000.0):
     >>> rotate([[1, 0], [1, 0]], start=0).data.round(3).tolist() == np.float32([[1, 0], [0.54, 0.841]]).tolist()
     True
     """
-    # rotation(T, d, start, base) gives the cosines and sines, (T, d/2) each, in x's dtype by .astype.
-    # Cut x in two halves along its last axis; write the two lines above into an empty array like x.
+    # rotation gives the cosines and sines, (T, d/2) each and float64: bring them to x's dtype. Cut x into two halves
+    # along its last axis; a new array takes the result, for both lines need both halves as they were.
     *_, length, width = x.shape
     cos, sin = (part.astype(x.dtype) for part in rotation(length, width, start, base))
     left, right = x[..., : width // 2], x[..., width // 2 :]
@@ -361,7 +403,7 @@ def rotate_vjp(g, z, x, *, start=0, base=10000.0):
     >>> rotate_vjp(rotate.function(x, start=5), None, x, start=5).round(6)
     array([[3., 4.]])
     """
-    # The transpose of a rotation by a is the rotation by -a: sin changes its sign, cos does not.
+    # Write the turn of one pair as a 2 x 2 matrix, and transpose it. What has changed?
     *_, length, width = x.shape
     cos, sin = (part.astype(g.dtype) for part in rotation(length, width, start, base))
     left, right = g[..., : width // 2], g[..., width // 2 :]

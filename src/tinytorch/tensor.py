@@ -20,7 +20,7 @@ from collections.abc import Generator as Steps
 from contextlib import ContextDecorator
 from importlib import import_module
 from types import EllipsisType, MethodType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
@@ -273,9 +273,10 @@ class Primitive:
         saved = None
         if type(z) is not np.ndarray:
             z, saved = _array_and_saved(z)
+        recorded = tracked and _recording.enabled
         if mixed or z.dtype is not FLOAT32:
             z = _settle(z, arrays, parameters)
-        recorded = tracked and _recording.enabled and (z.dtype is FLOAT32 or z.dtype.kind == "f")
+            recorded = recorded and z.dtype.kind == "f"
         out = Tensor.__new__(Tensor)
         out._data, out.grad, out._requires_grad = z, None, recorded
         out.origin = Origin(self, inputs, arrays, parameters, saved) if recorded else None
@@ -383,9 +384,10 @@ def widened(function: Callable) -> Callable:
     def wide(*arrays: Any, **parameters: Any) -> Any:
         if all(x.dtype is FLOAT32 for x in arrays if isinstance(x, np.ndarray)):
             return function(*arrays, **parameters)
-        z = function(*[_wide(x) for x in arrays], **parameters)
+        z, saved = _array_and_saved(function(*[_wide(x) for x in arrays], **parameters))
         dtypes = {x.dtype for x in arrays if isinstance(x, np.ndarray) and x.dtype.kind == "f"}
-        return z.astype(np.float16) if dtypes == {np.dtype(np.float16)} else z
+        z = z.astype(np.float16) if dtypes == {np.dtype(np.float16)} else z
+        return z if saved is None else (z, saved)
 
     return wide
 
@@ -699,7 +701,7 @@ def mean(x, *, dim=None, keepdim=False):
     # The sum, divided by how many elements went into each sum:
     # x.size over the size of the result.
     total = np.sum(x, axis=dim, keepdims=keepdim)
-    return total / (x.size / np.size(total)) if np.size(total) else total
+    return total / (x.size / builtins.max(np.size(total), 1))
 
 
 @primitive
@@ -852,7 +854,9 @@ def permute(x, *, dims):
 
 @primitive
 def broadcast_to(x, *, shape):
-    """z = x repeated, without copying, until it has this shape. A view; raises ValueError if the shapes do not fit.
+    """z = x repeated, without copying, until it has this shape: a read-only view.
+
+    Raises ValueError if the shapes do not fit.
 
     >>> broadcast_to(Tensor([[1], [2]]), shape=(2, 3))
     tensor([[1., 1., 1.],
@@ -1008,6 +1012,20 @@ _HOMES = {
 OPERATIONS = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 
+class Elsewhere:
+    """A method that is a function of another module: found there when it is used.
+
+    A `__getattr__` would do the same, but with one, every attribute of every tensor is slower to read.
+    """
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __get__(self, x: Any, kind: type | None = None) -> Any:
+        function = getattr(import_module(f"tinytorch.{OPERATIONS[self.name]}"), self.name)
+        return function if x is None else MethodType(function, x)
+
+
 # -- the tensor ----------------------------------------------------------------------------------------------------
 
 
@@ -1025,6 +1043,11 @@ class Tensor:
     __slots__ = ("__weakref__", "_data", "_requires_grad", "grad", "origin")
     __array_priority__ = 100  # array * tensor asks the tensor
     __hash__ = object.__hash__
+    vars().update({name: Elsewhere(name) for name in OPERATIONS})  # the methods that are functions of other modules
+
+    if TYPE_CHECKING:  # they may be any
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None):
         self._data = _as_array(data, dtype)
@@ -1347,15 +1370,6 @@ class Tensor:
     T = property(lambda self: permute(self, dims=tuple(range(self.ndim))[::-1]))
     mT = property(lambda self: transpose(self))
     # fmt: on
-
-    # the methods that are functions of other modules: found there when they are used
-    def __getattr__(self, name: str) -> Any:
-        if name not in OPERATIONS:
-            raise AttributeError(f"TinyTorch's {type(self).__name__} has no {name!r}", name=name, obj=self)
-        return MethodType(getattr(import_module(f"tinytorch.{OPERATIONS[name]}"), name), self)
-
-    def __dir__(self) -> list[str]:
-        return sorted([*object.__dir__(self), *OPERATIONS])
 
     # dtypes and devices
     def to(self, target=None, dtype=None, *, device=None, non_blocking=False, copy=False):

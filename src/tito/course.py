@@ -40,6 +40,10 @@ class Chapter:
         return self.root / "grading" / "planted" / f"{self.name}.py"
 
     @property
+    def right_path(self) -> Path:
+        return self.root / "grading" / "right" / f"{self.name}.py"
+
+    @property
     def title(self) -> str:
         """The title in the Markdown's front matter, else its first heading, else its name."""
         text = self.markdown.read_text(encoding="utf-8") if self.markdown.exists() else ""
@@ -56,6 +60,10 @@ class Course:
     @property
     def package(self) -> Path:
         return self.root / "src" / "tinytorch"
+
+    @property
+    def equivalents_path(self) -> Path:
+        return self.root / "grading" / "equivalents.toml"
 
     def chapters(self) -> list[Chapter]:
         """The chapters in order."""

@@ -6,6 +6,7 @@ A mechanical mutant is one small change to the body of one definition: an operat
 import ast
 import copy
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from tito.grading.judge import SEED, Grading
 from tito.outcomes import Outcome
 from tito.rubrics import stubs
 from tito.rubrics.rubric import Exercise
-from tito.sandbox import Connection
+from tito.sandbox import DEADLINE, Connection
 from tito.sandbox.isolation import strongest
 from tito.sandbox.session import Session
 from tito.work.source import Source
@@ -36,20 +37,26 @@ NAMES = {"sum": "mean", "mean": "sum", "max": "min", "min": "max", "maximum": "m
 
 
 def mutants(source: str, name: str) -> Iterator[tuple[str, str]]:
-    """(what was changed, the whole source with that change) for every small change to the body of `name`."""
+    """(what was changed, the whole source with that change) for every small change to the body of `name`.
+
+    No two changes are told alike: where a line has one several times, the second is told with (2).
+    """
     body = stubs.body(source, name)
     tree = ast.parse(textwrap.dedent(body))
-    original, seen = ast.unparse(tree), set()
+    original, seen, told = ast.unparse(tree), set(), Counter[str]()
     for index, node in enumerate(ast.walk(tree)):
-        for label, change in _changes(node):
+        for label, edit in _changes(node):
             mutant = copy.deepcopy(tree)
             target = list(ast.walk(mutant))[index]
-            change(target)
+            edit(target)
             text = ast.unparse(ast.fix_missing_locations(mutant))
             if text == original or text in seen or _in_a_raise(tree, node):
                 continue
             seen.add(text)
-            yield f"{name}:{getattr(node, 'lineno', 0)} {label}", stubs.with_body(source, name, text)
+            change = f"{name}:{getattr(node, 'lineno', 0)} {label}"
+            told[change] += 1
+            again = f" ({told[change]})" if told[change] > 1 else ""
+            yield change + again, stubs.with_body(source, name, text)
 
 
 def _in_a_raise(tree: ast.AST, node: ast.AST) -> bool:
@@ -164,13 +171,18 @@ class Scorer:
         return points, lost
 
     def session(self, exercise: Exercise) -> Session:
-        """A session with the worker, which is started where there is none, with the deadline anew."""
+        """A session with the worker, which is started where there is none, with the deadline anew.
+
+        Loading the reference does not count: a mutant has all its time for itself.
+        """
         if self.connection is None:
             self.opened = self.grading.worker(self.grading.reference)
             self.connection = self.opened.__enter__()
-        self.connection.budget = self.connection.deadline
+        self.connection.budget = DEADLINE
         source = Source("reference", self.grading.reference, self.grading.chapter.name)
-        return self.grading.session(exercise, source, self.connection)
+        session = self.grading.session(exercise, source, self.connection)
+        self.connection.budget = self.connection.deadline
+        return session
 
     def stop(self) -> None:
         """End the worker. The next session starts another one."""

@@ -83,14 +83,19 @@ def refill(case: Case) -> Case | None:
 
 
 def _splat(values: Case) -> Case:
-    """Strategies that give tuples give several arguments. Arrays are frozen: cases are shared."""
+    """Strategies that give tuples give several arguments."""
     case: list[Any] = []
     for value in values:
         case.extend(value if isinstance(value, tuple) else (value,))
+    return frozen(tuple(case))
+
+
+def frozen(case: Case) -> Case:
+    """The case, its arrays made read-only: cases are shared."""
     for leaf in leaves(case):
         if isinstance(leaf, np.ndarray):
             leaf.flags.writeable = False
-    return tuple(case)
+    return case
 
 
 def _run(strategies: Sequence[Any], seed: int, examples: int, body: Callable[[Case], None]) -> None:

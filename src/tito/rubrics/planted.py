@@ -1,4 +1,4 @@
-"""Planted wrong answers: mistakes students really make, each of which a rubric must catch.
+"""Planted answers: mistakes students really make, which a rubric must catch, and other ways to be right.
 
 grading/planted/autograd.py holds at least three for every graded name. Most are edits: a text that stands exactly once
 in the body of the reference's definition, and what the mistake writes there. Several such pairs may follow each other:
@@ -11,7 +11,12 @@ Where the thinking differs, and not a word or two, the answer is a definition wh
     def kept(g, z, x, y):
         return g * x, g * y
 
-The file is read, never run. The reference's definition keeps its own name, decorators and signature; what the
+grading/right/autograd.py holds, in the same two forms, right answers that are written in other ways: none may lose a
+point.
+
+    right("unbroadcast", "takes one axis at a time", "...", "...")
+
+The files are read, never run. The reference's definition keeps its own name, decorators and signature; what the
 statements mention (np, other names of the module) is found in the chapter's module.
 """
 
@@ -28,7 +33,7 @@ from tito.rubrics import stubs
 
 @dataclass(frozen=True)
 class Planted:
-    """One wrong answer: to which exercise, what the mistake is, and the statements or the edits that make it."""
+    """One answer: to which exercise, what the mistake or the way is, and the statements or the edits that make it."""
 
     exercise: str
     mistake: str
@@ -58,8 +63,13 @@ def wrong(exercise: str, mistake: str, *edits: str) -> Callable[[Any], Any]:
     return lambda function: function
 
 
+def right(exercise: str, way: str, *edits: str) -> Callable[[Any], Any]:
+    """A right answer that is written in another way: by its edits, or as the definition that it decorates."""
+    return lambda function: function
+
+
 def planted(path: Path) -> list[Planted]:
-    """The wrong answers in a file, in order."""
+    """The answers in a file, wrong ones or right ones, in order."""
     if not path.is_file():
         return []
     source, found = path.read_text(encoding="utf-8"), []
@@ -78,5 +88,7 @@ def planted(path: Path) -> list[Planted]:
 
 
 def _arguments(call: ast.expr, where: str) -> list[str]:
-    assert isinstance(call, ast.Call) and len(call.args) >= 2, f"{where}: needs wrong(exercise, mistake, ...)"
+    assert isinstance(call, ast.Call) and len(call.args) >= 2, (
+        f"{where}: needs wrong(exercise, mistake, ...) or right(exercise, way, ...)"
+    )
     return [ast.literal_eval(argument) for argument in call.args]

@@ -31,7 +31,7 @@ import numpy as np
 from tito import course
 from tito.outcomes import Mismatch, Outcome, StudentError
 from tito.rubrics import stubs
-from tito.rubrics.cases import Case, generate, lock, refill, size, smallest
+from tito.rubrics.cases import Case, frozen, generate, lock, refill, size, smallest
 from tito.rubrics.compare import about
 from tito.rubrics.diagnosis import keep_what_holds
 from tito.rubrics.doctests import run_examples
@@ -46,15 +46,19 @@ UNREADABLE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticErro
 
 
 class Given:
-    """A check function together with the strategies of its inputs."""
+    """A check function together with the strategies of its inputs, and cases that stand beside the drawn ones."""
 
-    def __init__(self, function: Callable[..., None], strategies: Sequence[Any]):
-        self.function, self.strategies = function, strategies
+    def __init__(self, function: Callable[..., None], strategies: Sequence[Any], always: Sequence[Case]):
+        self.function, self.strategies, self.always = function, strategies, always
 
 
-def given(*strategies: Any) -> Callable[[Callable[..., None]], Given]:
-    """Draw a check's inputs from Hypothesis strategies, in order; a strategy of tuples gives several inputs."""
-    return lambda function: Given(function, strategies)
+def given(*strategies: Any, always: Sequence[Any] = ()) -> Callable[[Callable[..., None]], Given]:
+    """Draw a check's inputs from Hypothesis strategies, in order; a strategy of tuples gives several inputs.
+
+    `always` has the telling cases that every seed must hold: a tuple of all inputs each, or the one input there is.
+    """
+    fixed = [frozen(case if isinstance(case, tuple) else (case,)) for case in always]
+    return lambda function: Given(function, strategies, fixed)
 
 
 @dataclass(eq=False)
@@ -68,22 +72,28 @@ class Check:
     function: Callable[..., None]
     strategies: Sequence[Any] = ()
     examples: int = 30
+    always: Sequence[Case] = ()
     drawn: dict[int, list[Case]] = field(default_factory=dict, repr=False)
 
     def cases(self, seed: int) -> list[Case]:
-        """The inputs of this check: the same for everyone who is graded with this seed."""
+        """The inputs of this check, drawn ones first: the same for everyone who is graded with this seed."""
         if not self.strategies:
-            return [()]
+            return [*self.always] or [()]
         with lock:
             if seed not in self.drawn:
-                self.drawn[seed] = generate(self.strategies, seed, self.examples)
+                self.drawn[seed] = [*generate(self.strategies, seed, self.examples), *self.always]
         return self.drawn[seed]
 
     def run(self, session: Session, seed: int, live: bool = True) -> None:
         """Raise the outcome of the first failing case, the smallest one if live; return if all cases pass."""
         for case in self.cases(seed):
             if outcome := self.outcome(session, case):
-                if live and self.strategies and isinstance(outcome, Mismatch | StudentError) and not session.over:
+                if (
+                    live
+                    and (self.strategies or self.always)
+                    and isinstance(outcome, Mismatch | StudentError)
+                    and not session.over
+                ):
                     outcome = self.shrunk(session, seed, outcome)
                 raise outcome
 
@@ -120,7 +130,7 @@ class Check:
 
         # The smallest of the prepared cases is a good bound for the search: it is told first, unless that does better.
         tried = [(case, outcome) for case in self.cases(seed) if (outcome := fails(case))]
-        found = smallest(self.strategies, seed, self.examples, fails)
+        found = smallest(self.strategies, seed, self.examples, fails) if self.strategies else None
         best = min([*tried, *([found] if found else [])], key=lambda pair: size(pair[0]), default=None)
         if best is None:
             return first
@@ -191,10 +201,13 @@ def definition(function: Callable[..., Any]) -> str:
 
 
 class Rubric:
-    """What one chapter grades. `exercises` is the only manifest: stubs, book and points are read from it."""
+    """What one chapter grades. `exercises` is the only manifest: stubs, book and points are read from it.
 
-    def __init__(self, number: str, module: str):
-        self.number, self.module = number, module
+    `examples` is how many cases a check draws, unless it says so itself.
+    """
+
+    def __init__(self, number: str, module: str, examples: int = 30):
+        self.number, self.module, self.examples = number, module, examples
         self.exercises: dict[str, Exercise] = {}
         self.probes = Probes()
         self.source = ""
@@ -247,16 +260,27 @@ class Rubric:
         asked = [exercise.accounting.text for exercise in self.exercises.values() if exercise.accounting]
         return "\n\n\n".join(part.rstrip("\n") for part in (source, ACCOUNTS, *asked)) + "\n" if asked else source
 
-    def check(self, exercise: str, *, points: int, examples: int = 30) -> Callable[[Any], Any]:
+    def check(self, exercise: str, *, points: int, examples: int | None = None) -> Callable[[Any], Any]:
         """Add a check of an exercise. The function's docstring is what a student reads."""
 
         def add(function: Callable[..., None] | Given) -> Callable[..., None] | Given:
-            strategies = function.strategies if isinstance(function, Given) else ()
-            plain = function.function if isinstance(function, Given) else function
+            chosen = function if isinstance(function, Given) else Given(function, (), ())
+            plain = chosen.function
             doc = inspect.getdoc(plain)
             if not doc:
                 raise ValueError(f"check {plain.__name__} of {exercise} has no docstring: a student reads it")
-            self._add(Check(exercise, plain.__name__, points, doc, plain, strategies, examples))
+            self._add(
+                Check(
+                    exercise,
+                    plain.__name__,
+                    points,
+                    doc,
+                    plain,
+                    chosen.strategies,
+                    examples or self.examples,
+                    chosen.always,
+                )
+            )
             return function
 
         return add

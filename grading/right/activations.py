@@ -1,0 +1,152 @@
+"""Right answers to chapter 02, written in other ways: none may lose a point. Read, never run."""
+
+import numpy as np
+
+from tito.rubrics.planted import right
+
+# -- relu -------------------------------------------------------------------------------------------------------------
+
+right("relu", "keeps what is not below 0", "np.maximum(x, 0)", "np.where(x < 0, x.dtype.type(0), x)")
+right("relu", "chooses by the sign, as most would", "np.maximum(x, 0)", "np.where(x > 0, x, 0)")
+right("relu", "clips", "np.maximum(x, 0)", "np.clip(x, 0, None)")
+
+
+@right("relu", "copies x and clears what is below 0")
+def relu_cleared(x):
+    z = np.array(x)
+    z[x < 0] = 0
+    return z
+
+
+# -- leaky_relu -------------------------------------------------------------------------------------------------------
+
+right(
+    "leaky_relu",
+    "chooses between x and its scaled copy",
+    "np.maximum(x, 0) + negative_slope * np.minimum(x, 0)",
+    "np.where(x > 0, x, negative_slope * x)",
+)
+right(
+    "leaky_relu",
+    "a slope for each element, in float64",
+    "np.maximum(x, 0) + negative_slope * np.minimum(x, 0)",
+    "x * np.where(x > 0, 1, negative_slope)",
+)
+
+
+@right("leaky_relu", "copies x and scales what is below 0")
+def leaky_scaled(x, *, negative_slope=0.01):
+    z = np.array(x)
+    z[z < 0] *= negative_slope
+    return z
+
+
+@right("leaky_relu", "multiplies by a slope for each element")
+def leaky_slopes(x, *, negative_slope=0.01):
+    slope = np.ones_like(x)
+    slope[x < 0] = negative_slope
+    return x * slope
+
+
+# -- sigmoid ----------------------------------------------------------------------------------------------------------
+
+
+@right("sigmoid", "one exponential, the fraction chosen by the sign")
+def sigmoid_chosen(x):
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, e) / (1 + e)
+
+
+@right("sigmoid", "fills the two halves one after the other")
+def sigmoid_halves(x):
+    z = np.empty_like(x)
+    up = x >= 0
+    z[up] = 1 / (1 + np.exp(-x[up]))
+    e = np.exp(x[~up])
+    z[~up] = e / (1 + e)
+    return z
+
+
+@right("sigmoid", "e to the minus softplus of -x")
+def sigmoid_by_logarithm(x):
+    return np.exp(-np.logaddexp(np.zeros_like(x), -x))
+
+
+# -- softplus ---------------------------------------------------------------------------------------------------------
+
+right("softplus", "NumPy's own", "np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))", "np.logaddexp(np.zeros_like(x), x)")
+right("softplus", "the positive part as half of x + |x|", "np.maximum(x, 0)", "(x + np.abs(x)) / 2")
+
+
+@right("softplus", "chooses by the sign")
+def softplus_chosen(x):
+    rest = np.log1p(np.exp(np.where(x > 0, -x, x)))
+    return np.where(x > 0, x + rest, rest)
+
+
+# -- silu -------------------------------------------------------------------------------------------------------------
+
+right("silu", "halves tanh", "sigmoid.function(x)", "(np.tanh(x / 2) + 1) / 2")
+right("silu", "the factors the other way round", "x * sigmoid.function(x)", "sigmoid.function(x) * x")
+
+
+@right("silu", "writes its gate out")
+def silu_written_out(x):
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, x, x * e) / (1 + e)
+
+
+# -- gelu -------------------------------------------------------------------------------------------------------------
+
+right("gelu", "a power for the cube", "x * x * x", "x**3")
+right("gelu", "NumPy's root, which is float64", "math.sqrt(2 / math.pi)", "np.sqrt(2 / np.pi)")
+right("gelu", "takes x out", "x + 0.044715 * x * x * x", "x * (1 + 0.044715 * x * x)")
+right("gelu", "the gate as a sigmoid", "0.5 * x * (1 + np.tanh(inner))", "x * sigmoid.function(2 * inner)")
+
+
+# -- softmax ----------------------------------------------------------------------------------------------------------
+
+
+@right("softmax", "e to the log_softmax")
+def softmax_of_logarithms(x, *, dim=-1):
+    shifted = x - np.max(x, axis=dim, keepdims=True, initial=-np.inf)
+    return np.exp(shifted - np.log(np.sum(np.exp(shifted), axis=dim, keepdims=True)))
+
+
+@right("softmax", "moves the axis to the end and back")
+def softmax_moved(x, *, dim=-1):
+    rows = np.moveaxis(x, dim, -1)
+    e = np.exp(rows - rows.max(axis=-1, initial=-np.inf)[..., None])
+    return np.moveaxis(e / e.sum(axis=-1)[..., None], -1, dim)
+
+
+@right("softmax", "works in an array of its own, in place")
+def softmax_in_place(x, *, dim=-1):
+    z = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
+    np.exp(z, out=z)
+    z /= z.sum(axis=dim, keepdims=True)
+    return z
+
+
+# -- log_softmax ------------------------------------------------------------------------------------------------------
+
+
+@right("log_softmax", "x less its logsumexp")
+def log_softmax_by_logsumexp(x, *, dim=-1):
+    m = x.max(axis=dim, keepdims=True, initial=-np.inf)
+    with np.errstate(divide="ignore"):
+        return x - (m + np.log(np.sum(np.exp(x - m), axis=dim, keepdims=True)))
+
+
+@right("log_softmax", "NumPy's logaddexp, from score to score")
+def log_softmax_by_logaddexp(x, *, dim=-1):
+    return x - np.logaddexp.reduce(x, axis=dim, keepdims=True, initial=-np.inf)
+
+
+@right("log_softmax", "moves the axis to the front and back")
+def log_softmax_moved(x, *, dim=-1):
+    z = np.moveaxis(x, dim, 0)
+    z = z - z.max(axis=0, initial=-np.inf)
+    with np.errstate(divide="ignore"):
+        z = z - np.log(np.exp(z).sum(axis=0))
+    return np.moveaxis(z, 0, dim)

@@ -1,0 +1,214 @@
+"""Right answers to chapter 05, written in other ways: none may lose a point.
+
+Read, never run; see tito/rubrics/planted.py.
+"""
+
+import builtins
+
+import numpy as np
+
+from tinytorch.autograd import (
+    accumulate,
+    input_gradients,
+    matmul_vector_vjp,
+    seed,
+    softmax,
+    topological_order,
+    unbroadcast,
+    unreduced,
+)
+from tito.rubrics.planted import right
+
+# -- add_vjp ----------------------------------------------------------------------------------------------------------
+
+right("add_vjp", "gives the second input a copy", "g, g", "g, np.copy(g) if isinstance(g, np.ndarray) else g")
+right("add_vjp", "multiplies by 1, the derivative", "g, g", "g * 1, 1 * g")
+
+
+@right("add_vjp", "undoes broadcasting itself")
+def add_unbroadcast(g, z, x, y):
+    if not isinstance(g, np.ndarray):
+        return g, g
+    return unbroadcast(g, x.shape), unbroadcast(g, y.shape)
+
+
+# -- mul_vjp ----------------------------------------------------------------------------------------------------------
+
+right("mul_vjp", "has the factors in the other order", "g * y, g * x", "y * g, x * g")
+right("mul_vjp", "names the two gradients", "return g * y, g * x", "dx = g * y\ndy = g * x\nreturn dx, dy")
+
+
+@right("mul_vjp", "undoes broadcasting itself")
+def mul_unbroadcast(g, z, x, y):
+    dx, dy = g * y, g * x
+    if not isinstance(x, np.ndarray):
+        return dx, dy
+    return unbroadcast(dx, x.shape), unbroadcast(dy, y.shape)
+
+
+# -- unbroadcast ------------------------------------------------------------------------------------------------------
+
+
+@right("unbroadcast", "sums the axes one at a time")
+def unbroadcast_one_at_a_time(g, shape):
+    while g.ndim > len(shape):
+        g = g.sum(axis=0)
+    for axis, size in enumerate(shape):
+        if size == 1:
+            g = g.sum(axis=axis, keepdims=True)
+    return g
+
+
+@right("unbroadcast", "pads the shape on the left, sums once and reshapes")
+def unbroadcast_once(g, shape):
+    wide = (1,) * (g.ndim - len(shape)) + tuple(shape)
+    axes = tuple(i for i, (n, m) in enumerate(zip(wide, g.shape)) if n != m or i < g.ndim - len(shape))
+    return g.sum(axis=axes).reshape(shape)
+
+
+@right("unbroadcast", "names every axis and keeps those that the shape has")
+def unbroadcast_einsum(g, shape):
+    lead = g.ndim - len(shape)
+    kept = [lead + i for i, size in enumerate(shape) if size != 1]
+    return np.einsum(g, list(range(g.ndim)), kept).reshape(shape)
+
+
+# -- matmul_vjp -------------------------------------------------------------------------------------------------------
+
+right("matmul_vjp", "swaps axes", "g @ y.mT, x.mT @ g", "g @ np.swapaxes(y, -1, -2), x.swapaxes(-2, -1) @ g")
+right("matmul_vjp", "calls np.matmul", "g @ y.mT, x.mT @ g", "np.matmul(g, y.mT), np.matmul(x.mT, g)")
+
+
+@right("matmul_vjp", "sums over the axes that broadcasting stretched")
+def matmul_unbroadcast(g, z, x, y):
+    if x.ndim == 1 or y.ndim == 1:
+        dx, dy = matmul_vector_vjp(g, x, y)
+    else:
+        dx, dy = g @ y.mT, x.mT @ g
+    return unbroadcast(dx, x.shape), unbroadcast(dy, y.shape)
+
+
+# -- sum_vjp ----------------------------------------------------------------------------------------------------------
+
+right("sum_vjp", "adds to zeros", "np.broadcast_to(expanded(g, x.shape, dim, keepdim), x.shape)",
+      "np.zeros(x.shape, np.asarray(g).dtype) + expanded(g, x.shape, dim, keepdim)")  # fmt: skip
+right("sum_vjp", "scales ones", "np.broadcast_to(expanded(g, x.shape, dim, keepdim), x.shape)",
+      "np.ones_like(x) * expanded(g, x.shape, dim, keepdim)")  # fmt: skip
+
+
+@right("sum_vjp", "lines g up by itself")
+def sum_lined_up(g, z, x, *, dim=None, keepdim=False):
+    axes = range(x.ndim) if dim is None else [dim] if isinstance(dim, int) else dim
+    axes = [axis % x.ndim for axis in axes]
+    shape = [1 if axis in axes else size for axis, size in enumerate(x.shape)]
+    return np.broadcast_to(np.reshape(g, shape), x.shape).copy()
+
+
+# -- relu_vjp ---------------------------------------------------------------------------------------------------------
+
+right("relu_vjp", "multiplies by True and False", "g * ~(x <= 0)", "g * (x > 0)")
+right("relu_vjp", "chooses between g and 0", "g * ~(x <= 0)", "np.where(x > 0, g, 0)")
+
+
+@right("relu_vjp", "clears a copy where the gate is shut")
+def relu_cleared(g, z, x):
+    dx = np.array(g)
+    dx[z <= 0] = 0
+    return dx
+
+
+# -- cross_entropy_vjp ------------------------------------------------------------------------------------------------
+
+
+@right("cross_entropy_vjp", "takes the truth off in place")
+def cross_entropy_in_place(g, z, logits, target, *, label_smoothing=0.0, reduction="mean"):
+    n, classes = logits.shape
+    dlogits = softmax.function(logits)
+    dlogits -= label_smoothing / classes
+    dlogits[np.arange(n), target] -= 1 - label_smoothing
+    dlogits *= np.reshape(unreduced(g, n, reduction), (-1, 1))
+    return dlogits, None
+
+
+@right("cross_entropy_vjp", "writes the shifted softmax down, and a row of the unit matrix for each truth")
+def cross_entropy_unit(g, z, logits, target, *, label_smoothing=0.0, reduction="mean"):
+    n, classes = logits.shape
+    e = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    y = np.eye(classes, dtype=logits.dtype)[target] * (1 - label_smoothing) + label_smoothing / classes
+    if reduction == "mean":
+        g = g / n
+    if reduction == "none":
+        g = g[:, None]
+    return g * (p - y), None
+
+
+@right("cross_entropy_vjp", "compares classes with a column of targets")
+def cross_entropy_compared(g, z, logits, target, *, label_smoothing=0.0, reduction="mean"):
+    n, classes = logits.shape
+    hit = np.arange(classes) == target[:, None]
+    y = ((1 - label_smoothing) * hit + label_smoothing / classes).astype(logits.dtype)
+    rows = np.broadcast_to(unreduced(g, n, reduction), (n,))
+    return (softmax.function(logits) - y) * rows[:, None], None
+
+
+# -- backward ---------------------------------------------------------------------------------------------------------
+
+
+@right("backward", "walks through the reversed order")
+def backward_reversed(z, gradient=None, retain_graph=False):
+    gradients = {id(z): seed(z, gradient)}
+    for node in reversed(topological_order(z)):
+        g = gradients[id(node)]
+        if node.origin is None:
+            accumulate(node, g)
+        else:
+            for x, dx in input_gradients(node.origin, g, node.data):
+                gradients[id(x)] = gradients[id(x)] + dx if id(x) in gradients else dx
+            if not retain_graph:
+                node.origin.free()
+
+
+@right("backward", "collects shares in lists and adds them when a tensor's turn comes")
+def backward_lists(z, gradient=None, retain_graph=False):
+    shares = {id(z): [seed(z, gradient)]}
+    for node in topological_order(z)[::-1]:
+        g, *others = shares.pop(id(node))
+        for other in others:
+            g = g + other
+        if node.origin is None:
+            accumulate(node, g)
+            continue
+        for x, dx in input_gradients(node.origin, g, node.data):
+            shares.setdefault(id(x), []).append(dx)
+        if not retain_graph:
+            node.origin.free()
+
+
+@right("backward", "frees the graph when the walk is over")
+def backward_frees_at_the_end(z, gradient=None, retain_graph=False):
+    gradients, order = {id(z): seed(z, gradient)}, topological_order(z)
+    for node in order[::-1]:
+        g = gradients.pop(id(node))
+        if node.origin is None:
+            accumulate(node, g)
+        else:
+            for x, dx in input_gradients(node.origin, g, node.data):
+                before = gradients.get(id(x))
+                gradients[id(x)] = dx if before is None else before + dx
+    if not retain_graph:
+        for node in order:
+            if node.origin is not None:
+                node.origin.free()
+
+
+# -- graph_bytes ------------------------------------------------------------------------------------------------------
+
+right("graph_bytes", "counts the loss, too", "4 * 60 * (4 * 128 + 10)", "4 * (60 * 128 * 4 + 60 * 10 + 1)")
+right("graph_bytes", "answers with a float", "4 * 60 * (4 * 128 + 10)", "4.0 * 60 * (128 + 128 + 128 + 128 + 10)")
+
+
+@right("graph_bytes", "adds up one result after the other")
+def graph_of_shapes():
+    shapes = [(60, 128), (60, 128), (60, 128), (60, 128), (60, 10)]
+    return builtins.sum(rows * columns * 4 for rows, columns in shapes)

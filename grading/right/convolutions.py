@@ -1,0 +1,317 @@
+"""Right answers to chapter 09, written in other ways: none may lose a point.
+
+Read, never run; see tito/rubrics/planted.py.
+"""
+
+import numpy as np
+
+from tinytorch.convolutions import (
+    col2im,
+    comparable,
+    im2col,
+    padded,
+    pooling,
+    standardize,
+    statistics,
+    unpadded,
+    window,
+)
+from tito.rubrics.planted import right
+
+# -- conv2d_naive -----------------------------------------------------------------------------------------------------
+
+
+@right("conv2d_naive", "one product at a time")
+def naive_products(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
+    over = window(weight.shape[2:], stride, padding, dilation)
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = over
+    down, across = over.outputs(*x.shape[2:])
+    filters, channels = weight.shape[0], weight.shape[1]
+    z = np.zeros((x.shape[0], filters, down, across), x.dtype)
+    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+    for k in range(filters):
+        group = k * groups // filters
+        for i in range(down):
+            for j in range(across):
+                for c in range(channels):
+                    for a in range(kh):
+                        for n in range(kw):
+                            pixel = x[:, group * channels + c, i * sh + a * dh, j * sw + n * dw]
+                            z[:, k, i, j] += pixel * weight[k, c, a, n]
+        if bias is not None:
+            z[:, k] += bias[k]
+    return z
+
+
+@right("conv2d_naive", "a product of matrices for each place of the kernel")
+def naive_places(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
+    over = window(weight.shape[2:], stride, padding, dilation)
+    (ph, pw), each, channels = over.padding, len(weight) // groups, weight.shape[1]
+    down, across = over.outputs(*x.shape[2:])
+    x, parts = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw))), []
+    for group in range(groups):
+        xs, ws = x[:, group * channels : (group + 1) * channels], weight[group * each : (group + 1) * each]
+        places = over.taps(down, across)
+        parts.append(sum(np.einsum("bcij,kc->bkij", xs[:, :, r, c], ws[:, :, i, j]) for i, j, r, c in places))
+    z = np.concatenate(parts, axis=1)
+    return (z if bias is None else z + np.reshape(bias, (-1, 1, 1))).astype(x.dtype)
+
+
+@right("conv2d_naive", "lets sliding windows do the windows")
+def naive_windows(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
+    over = window(weight.shape[2:], stride, padding, dilation)
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = over
+    filters, channels, dtype = len(weight), weight.shape[1], x.dtype
+    x = np.pad(x, [(0, 0), (0, 0), (ph, ph), (pw, pw)])
+    spans = (dh * (kh - 1) + 1, dw * (kw - 1) + 1)
+    windows = np.lib.stride_tricks.sliding_window_view(x, spans, axis=(2, 3))[:, :, ::sh, ::sw, ::dh, ::dw]
+    z = np.empty((len(x), filters, *windows.shape[2:4]), dtype)
+    for k in range(filters):
+        first = k // (filters // groups) * channels
+        z[:, k] = np.einsum("bcijan,can->bij", windows[:, first : first + channels], weight[k])
+    return z if bias is None else z + np.asarray(bias)[None, :, None, None]
+
+
+# -- im2col -----------------------------------------------------------------------------------------------------------
+
+
+@right("im2col", "lets sliding windows do the windows")
+def im2col_sliding(x, over):
+    (kh, kw), (sh, sw), (dh, dw) = over.kernel, over.stride, over.dilation
+    windows = np.lib.stride_tricks.sliding_window_view(x, (dh * (kh - 1) + 1, dw * (kw - 1) + 1), axis=(1, 2))
+    windows = windows[:, ::sh, ::sw, :, ::dh, ::dw]  # (B, H', W', C, kh, kw)
+    return windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, kh * kw * x.shape[3])
+
+
+@right("im2col", "one row at a time")
+def im2col_rows(x, over):
+    (kh, kw), (sh, sw), (dh, dw) = over.kernel, over.stride, over.dilation
+    down, across = over._replace(padding=(0, 0)).outputs(*x.shape[1:3])
+    rows = []
+    for image in x:
+        for i in range(down):
+            for j in range(across):
+                part = image[i * sh : i * sh + dh * (kh - 1) + 1 : dh, j * sw : j * sw + dw * (kw - 1) + 1 : dw]
+                rows.append(part.ravel())
+    return np.array(rows)
+
+
+@right("im2col", "stacks what each place of the kernel sees")
+def im2col_stacked(x, over):
+    b, h, w, c = x.shape
+    down, across = over._replace(padding=(0, 0)).outputs(h, w)
+    views = [x[:, rows, columns] for _, _, rows, columns in over.taps(down, across)]
+    return np.stack(views, axis=3).reshape(b * down * across, len(views) * c)
+
+
+# -- col2im -----------------------------------------------------------------------------------------------------------
+
+
+@right("col2im", "one window at a time")
+def col2im_windows(rows_of_windows, shape, over):
+    (kh, kw), (sh, sw), (dh, dw) = over.kernel, over.stride, over.dilation
+    down, across = over._replace(padding=(0, 0)).outputs(*shape[1:3])
+    parts = iter(rows_of_windows.reshape(-1, kh, kw, shape[3]))
+    x = np.zeros(shape, rows_of_windows.dtype)
+    for b, i, j in np.ndindex(shape[0], down, across):
+        rows = slice(i * sh, i * sh + dh * (kh - 1) + 1, dh)
+        x[b, rows, j * sw : j * sw + dw * (kw - 1) + 1 : dw] += next(parts)
+    return x
+
+
+@right("col2im", "asks im2col where each number came from")
+def col2im_numbers(rows_of_windows, shape, over):
+    came_from = im2col(np.arange(np.prod(shape)).reshape(shape), over)
+    x = np.zeros(np.prod(shape), rows_of_windows.dtype)
+    np.add.at(x, came_from.ravel(), rows_of_windows.ravel())
+    return x.reshape(shape)
+
+
+@right("col2im", "moves the places of the kernel to the front")
+def col2im_places(rows_of_windows, shape, over):
+    b, h, w, c = shape
+    down, across = over._replace(padding=(0, 0)).outputs(h, w)
+    places = rows_of_windows.reshape(b, down, across, -1, c).transpose(3, 0, 1, 2, 4)
+    x = np.zeros_like(rows_of_windows, shape=shape)
+    for place, (_, _, rows, columns) in zip(places, over.taps(down, across)):
+        x[:, rows, columns] = x[:, rows, columns] + place
+    return x
+
+
+# -- weight_gradient --------------------------------------------------------------------------------------------------
+
+
+@right("weight_gradient", "pads, unfolds all, and multiplies once")
+def weight_at_once(x, g, over):
+    (ph, pw), filters = over.padding, g.shape[-1]
+    columns = im2col(np.pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0))), over)
+    return (columns.T @ g.reshape(-1, filters)).reshape(*over.kernel, x.shape[-1], filters)
+
+
+@right("weight_gradient", "one place of the kernel at a time")
+def weight_places(x, g, over):
+    (ph, pw), c, k = over.padding, x.shape[-1], g.shape[-1]
+    x = np.pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0)))
+    dw = np.empty((*over.kernel, c, k), g.dtype)
+    for i, j, rows, columns in over.taps(*g.shape[1:3]):
+        dw[i, j] = x[:, rows, columns].reshape(-1, c).T @ g.reshape(-1, k)
+    return dw
+
+
+@right("weight_gradient", "adds up the images")
+def weight_images(x, g, over):
+    (ph, pw), (_, h, w, c), k = over.padding, x.shape, g.shape[-1]
+    dw = np.zeros((*over.kernel, c, k), x.dtype)
+    for image, slope in zip(x, g):
+        whole = np.zeros((1, h + 2 * ph, w + 2 * pw, c), x.dtype)
+        whole[0, ph : ph + h, pw : pw + w] = image
+        dw += np.tensordot(im2col(whole, over), slope.reshape(-1, k), (0, 0)).reshape(dw.shape)
+    return dw
+
+
+# -- input_gradient ---------------------------------------------------------------------------------------------------
+
+
+@right("input_gradient", "by col2im, whatever the stride")
+def input_col2im(g, weight, shape, over):
+    b, h, w, c = shape
+    (ph, pw), filters = over.padding, weight.shape[-1]
+    rows = g.reshape(-1, filters) @ weight.reshape(-1, filters).T
+    return col2im(rows, (b, h + 2 * ph, w + 2 * pw, c), over)[:, ph : ph + h, pw : pw + w]
+
+
+@right("input_gradient", "one place of the kernel at a time")
+def input_places(g, weight, shape, over):
+    b, h, w, c = shape
+    ph, pw = over.padding
+    dx = np.zeros((b, h + 2 * ph, w + 2 * pw, c), g.dtype)
+    for i, j, rows, columns in over.taps(*g.shape[1:3]):
+        dx[:, rows, columns] += g @ weight[i, j].T
+    return unpadded(dx.transpose(0, 3, 1, 2), (ph, pw)).transpose(0, 2, 3, 1)
+
+
+@right("input_gradient", "image by image")
+def input_images(g, weight, shape, over):
+    _, h, w, c = shape
+    (ph, pw), filters = over.padding, weight.shape[-1]
+    matrix = np.ascontiguousarray(weight.reshape(-1, filters).T)
+    found = [col2im(one.reshape(-1, filters) @ matrix, (1, h + 2 * ph, w + 2 * pw, c), over)[0] for one in g]
+    return np.array(found)[:, ph : h + ph, pw : w + pw]
+
+
+# -- max_pool2d -------------------------------------------------------------------------------------------------------
+
+
+@right("max_pool2d", "one window at a time")
+def pool_windows(x, *, kernel_size, stride=None, padding=0):
+    over = pooling(kernel_size, stride, padding)
+    (kh, kw), (sh, sw), down_across = over.kernel, over.stride, over.outputs(*x.shape[2:])
+    x = padded(x, over.padding, -np.inf)
+    z = np.empty((*x.shape[:2], *down_across), x.dtype)
+    for i, j in np.ndindex(*down_across):
+        z[:, :, i, j] = x[:, :, i * sh : i * sh + kh, j * sw : j * sw + kw].max(axis=(2, 3))
+    return z
+
+
+@right("max_pool2d", "stacks the views")
+def pool_stacked(x, *, kernel_size, stride=None, padding=0):
+    over = pooling(kernel_size, stride, padding)
+    down, across = over.outputs(*x.shape[2:])
+    x = padded(x, over.padding, -np.inf)
+    return np.max([x[:, :, rows, columns] for _, _, rows, columns in over.taps(down, across)], axis=0)
+
+
+@right("max_pool2d", "starts from minus infinity")
+def pool_from_below(x, *, kernel_size, stride=None, padding=0):
+    over = pooling(kernel_size, stride, padding)
+    down, across = over.outputs(*x.shape[2:])
+    z = np.full((*x.shape[:2], down, across), -np.inf, x.dtype)
+    (ph, pw) = over.padding
+    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=-np.inf)
+    for _, _, rows, columns in over.taps(down, across):
+        z = np.maximum(z, x[:, :, rows, columns])
+    return z
+
+
+# -- max_pool2d_vjp ---------------------------------------------------------------------------------------------------
+
+
+@right("max_pool2d_vjp", "adds, whether windows overlap or not")
+def pool_vjp_adds(g, z, x, *, kernel_size, stride=None, padding=0):
+    over, (x, z) = pooling(kernel_size, stride, padding), comparable(x, z)
+    x = padded(x, over.padding, np.nan)
+    dx, taken = np.zeros_like(x), np.zeros(z.shape, bool)
+    for _, _, rows, columns in over.taps(*z.shape[2:]):
+        wins = (x[:, :, rows, columns] == z) & ~taken
+        dx[:, :, rows, columns] += np.where(wins, g, 0)
+        taken |= wins
+    return unpadded(dx, over.padding)
+
+
+@right("max_pool2d_vjp", "asks argmax in every window, after the part that lies outside is cut off")
+def pool_vjp_argmax(g, z, x, *, kernel_size, stride=None, padding=0):
+    over = pooling(kernel_size, stride, padding)
+    (kh, kw), (sh, sw), (ph, pw), _ = over
+    dx = np.zeros_like(x)
+    for b, c, i, j in np.ndindex(z.shape):
+        top, left = max(i * sh - ph, 0), max(j * sw - pw, 0)
+        part = x[b, c, top : i * sh - ph + kh, left : j * sw - pw + kw]
+        row, column = divmod(int(part.argmax()), part.shape[1])
+        dx[b, c, top + row, left + column] += g[b, c, i, j]
+    return dx
+
+
+@right("max_pool2d_vjp", "remembers the first place that wins, and sends g there afterwards")
+def pool_vjp_first(g, z, x, *, kernel_size, stride=None, padding=0):
+    over, (x, z) = pooling(kernel_size, stride, padding), comparable(x, z)
+    x = padded(x, over.padding, np.nan)
+    taps = list(over.taps(*z.shape[2:]))
+    equal = np.stack([x[:, :, rows, columns] == z for _, _, rows, columns in taps])
+    first, dx = equal.argmax(axis=0), np.zeros_like(x)
+    for number, (_, _, rows, columns) in enumerate(taps):
+        dx[:, :, rows, columns] += g * (first == number)
+    return unpadded(dx, over.padding)
+
+
+# -- batch_norm -------------------------------------------------------------------------------------------------------
+
+
+@right("batch_norm", "writes the running ones as a weighted mean")
+def norm_weighted(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
+    if not training:
+        mean, var = running_mean.data, running_var.data
+        return standardize(x, weight, bias, mean=mean, std=(var + eps) ** 0.5)
+    mean, var, n = statistics(x.data)
+    if n == 1:
+        raise ValueError(f"one number a channel has no variance: {x.shape}")
+    unbiased = var * (n / (n - 1))
+    running_mean.data[...] = (1 - momentum) * running_mean.data + momentum * mean
+    running_var.data[...] = (1 - momentum) * running_var.data + momentum * unbiased
+    return standardize(x, weight, bias, mean=mean, std=np.sqrt(var + eps), learned=True)
+
+
+@right("batch_norm", "takes both branches apart")
+def norm_branches(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
+    if training:
+        mean, var, n = statistics(x.data)
+        if n <= 1:
+            raise ValueError(f"needs two numbers a channel, got {x.shape}")
+        for running, own in ((running_mean, mean), (running_var, n * var / (n - 1))):
+            running.data *= 1 - momentum
+            running.data += momentum * own
+    else:
+        mean, var = running_mean.data, running_var.data
+    std = np.sqrt(var + np.asarray(eps, var.dtype))
+    return standardize(x, weight, bias, mean=mean, std=std, learned=bool(training))
+
+
+@right("batch_norm", "works with NumPy's out=")
+def norm_out(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
+    mean, var = running_mean.data.copy(), running_var.data.copy()
+    if training:
+        mean, var, n = statistics(x.data)
+        if not n > 1:
+            raise ValueError(f"one number a channel: {x.shape}")
+        np.add(running_mean.data, momentum * (mean - running_mean.data), out=running_mean.data)
+        np.add(running_var.data, momentum * (n / (n - 1) * var - running_var.data), out=running_var.data)
+    return standardize(x, weight, bias, mean=mean, std=np.sqrt(var + eps), learned=training)

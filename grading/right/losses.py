@@ -1,0 +1,145 @@
+"""Right answers to chapter 04, written in other ways: none may lose a point. Read, never run."""
+
+import numpy as np
+
+from tinytorch.losses import check_classes, logsumexp, reduced
+from tito.rubrics.planted import right
+
+# -- reduced ----------------------------------------------------------------------------------------------------------
+
+
+@right("reduced", "word by word")
+def reduced_by_words(values, reduction):
+    if reduction == "mean":
+        return np.mean(values)
+    if reduction == "sum":
+        return np.sum(values)
+    if reduction == "none":
+        return values
+    raise ValueError(f"no such reduction: {reduction!r}")
+
+
+@right("reduced", "a table of functions")
+def reduced_by_table(values, reduction):
+    functions = {"mean": lambda v: v.sum() / v.size, "sum": np.sum, "none": lambda v: v}
+    if reduction not in functions:
+        raise ValueError("reduction must be one of " + ", ".join(functions) + ", not " + reduction)
+    return functions[reduction](values)
+
+
+@right("reduced", "flattens first")
+def reduced_flat(values, reduction):
+    match reduction:
+        case "none":
+            return values.copy()
+        case "mean" | "sum":
+            return getattr(values.reshape(-1), reduction)(axis=0)
+    raise ValueError(f"{reduction} is not a reduction")
+
+
+# -- mse_loss ---------------------------------------------------------------------------------------------------------
+
+right("mse_loss", "a power", "error * error", "error**2")
+right("mse_loss", "the other way round", "x - y", "y - x")
+right("mse_loss", "computes in float64", "x - y", "np.float64(x) - y")
+
+
+@right("mse_loss", "compares the shapes itself")
+def mse_checked(x, y, *, reduction="mean"):
+    if x.shape != y.shape:
+        raise ValueError(f"{x.shape} and {y.shape} differ")
+    return reduced(np.square(np.subtract(x, y)), reduction)
+
+
+# -- l1_loss ----------------------------------------------------------------------------------------------------------
+
+right("l1_loss", "the other way round", "x - y", "y - x")
+right("l1_loss", "the larger less the smaller", "np.abs(x - y)", "np.maximum(x, y) - np.minimum(x, y)")
+right("l1_loss", "turns what is negative", "np.abs(x - y)", "np.where(x > y, x - y, y - x)")
+
+# -- logsumexp --------------------------------------------------------------------------------------------------------
+
+right(
+    "logsumexp",
+    "chooses the shape at the end by another way",
+    "z if keepdim else z.squeeze(axis=dim)",
+    "z if keepdim else np.take(z, 0, axis=dim)",
+)
+
+
+@right("logsumexp", "as papers write it")
+def logsumexp_of_papers(x, *, dim=-1, keepdim=False):
+    m = np.max(x, axis=dim, keepdims=True)
+    z = m + np.log(np.sum(np.exp(x - m), axis=dim, keepdims=True))
+    return z if keepdim else np.squeeze(z, axis=dim)
+
+
+@right("logsumexp", "NumPy's logaddexp, from score to score")
+def logsumexp_by_logaddexp(x, *, dim=-1, keepdim=False):
+    return np.logaddexp.reduce(x, axis=dim, keepdims=keepdim)
+
+
+@right("logsumexp", "drops the axis along the way")
+def logsumexp_dropped(x, *, dim=-1, keepdim=False):
+    m = x.max(axis=dim)
+    z = np.log(np.exp(x - np.expand_dims(m, dim)).sum(axis=dim)) + m
+    return np.expand_dims(z, dim) if keepdim else z
+
+
+# -- binary_cross_entropy_with_logits ---------------------------------------------------------------------------------
+
+right(
+    "binary_cross_entropy_with_logits",
+    "NumPy's logaddexp for ln(1 + e^-|x|)",
+    "np.log1p(np.exp(-np.abs(x)))",
+    "np.logaddexp(np.zeros_like(x), -np.abs(x))",
+)
+right(
+    "binary_cross_entropy_with_logits",
+    "the surprises at a yes and at a no",
+    "np.maximum(x, 0) - x * y + np.log1p(np.exp(-np.abs(x)))",
+    "y * np.logaddexp(np.zeros_like(x), -x) + (1 - y) * np.logaddexp(np.zeros_like(x), x)",
+)
+right(
+    "binary_cross_entropy_with_logits",
+    "the positive part by choice",
+    "np.maximum(x, 0) - x * y",
+    "np.where(x > 0, x * (1 - y), -x * y)",
+)
+
+# -- cross_entropy ----------------------------------------------------------------------------------------------------
+
+
+@right("cross_entropy", "a one-hot target, smoothed, times the logarithms")
+def cross_entropy_one_hot(logits, target, *, label_smoothing=0.0, reduction="mean"):
+    check_classes(logits, target)
+    if label_smoothing < 0 or label_smoothing > 1:
+        raise ValueError(f"label_smoothing = {label_smoothing}")
+    classes = logits.shape[1]
+    truth = np.eye(classes)[target] * (1 - label_smoothing) + label_smoothing / classes
+    log_p = logits - logsumexp.function(logits, keepdim=True)
+    return reduced(-(truth * log_p).sum(axis=1), reduction)
+
+
+@right("cross_entropy", "smooths always, with a share of 0 where none was asked")
+def cross_entropy_always_smooth(logits, target, *, label_smoothing=0.0, reduction="mean"):
+    check_classes(logits, target)
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"a share lies between 0 and 1, not at {label_smoothing}")
+    surprise = logsumexp.function(logits)[:, None] - logits
+    own = np.take_along_axis(surprise, target[:, None].astype(np.int64), axis=1)[:, 0]
+    return reduced((1 - label_smoothing) * own + label_smoothing * surprise.mean(axis=1), reduction)
+
+
+@right("cross_entropy", "shifts the logits itself")
+def cross_entropy_shifted(logits, target, *, label_smoothing=0.0, reduction="mean"):
+    check_classes(logits, target)
+    if not (label_smoothing >= 0 and label_smoothing <= 1):
+        raise ValueError("label_smoothing must be in [0, 1]")
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    rows = np.arange(logits.shape[0])
+    loss = -log_p[rows, target]
+    if label_smoothing > 0:
+        loss = loss * (1 - label_smoothing) - log_p.mean(axis=1) * label_smoothing
+    return reduced(loss, reduction)

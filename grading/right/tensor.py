@@ -1,0 +1,198 @@
+"""Right answers to chapter 01, written in other ways: none may lose a point. Read, never run."""
+
+import builtins
+
+import numpy as np
+
+from tinytorch.tensor import broadcast_shape, mean, sum
+from tito.rubrics.planted import right
+
+# -- transpose --------------------------------------------------------------------------------------------------------
+
+right("transpose", "NumPy's function", "x.swapaxes(dim0, dim1)", "np.swapaxes(x, dim0, dim1)")
+
+
+@right("transpose", "writes down the order of the axes")
+def transpose_by_order(x, *, dim0=-2, dim1=-1):
+    order = list(range(x.ndim))
+    order[dim0], order[dim1] = order[dim1], order[dim0]
+    return x.transpose(order)
+
+
+@right("transpose", "asks for each axis where it comes from")
+def transpose_by_table(x, *, dim0=-2, dim1=-1):
+    dim0, dim1 = dim0 % x.ndim, dim1 % x.ndim
+    return np.transpose(x, [{dim0: dim1, dim1: dim0}.get(axis, axis) for axis in range(x.ndim)])
+
+
+# -- footprint --------------------------------------------------------------------------------------------------------
+
+
+@right("footprint", "takes every owner for an array")
+def footprint_of_arrays(*tensors):
+    owners = {}
+    for t in tensors:
+        owner = t.data
+        while owner.base is not None:
+            owner = owner.base
+        owners[id(owner)] = owner.nbytes
+    return builtins.sum(owners.values())
+
+
+@right("footprint", "a set of those seen")
+def footprint_seen(*tensors):
+    seen, total = set(), 0
+    for t in tensors:
+        array = t.data
+        while getattr(array, "base", None) is not None:
+            array = array.base
+        if id(array) not in seen:
+            seen.add(id(array))
+            total += memoryview(array).nbytes
+    return total
+
+
+@right("footprint", "a function within, and a list without doubles")
+def footprint_listed(*tensors):
+    def owner(array):
+        return array if array.base is None else owner(array.base)
+
+    found = []
+    for t in tensors:
+        if not any(owner(t.data) is other for other in found):
+            found.append(owner(t.data))
+    return builtins.sum(array.size * array.itemsize for array in found)
+
+
+# -- broadcast_shape --------------------------------------------------------------------------------------------------
+
+
+@right("broadcast_shape", "pair after pair, from the right")
+def broadcast_pairs(*shapes):
+    result = ()
+    for shape in shapes:
+        n = builtins.max(len(result), len(shape))
+        left, right = (1,) * (n - len(result)) + result, (1,) * (n - len(shape)) + tuple(shape)
+        if any(a != b and 1 not in (a, b) for a, b in zip(left, right)):
+            raise ValueError(f"{' '.join(map(str, shapes))}: these shapes do not fit")
+        result = tuple(b if a == 1 else a for a, b in zip(left, right))
+    return result
+
+
+@right("broadcast_shape", "asks NumPy, and says what NumPy does not")
+def broadcast_by_numpy(*shapes):
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ValueError("these do not broadcast: " + ", ".join(str(shape) for shape in shapes)) from None
+
+
+@right("broadcast_shape", "counts axes from the end")
+def broadcast_from_the_end(*shapes):
+    sizes = []
+    for axis in range(1, builtins.max(map(len, shapes)) + 1):
+        here = [shape[-axis] for shape in shapes if len(shape) >= axis and shape[-axis] != 1] or [1]
+        if any(size != here[0] for size in here):
+            raise ValueError(f"{shapes} do not agree {axis} axes from the right")
+        sizes.insert(0, here[0])
+    return tuple(sizes)
+
+
+# -- broadcast_to -----------------------------------------------------------------------------------------------------
+
+
+@right("broadcast_to", "leaves it to NumPy, which refuses what does not fit")
+def broadcast_to_by_numpy(x, *, shape):
+    return np.broadcast_to(x, shape)
+
+
+@right("broadcast_to", "checks by the shape that both broadcast to")
+def broadcast_to_by_shape(x, *, shape):
+    if broadcast_shape(x.shape, tuple(shape)) != tuple(shape):
+        raise ValueError(f"{x.shape} does not stretch to {shape}")
+    steps = [0] * (len(shape) - x.ndim)
+    for size, step in zip(x.shape, x.strides):
+        steps.append(0 if size == 1 else step)
+    return np.lib.stride_tricks.as_strided(x, shape, steps, writeable=False)
+
+
+@right("broadcast_to", "pads shape and strides together")
+def broadcast_to_padded(x, *, shape):
+    new = len(shape) - x.ndim
+    sizes, steps = (1,) * new + x.shape, (0,) * new + x.strides
+    if len(sizes) != len(shape) or not all(have == want or have == 1 for have, want in zip(sizes, shape)):
+        raise ValueError(f"{x.shape} cannot become {shape}")
+    steps = [step if have == want else 0 for have, want, step in zip(sizes, shape, steps)]
+    return np.lib.stride_tricks.as_strided(x, shape, steps, writeable=False)
+
+
+# -- mean -------------------------------------------------------------------------------------------------------------
+
+right(
+    "mean",
+    "as the hint says",
+    "builtins.max(np.size(total), 1)",
+    "np.size(total)",
+)
+right("mean", "sums in float64", "np.sum(x,", "np.sum(np.float64(x),")
+
+
+@right("mean", "NumPy's own")
+def mean_by_numpy(x, *, dim=None, keepdim=False):
+    return np.mean(x, axis=dim, keepdims=keepdim)
+
+
+@right("mean", "counts along the axes")
+def mean_by_counting(x, *, dim=None, keepdim=False):
+    axes = range(x.ndim) if dim is None else dim if isinstance(dim, tuple) else (dim,)
+    count = 1
+    for axis in axes:
+        count *= x.shape[axis]
+    return np.sum(x, axis=dim, keepdims=keepdim) / np.float32(count)
+
+
+# -- var --------------------------------------------------------------------------------------------------------------
+
+right("var", "divides by what is less than 0, too", "builtins.max(n - correction, 0)", "(n - correction)")
+right(
+    "var", "subtracts the other way round", "x - mean(x, dim=dim, keepdim=True)", "mean(x, dim=dim, keepdim=True) - x"
+)
+
+
+@right("var", "as the hint says")
+def var_of_the_hint(x, dim=None, keepdim=False, correction=1):
+    squares = (x - mean(x, dim, True)) ** 2
+    total = sum(squares, dim, keepdim)
+    return total / (x.numel() / total.numel() - correction)
+
+
+@right("var", "a mean of squares, corrected")
+def var_by_mean(x, dim=None, keepdim=False, correction=1):
+    centred = x - mean(x, dim=dim, keepdim=True)
+    spread = mean(centred * centred, dim=dim, keepdim=keepdim)
+    n = x.numel() // spread.numel()
+    return spread * n / (n - correction)
+
+
+# -- matmul -----------------------------------------------------------------------------------------------------------
+
+right("matmul", "NumPy's function", "return x @ y", "return np.matmul(x, y)")
+right("matmul", "multiplies in float64", "return x @ y", "return x @ y.astype(np.float64)")
+
+
+@right("matmul", "asks for the inner axis by cases")
+def matmul_by_cases(x, y):
+    fits = x.ndim > 0 and y.ndim > 0 and (x.shape[-1] == y.shape[0] if y.ndim == 1 else x.shape[-1] == y.shape[-2])
+    if not fits:
+        raise ValueError(f"{x.shape} @ {y.shape}: the inner axes differ")
+    return np.matmul(x, y)
+
+
+@right("matmul", "sums products along an axis between")
+def matmul_by_sums(x, y):
+    left, right = (x[None] if x.ndim == 1 else x), (y[:, None] if y.ndim == 1 else y)
+    if x.ndim == 0 or y.ndim == 0 or left.shape[-1] != right.shape[-2]:
+        raise ValueError(f"matmul of {x.shape} and {y.shape}: inner axes must be equal")
+    z = (left[..., :, :, None] * right[..., None, :, :]).sum(axis=-2)
+    z = z[..., 0] if y.ndim == 1 else z
+    return z if x.ndim > 1 else z[0] if y.ndim == 1 else z[..., 0, :]

@@ -1,0 +1,316 @@
+"""Right answers to chapter 07, written in other ways: none may lose a point.
+
+Read, never run; see tito/rubrics/planted.py.
+"""
+
+import copy
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinytorch.tensor import Tensor, no_grad
+from tinytorch.training import POSITION, clip_grad_norm_, generators, within
+from tito.rubrics.planted import right
+
+# -- accuracy ---------------------------------------------------------------------------------------------------------
+
+right("accuracy", "calls np.argmax and np.mean", "float((logits.data.argmax(axis=-1) == target.data).mean())",
+      "float(np.mean(np.argmax(logits.data, axis=-1) == target.data))")  # fmt: skip
+right("accuracy", "counts and divides", "float((logits.data.argmax(axis=-1) == target.data).mean())",
+      "float((logits.data.argmax(-1) == target.data).sum()) / target.data.size")  # fmt: skip
+
+
+@right("accuracy", "looks up each row's score at its target")
+def accuracy_looked_up(logits, target):
+    scores, at = logits.data, target.data
+    if scores.shape[:-1] != at.shape:
+        raise ValueError(f"logits {scores.shape}, target {at.shape}")
+    scores, at = scores.reshape(-1, scores.shape[-1]), at.reshape(-1)
+    hits = [int(row.argmax()) == int(i) for row, i in zip(scores, at)]
+    return sum(hits) / len(hits)
+
+
+# -- clip_grad_norm_ --------------------------------------------------------------------------------------------------
+
+
+@right("clip_grad_norm_", "multiplies by a scale of at most 1")
+def clip_scale(parameters, max_norm):
+    if isinstance(parameters, Tensor):
+        parameters = [parameters]
+    tensors = list(parameters)
+    if not tensors and isinstance(parameters, Iterator):
+        raise ValueError("no parameters: a generator is used up after one walk")
+    if max_norm < 0:
+        raise ValueError(f"max_norm is 0 or more, got {max_norm}")
+    gradients = [p.grad for p in tensors if p.grad is not None]
+    total = 0.0
+    for g in gradients:
+        total += float((g.data.astype(np.float64) ** 2).sum())
+    norm = total**0.5
+    scale = min(1.0, max_norm / norm) if norm else 1.0
+    for g in gradients:
+        g.data[...] = g.data * scale
+    return norm
+
+
+@right("clip_grad_norm_", "takes the norm of the norms")
+def clip_norms(parameters, max_norm):
+    tensors = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    if isinstance(parameters, Iterator) and not tensors:
+        raise ValueError("the generator was used before")
+    if max_norm < 0:
+        raise ValueError("a norm is not negative")
+    arrays = [p.grad.data for p in tensors if p.grad is not None]
+    norms = [np.linalg.norm(g.astype(np.float64)) for g in arrays]
+    norm = float(np.linalg.norm(norms)) if norms else 0.0
+    if norm > max_norm:
+        for g in arrays:
+            np.multiply(g, max_norm / norm, out=g)
+    return norm
+
+
+@right("clip_grad_norm_", "lays all gradients end to end")
+def clip_end_to_end(parameters, max_norm):
+    tensors = [parameters] if isinstance(parameters, Tensor) else [*parameters]
+    if not tensors and isinstance(parameters, Iterator):
+        raise ValueError("a generator without parameters")
+    if not max_norm >= 0:
+        raise ValueError("max_norm below 0")
+    tensors = [p for p in tensors if p.grad is not None]
+    every = np.concatenate([np.zeros(0), *(p.grad.data.astype(np.float64).ravel() for p in tensors)])
+    norm = math.sqrt(every @ every)
+    for p in tensors if norm > max_norm else ():
+        p.grad.data *= max_norm / norm
+    return norm
+
+
+# -- stalled ----------------------------------------------------------------------------------------------------------
+
+
+@right("stalled", "keeps the best and when it was")
+def stalled_loop(history, monitor, patience):
+    best, since = math.inf, 0
+    for i, epoch in enumerate(history):
+        if i == 0 or epoch[monitor] < best or (math.isnan(best) and not math.isnan(epoch[monitor])):
+            best, since = epoch[monitor], 0
+        else:
+            since += 1
+    return len(history) > 0 and since >= patience
+
+
+@right("stalled", "asks NumPy where the lowest is")
+def stalled_numpy(history, monitor, patience):
+    if not history:
+        return False
+    values = np.array([epoch[monitor] for epoch in history], np.float64)
+    values[np.isnan(values)] = np.inf
+    return bool(len(values) - 1 - np.argmin(values) >= patience)
+
+
+@right("stalled", "looks for an improvement among the last epochs")
+def stalled_recent(history, monitor, patience):
+    values = [float("inf") if epoch[monitor] != epoch[monitor] else epoch[monitor] for epoch in history]
+    if len(values) <= patience:
+        return False
+    return min(values[:-patience]) <= min(values[-patience:])
+
+
+# -- Trainer.step -----------------------------------------------------------------------------------------------------
+
+
+@right("Trainer.step", "scales the losses itself")
+def step_losses(self, micro_batches):
+    self.optimizer.zero_grad()
+    count = sum([len(x) for x, _ in micro_batches])
+    mean = 0.0
+    for x, y in micro_batches:
+        loss = self.loss(self.model(x), y) * (len(x) / count)
+        loss.backward()
+        mean += loss.item()
+    if self.clip is not None:
+        self.step_norm = clip_grad_norm_(self.model.parameters(), self.clip)
+    self.optimizer.step()
+    if self.schedule:
+        self.schedule.step()
+    return mean
+
+
+@right("Trainer.step", "fills the gradients with zeros before, and forgets them afterwards, too")
+def step_zeros(self, micro_batches):
+    self.optimizer.zero_grad(set_to_none=False)
+    sizes = [len(batch.x) for batch in micro_batches]
+    losses = [self.add_gradient(b.x, b.y, n / sum(sizes)) for b, n in zip(micro_batches, sizes)]
+    if self.clip is not None:
+        self.step_norm = clip_grad_norm_(list(self.model.parameters()), self.clip)
+    self.optimizer.step()
+    if self.schedule is not None:
+        self.schedule.step()
+    self.optimizer.zero_grad()
+    return sum(losses)
+
+
+@right("Trainer.step", "adds up sums and divides the gradients at the end")
+def step_divides(self, micro_batches):
+    self.optimizer.zero_grad()
+    total, seen = 0.0, 0
+    for x, y in micro_batches:
+        total += self.add_gradient(x, y, len(x))
+        seen += len(x)
+    for p in self.model.parameters():
+        if p.grad is not None:
+            p.grad = Tensor(p.grad.data / seen)
+    if self.clip is not None:
+        self.step_norm = clip_grad_norm_(self.model.parameters(), self.clip)
+    self.optimizer.step()
+    if self.schedule is not None:
+        self.schedule.step()
+    return total / seen
+
+
+# -- Trainer.train_epoch ----------------------------------------------------------------------------------------------
+
+
+@right("Trainer.train_epoch", "collects batches and takes a step when there are enough")
+def epoch_collects(self, data, after):
+    data.set_epoch(self.epoch)
+    self.model.train()
+    seen, waiting = self.batch, []
+    for k, batch in enumerate(data):
+        if k < seen:
+            continue
+        waiting.append(batch)
+        if len(waiting) == self.accumulate:
+            after(waiting, self.step(waiting))
+            waiting = []
+            if self.stopping:
+                return False
+    if waiting:
+        after(waiting, self.step(waiting))
+    return not self.stopping
+
+
+@right("Trainer.train_epoch", "makes a list of all batches")
+def epoch_list(self, data, after):
+    data.set_epoch(self.epoch)
+    self.model.train(True)
+    batches = list(data)[self.batch :]
+    for start in range(0, len(batches), self.accumulate):
+        micro_batches = batches[start : start + self.accumulate]
+        loss = self.step(micro_batches)
+        after(micro_batches, loss)
+        if self.stopping:
+            return False
+    return True
+
+
+@right("Trainer.train_epoch", "calls next by hand")
+def epoch_next(self, data, after):
+    self.model.train()
+    data.set_epoch(self.epoch)
+    source, end = iter(data), object()
+    for _ in range(self.batch):
+        next(source, None)
+    while True:
+        found = [next(source, end) for _ in range(self.accumulate)]
+        found = [batch for batch in found if batch is not end]
+        if not found:
+            return True
+        after(found, self.step(found))
+        if self.stopping:
+            return False
+
+
+# -- Trainer.evaluate -------------------------------------------------------------------------------------------------
+
+
+@right("Trainer.evaluate", "puts the mode back in a finally")
+def evaluate_finally(self, data):
+    was = self.model.training
+    self.model.eval()
+    try:
+        with no_grad():
+            rows = [(len(x), self.model(x), y) for x, y in data]
+            n = sum(size for size, _, _ in rows)
+            if n == 0:
+                raise ValueError("no examples to evaluate")
+            found = {"loss": sum(self.loss(z, y).item() * size for size, z, y in rows) / n}
+            for name, metric in self.metrics.items():
+                found[name] = sum(float(metric(z, y)) * size for size, z, y in rows) / n
+    finally:
+        self.model.train(was)
+    return found
+
+
+@right("Trainer.evaluate", "keeps the means and their weights, and averages at the end")
+def evaluate_averages(self, data):
+    mode = self.model.training
+    weights, values = [], {name: [] for name in ("loss", *self.metrics)}
+    self.model.train(False)
+    with no_grad():
+        for batch in data:
+            z = self.model(batch.x)
+            weights.append(len(batch.x))
+            values["loss"].append(self.loss(z, batch.y).item())
+            for name in self.metrics:
+                values[name].append(self.metrics[name](z, batch.y))
+    self.model.train(mode)
+    if not weights:
+        raise ValueError("evaluate got no batch")
+    return {name: float(np.average(means, weights=weights)) for name, means in values.items()}
+
+
+@right("Trainer.evaluate", "treats the loss as one metric more")
+def evaluate_alike(self, data):
+    kinds = {"loss": lambda z, y: self.loss(z, y).item(), **self.metrics}
+    before, total, count = self.model.training, dict.fromkeys(kinds, 0.0), 0
+    self.model.eval()
+    with no_grad():
+        for x, y in data:
+            z, n = self.model(x), len(x)
+            for name, kind in kinds.items():
+                total[name] = total[name] + n * float(kind(z, y))
+            count = count + n
+    if before:
+        self.model.train()
+    if count == 0:
+        raise ValueError("nothing to evaluate")
+    return {name: total[name] / count for name in kinds}
+
+
+# -- Trainer.load_state_dict ------------------------------------------------------------------------------------------
+
+
+@right("Trainer.load_state_dict", "names the five attributes")
+def load_named(self, arrays, rest):
+    for name, part in self.parts().items():
+        part.load_state_dict(within(arrays, name))
+    for name, rng in generators(self.model).items():
+        rng.bit_generator.state = copy.deepcopy(rest["generators"][name])
+    self.epoch, self.batch, self.steps = rest["epoch"], rest["batch"], rest["steps"]
+    self.running = dict(rest["running"])
+    self.history = [dict(epoch) for epoch in rest["history"]]
+
+
+@right("Trainer.load_state_dict", "copies all of the rest first")
+def load_copied(self, arrays, rest):
+    rest = copy.deepcopy(rest)
+    mine = generators(self.model)
+    for name in mine:
+        mine[name].bit_generator.state = rest["generators"][name]
+    for name in POSITION:
+        setattr(self, name, rest[name])
+    for name, part in self.parts().items():
+        part.load_state_dict(within(arrays, name))
+
+
+@right("Trainer.load_state_dict", "loads the model, the schedule and the optimizer by name")
+def load_by_name(self, arrays, rest):
+    self.model.load_state_dict(within(arrays, "model"))
+    if self.schedule is not None:
+        self.schedule.load_state_dict(within(arrays, "schedule"))
+    self.optimizer.load_state_dict(within(arrays, "optimizer"))
+    found = generators(self.model)
+    for name, state in rest["generators"].items():
+        found[name].bit_generator.state = state
+    vars(self).update({name: copy.deepcopy(rest[name]) for name in POSITION})
