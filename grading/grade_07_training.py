@@ -268,6 +268,7 @@ def slope(w, x, y):
 
 
 UNEQUAL = [(example(3, 1), example(3, start=10)), (example(1, 1, start=2), example(1, start=20))]
+AT_REST = [(example(2, 1, start=10), example(2, start=10))]  # no error, and so no gradient
 LINE = np.array([1.0])
 
 
@@ -299,13 +300,17 @@ def accumulation_equals_the_large_batch(student, w, batches):
 
 
 @rubric.check("Trainer.step", points=1)
-@given(line_and_batches(), st.sampled_from([0.25, 0.5, 2.0]), always=[(LINE, UNEQUAL, ratio) for ratio in (0.25, 2.0)])
+@given(
+    line_and_batches(),
+    st.sampled_from([0.25, 0.5, 2.0]),
+    always=[*[(LINE, UNEQUAL, ratio) for ratio in (0.25, 2.0)], (LINE, AT_REST, 0.25)],
+)
 def clipped_when_all_have_spoken(student, w, batches, ratio):
     """The gradient of the whole step is clipped, once, before the optimizer sees it; `step_norm` is |g| before that."""
     x, y = whole(batches)
     g = slope(w, x, y)
     norm = float(np.linalg.norm(g))
-    moved, _, yours, _ = student.one_step(w, batches, 0.125, ratio * norm, None, 1)
+    moved, _, yours, _ = student.one_step(w, batches, 0.125, ratio * (norm or 1.0), None, 1)
     mistakes = {"the gradient is not clipped": w - 0.125 * g}
     close(moved, w - 0.125 * min(ratio, 1.0) * g, "the weights", mistakes=mistakes)
     close(yours, norm, "step_norm")

@@ -20,7 +20,11 @@ CHAPTERS = [chapter for chapter in default().chapters() if chapter.rubric_path.i
 per_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.number)
 
 # Chapters whose checks do not kill as many mutants as they should yet. A chapter that does has to leave this list.
-BELOW_THE_GOAL = {"07", "08", "09"}
+# Chapters whose right answers in other words are still to be written. One that has them has to leave this list.
+WITHOUT_RIGHT_ANSWERS = {"10", "13"}
+BELOW_THE_GOAL = set[str]()
+
+PATIENT = 20.0  # seconds for right answers, which a busy machine must not refuse
 
 
 def reference(chapter: Chapter) -> str:
@@ -57,14 +61,15 @@ def test_each_graded_name_has_three_planted_answers(chapter):
 @per_chapter
 def test_each_graded_name_has_three_right_answers(chapter):
     count = Counter(answer.exercise for answer in planted(chapter.right_path))
-    assert {name: count[name] for name in load(chapter.number).exercises if count[name] < 3} == {}
+    few = {name: count[name] for name in load(chapter.number).exercises if count[name] < 3}
+    assert bool(few) == (chapter.number in WITHOUT_RIGHT_ANSWERS), few
     assert set(count) <= set(load(chapter.number).exercises)
 
 
 @per_chapter
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_right_answers_keep_all_points(chapter, seed):
-    with Scorer(chapter.number, seed=seed) as scorer:
+    with Scorer(chapter.number, seed=seed, deadline=PATIENT) as scorer:
         lost = {}
         for answer in planted(chapter.right_path):
             if outcomes := scorer.score(answer.exercise, answer.into(reference(chapter)), quick=True)[1]:
@@ -75,9 +80,10 @@ def test_right_answers_keep_all_points(chapter, seed):
 @per_chapter
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_planted_answers_lose_points(chapter, seed):
-    with Scorer(chapter.number, seed=seed) as scorer:
+    with Scorer(chapter.number, seed=seed, deadline=PATIENT) as scorer:
         for name, exercise in load(chapter.number).exercises.items():
             assert scorer.score(name, reference(chapter)) == (exercise.points, {})
+    with Scorer(chapter.number, seed=seed) as scorer:
         kept = []
         for answer in planted(chapter.planted_path):
             points, lost = scorer.score(answer.exercise, answer.into(reference(chapter)), quick=True)

@@ -3,6 +3,8 @@
 Read, never run; see tito/rubrics/planted.py.
 """
 
+import builtins
+
 import numpy as np
 
 from tinytorch.autograd import (
@@ -198,3 +200,15 @@ def backward_frees_at_the_end(z, gradient=None, retain_graph=False):
         for node in order:
             if node.origin is not None:
                 node.origin.free()
+
+
+# -- graph_bytes ------------------------------------------------------------------------------------------------------
+
+right("graph_bytes", "counts the loss, too", "4 * 60 * (4 * 128 + 10)", "4 * (60 * 128 * 4 + 60 * 10 + 1)")
+right("graph_bytes", "answers with a float", "4 * 60 * (4 * 128 + 10)", "4.0 * 60 * (128 + 128 + 128 + 128 + 10)")
+
+
+@right("graph_bytes", "adds up one result after the other")
+def graph_of_shapes():
+    shapes = [(60, 128), (60, 128), (60, 128), (60, 128), (60, 10)]
+    return builtins.sum(rows * columns * 4 for rows, columns in shapes)

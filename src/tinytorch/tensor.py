@@ -384,9 +384,10 @@ def widened(function: Callable) -> Callable:
     def wide(*arrays: Any, **parameters: Any) -> Any:
         if all(x.dtype is FLOAT32 for x in arrays if isinstance(x, np.ndarray)):
             return function(*arrays, **parameters)
-        z = function(*[_wide(x) for x in arrays], **parameters)
+        z, saved = _array_and_saved(function(*[_wide(x) for x in arrays], **parameters))
         dtypes = {x.dtype for x in arrays if isinstance(x, np.ndarray) and x.dtype.kind == "f"}
-        return z.astype(np.float16) if dtypes == {np.dtype(np.float16)} else z
+        z = z.astype(np.float16) if dtypes == {np.dtype(np.float16)} else z
+        return z if saved is None else (z, saved)
 
     return wide
 

@@ -119,9 +119,9 @@ def kills(number: str, course: Course | None = None, told: Told = lambda done, e
 
 def wrong_answers(chapter: Chapter, course: Course) -> list[tuple[str, str, str, bool]]:
     """(exercise, change, the whole source with it, whether it is planted), exercise by exercise."""
-    reference, given = chapter.source.read_text(encoding="utf-8"), planted(chapter.planted_path)
-    found = []
-    for name in load(chapter.number, course).exercises:
+    rubric, given = load(chapter.number, course), planted(chapter.planted_path)
+    reference, found = rubric.source, []
+    for name in rubric.exercises:
         found += [(name, one.mistake, one.into(reference), True) for one in given if one.exercise == name]
         found += [(name, change, source, False) for change, source in mutants(reference, name)]
     return found
