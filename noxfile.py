@@ -112,6 +112,12 @@ def mutants(session: nox.Session) -> None:
 
 
 @nox.session
+def coverage(session: nox.Session) -> None:
+    """Which lines and branches of graded bodies no prepared case reaches; `-- 05` looks at one chapter."""
+    python(session, "-m", "tito.grading.coverage", *session.posargs, success_codes=[0, 1])
+
+
+@nox.session
 def oracles(session: nox.Session) -> None:
     """Compare with PyTorch and other libraries: a test that skips for want of one fails."""
     files = [str(path.relative_to(ROOT)) for path in sorted(COMPARING)]

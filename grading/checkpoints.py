@@ -540,11 +540,84 @@ def mean_of_seen(q, k, v, seen):
     return e @ v / np.maximum(e.sum(axis=-1, keepdims=True), 1e-300)
 
 
-# -- later ------------------------------------------------------------------------------------------------------------
+# -- 13 writing -------------------------------------------------------------------------------------------------------
 
 WRITING = f"{GROUND} dataloader tokenization embeddings attention transformers"
+DAYS = "monday tuesday wednesday thursday friday saturday sunday "
 
-questions.later("13", "Can I train a network that writes?", WRITING)
+
+@probe
+def learn_the_days(tt, text, prompt, seed):
+    """A GPT of one block learns a text; its ids, weights by name, logits, and what it writes, always and by chance."""
+    from tinytorch.tokenization import CharTokenizer
+    from tinytorch.transformers import GPT, TransformerConfig, generate, next_token_loss
+
+    tt.manual_seed(seed)
+    tokenizer, context = CharTokenizer(text), 24
+    ids = np.array(tokenizer.encode(text))
+    model = GPT(TransformerConfig(len(tokenizer), context=context, width=32, layers=1, heads=2))
+    optimizer, rng = tt.optim.AdamW(model.parameters(), lr=5e-3), np.random.default_rng(seed)
+    for _ in range(250):
+        at = rng.integers(0, len(ids) - context, 16)[:, None] + np.arange(context)
+        loss = next_token_loss(model(ids[at]), ids[at + 1])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    model.eval()
+    given = tokenizer.encode(prompt)
+    always = tokenizer.decode(generate(model, given, 60, temperature=0))
+    chance = list(generate(model, given, 20, top_k=1, seed=seed))
+    with tt.no_grad():
+        logits = model(ids[100 : 100 + context])
+    return {"ids": ids, "weights": model.state_dict(), "logits": logits, "always": always, "chance": chance}
+
+
+@questions.ask("13", "Can I train a network that writes?", needs=WRITING)
+def writes_the_days_of_the_week(student):
+    """A GPT, trained by your code, writes the week in its order; its logits are computed again, here."""
+    text = DAYS * 20
+    found = student.learn_the_days(text, DAYS[:16], 13)
+    letters = sorted(set(text))
+    ids = np.array([letters.index(letter) for letter in text])
+    same(found["ids"].tolist(), ids.tolist(), "the ids of the text")
+    logits = written_logits(found["weights"], ids[100:124])
+    close(found["logits"][0], logits.astype(np.float32), "the logits", rtol=1e-3, atol=1e-3)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(24), ids[101:125]]
+    loss = losses[12:].mean()
+    holds(loss < 0.2, "with twelve letters to look back at, the loss is below 0.2", loss=loss)
+    same(found["always"], text[16:76], "how the week goes on")
+    same(found["chance"], ids[16:36].tolist(), "how it goes on with the likeliest token alone")
+
+
+def written_logits(state, ids):
+    """A GPT of one block with two heads, by its equations: ids (T,) -> logits (T, V)."""
+    block = "transformer.blocks.0"
+
+    def norm(x, name):
+        deviation = x - x.mean(axis=1, keepdims=True)
+        scale = np.sqrt((deviation**2).mean(axis=1, keepdims=True) + 1e-5)
+        return deviation / scale * state[f"{name}.weight"] + state[f"{name}.bias"]
+
+    def line(x, name):
+        return x @ state[f"{block}.{name}.weight"] + state[f"{block}.{name}.bias"]
+
+    x = state["tokens.weight"][ids] + state["transformer.positions.weight"][: len(ids)]
+    read = norm(x, f"{block}.norm1")
+    q, k, v = (line(read, f"attention.{name}").reshape(len(ids), 2, -1) for name in ("query", "key", "value"))
+    scores = np.einsum("thd,shd->hts", q, k) / np.sqrt(q.shape[-1])
+    scores = np.where(np.tri(len(ids), dtype=bool), scores, -np.inf)
+    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    weights /= weights.sum(axis=-1, keepdims=True)
+    x = x + line(np.einsum("hts,shd->thd", weights, v).reshape(len(ids), -1), "attention.out")
+    h = line(norm(x, f"{block}.norm2"), "feed_forward.up")
+    gelu = h * (1 + np.tanh(np.sqrt(2 / np.pi) * (h + 0.044715 * h**3))) / 2
+    x = x + line(gelu, "feed_forward.down")
+    return norm(x, "transformer.norm") @ state["tokens.weight"].T
+
+
+# -- later ------------------------------------------------------------------------------------------------------------
+
 questions.later("14", "Can I find what is slow, and make it fast?", f"{GROUND} convolutions profiling acceleration")
 questions.later(
     "15", "Can I make a network smaller and its answers faster?", f"{WRITING} quantization compression memoization"

@@ -341,12 +341,14 @@ def bytes_of_a_table_in_training():
     return table.weight.nbytes + table.weight.grad.nbytes + kept
 
 
-@rubric.accounting(points=1, unit="bytes", counted=bytes_of_a_table_in_training, difficulty=1, minutes=5)
+@rubric.accounting(
+    points=1, unit="bytes", counted=bytes_of_a_table_in_training, tolerance=1e-4, difficulty=1, minutes=5
+)
 def table_bytes():
     """How many bytes does a table take while it is trained?
 
     Embedding(5000, 64), float32, has made one step of Adam on a batch of 128 different tokens. Count the table, its
-    gradient, and the two arrays that Adam keeps. One per cent off is right.
+    gradient, and the two arrays that Adam keeps, exactly.
     """
     # Which of these four arrays knows that only 128 rows were read?
     return 4 * 4 * 5000 * 64
@@ -388,12 +390,14 @@ def operations_of_a_one_hot_product():
     return matmul_flops(32 * 128, 5000, 64)
 
 
-@rubric.accounting(points=1, unit="operations", counted=operations_of_a_one_hot_product, difficulty=1, minutes=5)
+@rubric.accounting(
+    points=1, unit="operations", counted=operations_of_a_one_hot_product, tolerance=1e-4, difficulty=1, minutes=5
+)
 def one_hot_operations():
     """How many floating-point operations does a lookup save?
 
     32 sequences of 128 tokens are one-hot rows of 5,000 numbers, and are multiplied with a table (5000, 64). A product
-    and a sum count as one operation each. How many does the matrix product make? One per cent off is right.
+    and a sum count as one operation each. How many does the matrix product make, exactly?
     """
     # Each number of the result is a sum of products over the vocabulary. How many numbers has the result?
     return 2 * (32 * 128) * 5000 * 64

@@ -1,4 +1,4 @@
-"""Chapter 13, transformers: a norm and its rule, a block, the loss of the next token, and how one is chosen.
+"""Chapter 13, transformers: a norm and its rule, a block, the loss of the next token, its size, and how one is chosen.
 
 Oracles are loops over rows, places and tokens. A row is the last axis of x, logits are (V,) or (B, T, V).
 """
@@ -8,9 +8,20 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 from strategies import distinct, filled, mixed, shapes, whole_numbers
-from tito.rubric import Rubric, close, given, holds, refuses
+
+from tito.rubrics.compare import close, holds, refuses
+from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("13", module="transformers")
+
+rubric.exercise("standardized_rows", difficulty=1, minutes=12)
+rubric.exercise("standardized_rows_vjp", difficulty=3, minutes=40)
+rubric.exercise("Block.forward", difficulty=2, minutes=15)
+rubric.exercise("next_token_loss", difficulty=2, minutes=15)
+rubric.exercise("parameter_count", difficulty=2, minutes=20)
+rubric.exercise("keep_top_k", difficulty=1, minutes=5)
+rubric.exercise("keep_top_p", difficulty=2, minutes=15)
+rubric.exercise("sample", difficulty=1, minutes=10)
 
 few = st.integers(1, 3)
 kinds = st.sampled_from([np.float64, np.float32])
@@ -65,6 +76,7 @@ def each_row_by_itself(student, x, weight, bias, axes, g, eps, kind, shift):
     yours = student.normed(x, weight, bias, axes, eps)
     loose = {"rtol": 2e-3, "atol": 2e-3} if kind is np.float32 else {"atol": 1e-8}
     close(yours, expected.astype(kind), "z", mistakes=mistakes, **loose)
+    close(student.normed(x[:0], weight, bias, axes, eps), x[:0], "z of no rows")
 
 
 def beside(x, weight, bias, axes, eps):
@@ -91,49 +103,77 @@ def slope(x, weight, bias, axes, g, which):
     return found
 
 
-@rubric.check("standardized_rows_vjp", points=3)
-@given(rows_and_parameters())
-def the_norm_s_rule_agrees_with_nudges(student, x, weight, bias, axes, g):
-    """Nudge a number of x, and its row's mean and deviation move, too: all three ways lead into dx."""
+def rule(student, x, weight, bias, axes, g, kind):
+    """The student's gradients of x, weight and bias, and how far rounding may take them from the truth."""
     scale = 1 / np.sqrt(flat(x, axes).var(axis=1, keepdims=True) + 1.0)
     n, z = flat(standardized(x, None, None, axes, 1.0), axes), standardized(x, weight, bias, axes, 1.0)
-    yours = student.standardized_rows_vjp(g, z, x, weight, bias, n=n, scale=scale, axes=axes, eps=1.0)
+    inputs = [None if p is None else p.astype(kind) for p in (g, z, x, weight, bias)]
+    saved = {"n": n.astype(kind), "scale": scale.astype(kind)}
+    yours = student.standardized_rows_vjp(*inputs, **saved, axes=axes, eps=1.0)
     holds(len(yours) == 3, "there is a place for the gradient of each: x, weight and bias")
-    for which, (mine, p, name) in enumerate(zip(yours, (x, weight, bias), ("dx", "dweight", "dbias"))):
+    rounding = 1e-3 if kind is np.float32 else 1e-5
+    return yours, {"rtol": rounding, "atol": rounding}
+
+
+@rubric.check("standardized_rows_vjp", points=3)
+@given(rows_and_parameters(), kinds)
+def the_norm_s_rule_agrees_with_nudges(student, x, weight, bias, axes, g, kind):
+    """Nudge a number of x, and its row's mean and deviation move, too: all three ways lead into dx."""
+    yours, rounding = rule(student, x, weight, bias, axes, g, kind)
+    close(yours[0], slope(x, weight, bias, axes, g, 0).astype(kind), "dx", **rounding)
+
+
+@rubric.check("standardized_rows_vjp", points=1)
+@given(rows_and_parameters(), kinds)
+def what_all_rows_share_is_summed(student, x, weight, bias, axes, g, kind):
+    """Weight and bias meet every row: their gradients are sums over rows, in their own shape; None without them."""
+    yours, rounding = rule(student, x, weight, bias, axes, g, kind)
+    for which, (p, name) in enumerate(((weight, "dweight"), (bias, "dbias")), start=1):
         if p is None:
-            holds(mine is None, f"{name} is None where there is no such input", yours=mine)
+            holds(yours[which] is None, f"{name} is None where there is no such input", yours=yours[which])
         else:
-            close(mine, slope(x, weight, bias, axes, g, which), name, rtol=1e-5, atol=1e-5)
+            close(yours[which], slope(x, weight, bias, axes, g, which).astype(kind), name, **rounding)
 
 
 # -- Block.forward ----------------------------------------------------------------------------------------------------
 
 
 @rubric.probe
-def through_a_block(tt, x, seed, causal, start, modern):
+def through_a_block(tt, x, seed, looking, start, modern):
+    class Before:
+        """A cache with one place in it, before all others: its key and its value are ones."""
+
+        def update(self, k, v):
+            return tuple(tt.concatenate([p[:, :, :1] * 0 + 1, p], dim=2) for p in (k, v))
+
     make = tt.transformers.TransformerConfig.modern if modern else tt.transformers.TransformerConfig
     block = tt.transformers.Block(make(5, context=16, width=4, heads=2), np.random.default_rng(seed))
     for p in block.parameters():
         p.data += np.random.default_rng(seed).normal(size=p.shape).astype(np.float32)
     x = tt.Tensor(x)
-    prepare = lambda q: block.prepare(q, start)
-    first = block.attention(block.norm1(x), is_causal=causal, prepare=prepare)
+    words = {"is_causal": looking == "causal", "cache": Before() if looking == "cache" else None}
+    words["mask"] = np.eye(3, dtype=bool)[::-1].copy() if looking == "mask" else None
+    first = block.attention(block.norm1(x), prepare=lambda q: block.prepare(q, start), **words)
     second = block.feed_forward(block.norm2(x + first))
-    return [block(x, is_causal=causal, start=start), first, second]
+    return [block(x, start=start, **words), first, second]
+
+
+ways = st.sampled_from(["all", "causal", "mask", "cache"])
 
 
 @rubric.check("Block.forward", points=2)
-@given(mixed((2, 3, 4)), st.integers(1, 99), st.booleans(), st.integers(0, 5), st.booleans())
-def what_is_there_stays_and_two_things_are_added(student, x, seed, causal, start, modern):
-    """x + attention(norm1(x)), and then to that feed_forward(norm2(...)): with mask, places and all."""
+@given(mixed((2, 3, 4)), st.integers(1, 99), ways, st.integers(0, 5), st.booleans())
+def what_is_there_stays_and_two_things_are_added(student, x, seed, looking, start, modern):
+    """x + attention(norm1(x)), and then to that feed_forward(norm2(...)): with mask, cache, places and all."""
     x = x.astype(np.float32)
-    yours, first, second = student.through_a_block(x, seed, causal, start, modern)
-    mistakes = {
-        "x itself is lost: add to it": first + second,
-        "the attention's part is lost": x + second,
-        "the feed-forward part is lost": x + first,
-    }
-    close(yours, x + first + second, "what leaves the block", rtol=1e-3, atol=1e-3, mistakes=mistakes)
+    for way in ((looking, start, modern), ("cache", start + 1, True)):
+        yours, first, second = student.through_a_block(x, seed, *way)
+        mistakes = {
+            "x itself is lost: add to it": first + second,
+            "the attention's part is lost": x + second,
+            "the feed-forward part is lost": x + first,
+        }
+        close(yours, x + first + second, "what leaves the block", rtol=1e-3, atol=1e-3, mistakes=mistakes)
 
 
 @rubric.probe
@@ -173,7 +213,7 @@ def logits_and_targets(draw):
     targets = draw(filled((b, t), st.integers(0, v - 1), np.int64))
     targets = np.where(draw(filled((b, t), st.booleans(), bool)), targets, mark)
     targets.reshape(-1)[0] = v - 1
-    return draw(whole_numbers((b, t, v), 3)), targets, mark
+    return draw(whole_numbers((b, t, v), 3)).astype(draw(kinds)), targets, mark
 
 
 @rubric.probe
@@ -191,18 +231,21 @@ rubric.doctests("next_token_loss", points=1)
 @given(logits_and_targets())
 def the_mean_over_places_that_count(student, logits, targets, mark):
     """-ln p of each target, the mean over the places that are not ignored; these have no gradient either."""
+    kind, logits = logits.dtype, logits.astype(np.float64)
     p = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     places = [place for place in np.ndindex(targets.shape) if targets[place] != mark]
     losses, gradient = [-math.log(p[place][targets[place]]) for place in places], np.zeros_like(logits)
     for place in places:
         gradient[place] = (p[place] - np.eye(logits.shape[-1])[targets[place]]) / len(places)
-    yours, yours_gradient = student.next_loss(logits, targets, mark)
+    yours, yours_gradient = student.next_loss(logits.astype(kind), targets, mark)
     mistakes = {
-        "the mean is over all places, ignored ones too": np.float64(sum(losses) / targets.size),
-        "this is the sum": np.float64(sum(losses)),
+        "the mean is over all places, ignored ones too": kind.type(sum(losses) / targets.size),
+        "this is the sum": kind.type(sum(losses)),
     }
-    close(yours, np.float64(np.mean(losses)), "the loss", mistakes=mistakes)
-    close(yours_gradient, gradient, "logits.grad")
+    close(yours, kind.type(np.mean(losses)), "the loss", mistakes=mistakes)
+    close(yours_gradient, gradient.astype(kind), "logits.grad")
+    far, _ = student.next_loss(1000 * np.eye(2)[None], np.array([[0, 1 if mark == 0 else 0]]), mark)
+    close(far, np.float64(0.0 if mark == 0 else 500.0), "the loss of logits that are far apart")
 
 
 @rubric.check("next_token_loss", points=1)
@@ -212,120 +255,13 @@ def nothing_to_predict_is_refused(student, logits, targets, mark):
     refuses("ValueError", student.next_loss, logits, np.full_like(targets, mark), mark)
 
 
-# -- keep_top_k -------------------------------------------------------------------------------------------------------
-
-
-@rubric.check("keep_top_k", points=1)
-@given(few.flatmap(lambda n: whole_numbers((n + 1,), 2)), st.integers(1, 5))
-def the_k_largest_and_their_equals(student, logits, k):
-    """Those that are smaller than the k-th largest become -inf; a k beyond V keeps all."""
-    kth = sorted(logits)[-min(k, len(logits))]
-    yours = student.keep_top_k(logits, k)
-    close(np.exp(yours), np.exp(np.where(logits >= kth, logits, -np.inf)), "e^logits")
-
-
-# -- keep_top_p -------------------------------------------------------------------------------------------------------
-
-
-@st.composite
-def logits_and_share(draw):
-    """Logits in which no two are equal, and a share that no sum of probabilities meets by chance."""
-    n = draw(st.integers(1, 5))
-    return draw(distinct((n,))) / 2, draw(st.sampled_from([0.05, 0.3, 0.61, 0.83, 0.97, 1.0]))
-
-
-def nucleus(logits, p):
-    probabilities = np.exp(logits) / np.exp(logits).sum()
-    kept, total = np.full(len(logits), -np.inf), 0.0
-    for i in np.argsort(-logits):
-        if total >= p:
-            break
-        kept[i] = logits[i]
-        total += probabilities[i]
-    return kept
-
-
-rubric.doctests("keep_top_p", points=1)
-
-
-@rubric.check("keep_top_p", points=2)
-@given(logits_and_share())
-def the_fewest_that_reach_p(student, logits, p):
-    """The most probable tokens, one after the other, until their sum reaches p: the one that reaches it is kept."""
-    expected = np.exp(nucleus(logits, p))
-    probabilities = np.exp(logits) / np.exp(logits).sum()
-    alone = np.where(probabilities >= p, np.exp(logits), 0)
-    close(
-        np.exp(student.keep_top_p(logits, p)),
-        expected,
-        "e^logits",
-        mistakes={"each is compared with p by itself": alone},
-    )
-
-
-# -- choose_token -----------------------------------------------------------------------------------------------------
-
-rubric.doctests("choose_token", points=1)
-
-
-@rubric.check("choose_token", points=1)
-@given(st.integers(1, 4).flatmap(lambda n: filled((n,), st.integers(0, 3), np.float64)), st.integers(0, 11))
-def the_share_in_which_u_lies(student, weights, twelfth):
-    """Shares stand side by side in the order of the ids; a share of nothing is never chosen."""
-    weights = np.append(weights, 1.0)
-    u, total, token = (twelfth + 0.5) / 12.5, 0.0, 0
-    for token, share in enumerate(weights / weights.sum()):  # noqa: B007
-        total += share
-        if u < total:
-            break
-    close(student.choose_token(weights / weights.sum(), u), token, "the token")
-
-
-# -- sample -----------------------------------------------------------------------------------------------------------
-
-
-@st.composite
-def sampling(draw):
-    """Logits, u, and the options."""
-    logits = draw(distinct((draw(st.integers(2, 5)),))) / 2
-    top_k, top_p = draw(st.one_of(st.none(), st.integers(1, 3))), draw(st.sampled_from([None, None, 0.3, 0.61, 0.97]))
-    return logits, draw(st.integers(0, 20)) / 21 + 0.01, draw(st.sampled_from([1.0, 0.5, 2.0])), top_k, top_p
-
-
-@rubric.check("sample", points=1)
-@given(sampling())
-def temperature_then_k_then_p(student, logits, u, temperature, top_k, top_p):
-    """logits / temperature, the k largest of them, the nucleus of these, and the share in which u lies."""
-    left = logits / temperature
-    if top_k is not None:
-        left = np.where(left >= sorted(left)[-min(top_k, len(left))], left, -np.inf)
-    if top_p is not None:
-        left = nucleus(left, top_p)
-    ends = np.cumsum(np.exp(left) / np.exp(left).sum())
-    expected = int(np.searchsorted(ends, u, side="right"))
-    if np.abs(ends - u).min() > 1e-6:
-        close(student.sample(logits, u, temperature, top_k, top_p), expected, "the token")
-    close(student.sample(logits, u, 0), int(logits.argmax()), "the token at temperature 0")
-    telling = np.log([0.5, 0.3, 0.2])
-    close(student.sample(telling, 0.9, 2.0, None, 0.45), 1, "the token, where the temperature flattens what p is of")
-    close(student.sample(telling, 0.9, 1.0, 2, 0.6), 0, "the token, where p is of what k has left")
-
-
-@rubric.check("sample", points=1, examples=10)
-@given(st.sampled_from([(-1.0, None, None), (1.0, 0, None), (1.0, None, 0.0), (1.0, None, 1.5), (0, -1, None)]))
-def what_chooses_nothing_is_refused(student, temperature, top_k, top_p):
-    """A temperature below 0, a top_k below 1, a top_p outside of 0..1: each is a ValueError, at temperature 0 too."""
-    refuses("ValueError", student.sample, np.array([1.0, 2.0]), 0.5, temperature, top_k, top_p)
-
-
 # -- parameter_count --------------------------------------------------------------------------------------------------
 
 
 @rubric.probe
 def counted(tt, sizes, words):
     config = tt.transformers.TransformerConfig(**sizes, **words)
-    return [tt.transformers.parameter_count(config), tt.transformers.flops_per_token(config, 3),
-            tt.transformers.flops_per_token(config, 3, training=True)]  # fmt: skip
+    return tt.transformers.parameter_count(config)
 
 
 @st.composite
@@ -364,21 +300,192 @@ def every_number_that_learns(student, sizes, words):
     total = v * c + sizes["layers"] * block + norm
     total += 0 if words["tied"] else v * c
     total += sizes["context"] * c if words["positions"] == "learned" else 0
-    close(student.counted(sizes, words)[0], total, "the count")
+    close(student.counted(sizes, words), total, "the count")
 
 
-# -- flops_per_token --------------------------------------------------------------------------------------------------
-
-rubric.doctests("flops_per_token", points=1)
+# -- keep_top_k -------------------------------------------------------------------------------------------------------
 
 
-@rubric.check("flops_per_token", points=1)
-@given(configurations())
-def two_operations_a_weight_and_four_a_key(student, sizes, words):
-    """Two for each weight of a linear layer and of the head, 4 C for each key and block; in training, thrice that."""
-    c, v = sizes["width"], sizes["vocabulary"]
-    forward = 2 * (sizes["layers"] * sum(i * o for i, o in layers_of(sizes, words)) + v * c)
-    forward += sizes["layers"] * 4 * 3 * c
-    _, yours, training = student.counted(sizes, words)
-    close(yours, forward, "the operations")
-    close(training, 3 * forward, "the operations in training")
+@rubric.check("keep_top_k", points=1)
+@given(few.flatmap(lambda n: whole_numbers((n + 1,), 2)), st.integers(1, 5))
+def the_k_largest_and_their_equals(student, logits, k):
+    """Those that are smaller than the k-th largest become -inf; a k beyond V keeps all."""
+    kth = sorted(logits)[-min(k, len(logits))]
+    yours = student.keep_top_k(logits, k)
+    close(np.exp(yours), np.exp(np.where(logits >= kth, logits, -np.inf)), "e^logits")
+    equal = student.keep_top_k(np.array([2.0, 5.0, 2.0, 1.0], np.float32), 2)
+    close(np.exp(equal), np.exp(np.array([2.0, 5.0, 2.0, -np.inf], np.float32)), "e^logits, two of which are equal")
+
+
+# -- keep_top_p -------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def logits_and_share(draw):
+    """Logits in which no two are equal, and a share that no sum of probabilities meets by chance."""
+    n = draw(st.integers(1, 5))
+    return draw(distinct((n,))) / 2, draw(st.sampled_from([0.05, 0.3, 0.61, 0.83, 0.97, 1.0]))
+
+
+def nucleus(logits, p):
+    probabilities = np.exp(logits) / np.exp(logits).sum()
+    kept, total = np.full(len(logits), -np.inf), 0.0
+    for i in np.argsort(-logits):
+        if total >= p:
+            break
+        kept[i] = logits[i]
+        total += probabilities[i]
+    return kept
+
+
+@rubric.check("keep_top_p", points=2)
+@given(logits_and_share())
+def the_fewest_that_reach_p(student, logits, p):
+    """The most probable tokens, one after the other, until their sum reaches p: the one that reaches it is kept."""
+    expected = np.exp(nucleus(logits, p))
+    probabilities = np.exp(logits) / np.exp(logits).sum()
+    alone = np.where(probabilities >= p, np.exp(logits), 0)
+    close(
+        np.exp(student.keep_top_p(logits, p)),
+        expected,
+        "e^logits",
+        mistakes={"each is compared with p by itself": alone},
+    )
+    far = student.keep_top_p(np.array([0.0, 1000.0, 999.0], np.float32), 0.9)
+    holds((far == [-np.inf, 1000, 999]).all(), "of logits 0, 1000, 999, 0.9 keeps the last two", yours=far)
+
+
+# -- sample -----------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def sampling(draw):
+    """Logits, u, and the options."""
+    logits = draw(distinct((draw(st.integers(2, 5)),))) / 2
+    top_k, top_p = draw(st.one_of(st.none(), st.integers(1, 3))), draw(st.sampled_from([None, None, 0.3, 0.61, 0.97]))
+    return logits, draw(st.integers(0, 20)) / 21 + 0.01, draw(st.sampled_from([1.0, 0.5, 2.0])), top_k, top_p
+
+
+@rubric.check("sample", points=1)
+@given(sampling())
+def temperature_then_k_then_p(student, logits, u, temperature, top_k, top_p):
+    """logits / temperature, the k largest of them, the nucleus of these, and the share in which u lies."""
+    left = logits / temperature
+    if top_k is not None:
+        left = np.where(left >= sorted(left)[-min(top_k, len(left))], left, -np.inf)
+    if top_p is not None:
+        left = nucleus(left, top_p)
+    ends = np.cumsum(np.exp(left) / np.exp(left).sum())
+    expected = int(np.searchsorted(ends, u, side="right"))
+    if np.abs(ends - u).min() > 1e-6:
+        close(student.sample(logits, u, temperature, top_k, top_p), expected, "the token")
+    close(student.sample(1e4 * logits, u, temperature), int(logits.argmax()), "the token, of logits that are far apart")
+    close(student.sample(logits, u, 0), int(logits.argmax()), "the token at temperature 0")
+    telling = np.log([0.5, 0.3, 0.2])
+    close(student.sample(telling, 0.9, 2.0, None, 0.45), 1, "the token, where the temperature flattens what p is of")
+    close(student.sample(telling, 0.9, 1.0, 2, 0.6), 0, "the token, where p is of what k has left")
+
+
+@rubric.check("sample", points=1, examples=10)
+@given(st.sampled_from([(-1.0, None, None), (1.0, 0, None), (1.0, None, 0.0), (1.0, None, 1.5), (0, -1, None)]))
+def what_chooses_nothing_is_refused(student, temperature, top_k, top_p):
+    """A temperature below 0, a top_k below 1, a top_p outside of 0..1: each is a ValueError, at temperature 0 too."""
+    refuses("ValueError", student.sample, np.array([1.0, 2.0]), 0.5, temperature, top_k, top_p)
+
+
+# -- accounting -------------------------------------------------------------------------------------------------------
+
+
+def small_gpt():
+    """A GPT whose numbers are counted."""
+    from tinytorch.transformers import GPT, Blank, TransformerConfig
+
+    return GPT(TransformerConfig(1000, context=64, width=96, layers=3, heads=4), Blank())
+
+
+def numbers_of_a_gpt():
+    """What a model holds, counted."""
+    return sum(p.numel() for p in small_gpt().parameters())
+
+
+@rubric.accounting(points=1, unit="parameters", counted=numbers_of_a_gpt, tolerance=0, difficulty=2, minutes=12)
+def gpt_parameters():
+    """How many parameters has GPT(TransformerConfig(1000, context=64, width=96, layers=3, heads=4))?
+
+    It is a GPT-2 in small: biases everywhere, learned positions, two layer norms a block and one at the end, a
+    feed-forward layer of 4 x 96, and a head that is the table of tokens.
+    """
+    # Two tables. In each block 4 layers of 96 to 96, one of 96 to 384 and one back, and two norms of 2 x 96.
+    block = 4 * (96 * 96 + 96) + (96 * 384 + 384) + (384 * 96 + 96) + 2 * 2 * 96
+    return 1000 * 96 + 64 * 96 + 3 * block + 2 * 96
+
+
+def bytes_at_rest():
+    """Weights, gradients and averages after a step, counted."""
+    import tinytorch as tt
+
+    model = small_gpt()
+    optimizer = tt.optim.AdamW(model.parameters(), lr=0.001)
+    model([[1, 2, 3]]).sum().backward()
+    optimizer.step()
+    averages = sum(array.nbytes for name, array in optimizer.state_dict().items() if name.endswith((".m", ".v")))
+    return averages + sum(p.nbytes + p.grad.nbytes for p in model.parameters())
+
+
+@rubric.accounting(points=1, unit="bytes", counted=bytes_at_rest, tolerance=0.001, difficulty=1, minutes=8)
+def training_bytes():
+    """How many bytes do the weights of that same GPT take while AdamW trains it, with all that is as large as they are?
+
+    GPT(TransformerConfig(1000, context=64, width=96, layers=3, heads=4)), float32. The activations do not count.
+    """
+    # For each weight: itself, its gradient, and what AdamW keeps of it. How many numbers is that, of 4 bytes each?
+    weights = 1000 * 96 + 64 * 96 + 3 * (12 * 96 * 96 + 13 * 96) + 2 * 96
+    return 4 * 4 * weights
+
+
+def percent_of_the_peak():
+    """The operations of a step, by our own count, in the time that the question gives."""
+    from tinytorch.transformers import TransformerConfig, flops_per_token
+
+    operations = 16 * 128 * flops_per_token(TransformerConfig(65), 128, training=True)
+    return 100 * operations / 0.25 / 100e9
+
+
+@rubric.accounting(points=1, unit="percent", counted=percent_of_the_peak, tolerance=0.02, difficulty=3, minutes=15)
+def share_of_peak():
+    """A training step of a GPT takes 0.25 s where matrix products reach 100 GFLOP/s. What percent of that does it use?
+
+    4 blocks of width 128, a feed-forward layer of 512, 4 heads, 65 tokens; 16 sequences of 128 tokens each. Count the
+    matrix products alone: those with weights, the head's too, and those of queries with keys and of weights with
+    values. Every query meets every key.
+    """
+    # Two operations a weight and token forwards; two products of 128 keys with 128 numbers for each token and block.
+    # Backwards takes twice as much again.
+    weights = 4 * 12 * 128 * 128 + 65 * 128
+    attention = 4 * 2 * 2 * 128 * 128
+    operations = 3 * (2 * weights + attention) * 16 * 128
+    return 100 * operations / 0.25 / 100e9
+
+
+def tokens_as_heavy_as_gpt2():
+    """GPT-2's weights by our own count, over the keys and values that one layer really makes of a token, times 12."""
+    import tinytorch as tt
+    from tinytorch.attention import MultiHeadAttention
+    from tinytorch.transformers import Blank, TransformerConfig, parameter_bytes
+
+    layer = MultiHeadAttention(768, heads=12, rng=Blank())
+    with tt.no_grad():
+        x = tt.zeros(1, 1, 768)
+        _, k, v = layer.project(x, x, x)
+    gpt2 = TransformerConfig(50257, context=1024, width=768, layers=12, heads=12)
+    return parameter_bytes(gpt2) / (12 * (k.nbytes + v.nbytes))
+
+
+@rubric.accounting(points=1, unit="tokens", counted=tokens_as_heavy_as_gpt2, tolerance=0.01, difficulty=2, minutes=10)
+def cache_tokens():
+    """For how many tokens, of all users together, are the kept keys and values as heavy as GPT-2 itself?
+
+    124,439,808 weights, 12 layers, 12 heads, width 768; weights, keys and values all float32.
+    """
+    # For each token and layer: a key and a value, as wide as all heads together. Bytes cancel.
+    return 124439808 / (12 * 2 * 768)

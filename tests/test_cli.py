@@ -55,6 +55,7 @@ def test_grade_shows_the_smallest_case_the_diagnosis_the_hint_and_the_command(wo
 
 TRANSCRIPT = """\
 Chapter 01, work/scaling.py. Seed 1, isolation weak.
+Weak isolation, for your own code: it stops neither the network nor access to your files.
 
   double              0/4  failed
   share               2/2  passed
@@ -133,6 +134,25 @@ def test_grade_records_and_status_shows(work):
         "00 counting             0/3\n01 scaling             8/10\n\n"
         "Next: count in work/counting.py, then tito grade 00 -k count\n",
     )
+
+
+def test_status_has_bars_and_colour_on_a_terminal(work, monkeypatch):
+    tito("start", "01")
+    (work / "scaling.py").write_text(instead(share='raise NotImplementedError("chapter 01: share")'), encoding="utf-8")
+    tito("grade", "01")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    _, coloured = tito("status")
+    counting, scaling, *_ = coloured.splitlines()
+    assert "\x1b[36m━━━━━━━━━━━━━━━━━━━\x1b[0m" in scaling  # 19 of 24 for 8 of 10 points
+    plain = [re.sub(r"\x1b\[[\d;]*m", "", line).split() for line in (counting, scaling)]
+    assert plain[0][:2] == ["00", "counting"] and plain[0][-3:] == ["-/3", "not", "started"]
+    assert plain[1][:2] == ["01", "scaling"] and plain[1][-1] == "8/10"
+    (work / "scaling.py").write_text(SCALING, encoding="utf-8")
+    tito("grade", "01")
+    assert "\x1b[32m" + 24 * "━" in tito("status")[1].splitlines()[1]
+    monkeypatch.delenv("FORCE_COLOR")
+    assert "\x1b" not in tito("status")[1]
 
 
 def test_a_file_that_does_not_compile_is_said_once(work):

@@ -205,7 +205,7 @@ def test_gradients_are_for_those_who_need_them(needs):
         ours, theirs = both((2, channels, 4, 5), (8, channels, 3, 3), True, "float64", needs, padding=1)
         agree(ours, theirs, "float64")
     x, weight, bias, g = noise(1, 2, 3, 3), noise(4, 2, 3, 3), noise(4), noise(1, 4, 1, 1)
-    found = convolutions.conv2d_vjp(g, g, x, weight, bias, needs=needs)
+    found = convolutions.conv2d_vjp(g, g, x, weight, bias, exactly=[None], needs=needs)
     assert tuple(part is not None for part in found) == needs  # the others cost nothing
 
 
@@ -367,6 +367,21 @@ def test_integers_and_mixed_dtypes_are_convolved_in_the_wider_one(channels):
     assert z.dtype == np.float64 and dw.dtype == np.float32
 
 
+@pytest.mark.parametrize("channels", [3, 64])
+def test_float16_comes_back_as_float16_with_gradients(channels):
+    x, weight = noise(2, channels, 5, 5, dtype="float16"), noise(64, channels, 3, 3, dtype="float16")
+
+    def found(x, weight):
+        x, weight = Tensor(x, requires_grad=True), Tensor(weight, requires_grad=True)
+        z = conv2d(x, weight, padding=1)
+        z.backward(Tensor(direction(z.shape).astype(z.dtype)))
+        return z.data, x.grad.data, weight.grad.data
+
+    for half, single in zip(found(x, weight), found(x.astype(np.float32), weight.astype(np.float32))):
+        assert half.dtype == np.float16
+        np.testing.assert_allclose(half, single, atol=5e-3 * np.abs(single).max())
+
+
 @pytest.mark.parametrize("channels", [2, 64])
 def test_no_images_are_convolved_to_none(channels):
     x = Tensor(np.zeros((0, channels, 5, 5), np.float32), requires_grad=True)
@@ -497,7 +512,7 @@ def test_max_pooling_of_what_is_not_finite_is_pytorchs(options, value, share):
     np.testing.assert_array_equal(z.data, w.detach().numpy())
     z.sum().backward()
     w.sum().backward()
-    assert mine.grad.data.sum() == z.size  # every window sends its 1 to one pixel
+    assert mine.grad.data.sum() == z.numel()  # every window sends its 1 to one pixel
     if not np.isnan(value):  # of several NaN the last gets it there, the first here
         np.testing.assert_array_equal(mine.grad.data, other.grad.numpy())
 

@@ -4,6 +4,7 @@ Numbers are those of the list of threats that the course keeps: 1-17 and 28-30.
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,14 +16,15 @@ import numpy as np
 import pytest
 from toys import FULL, SCALING, TOY, graded, instead, points
 
+from tito import sandbox
 from tito.grading import judge
 from tito.launch import environment
 from tito.outcomes import TimedOut
 from tito.rubrics.rubric import Check
 from tito.sandbox import tree
 from tito.sandbox.connection import Connection
-from tito.sandbox.isolation import Weak
-from tito.sandbox.warden import remove
+from tito.sandbox.isolation import GET_DUMPABLE, Weak, unreadable
+from tito.sandbox.warden import prctl, remove
 
 OTHERS = {name: full for name, full in FULL.items() if name != "double"}
 
@@ -490,3 +492,111 @@ def test_the_worker_sees_no_rubric_no_oracle_and_no_tool(tmp_path):
 def test_nothing_after_the_chapter_is_in_its_tree(tmp_path):
     tree.compose(tmp_path / "tree", TOY, TOY.chapter("00"), "")
     assert sorted(path.name for path in (tmp_path / "tree" / "tinytorch").iterdir()) == ["__init__.py", "counting.py"]
+
+
+# -- what the weak layer stops, too -----------------------------------------------------------------------------------
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="processes and terminals as Linux has them")
+ALONE = """
+import os, sys
+sys.path[:0] = {path!r}
+from tito.sandbox.warden import prctl
+for capability in (19, 21, 38):  # SYS_PTRACE, SYS_ADMIN, PERFMON: root looks into any process by these
+    prctl(24, capability)  # what is started from here has it not
+from toys import graded, instead
+result = graded(instead(double={body!r}), only="double")["double"]
+print(result.state, [check.message for check in result.checks], repr(result.printed))
+"""
+
+
+def alone(tmp_path: Path, body: str) -> list[str]:
+    """A program that grades this body of double and prints what came of it."""
+    path = [*sys.path, str(Path(__file__).parent)]
+    (tmp_path / "alone.py").write_text(ALONE.format(path=path, body=body), encoding="utf-8")
+    return [sys.executable, str(tmp_path / "alone.py")]
+
+
+TERMINAL = """
+import os
+try:
+    os.write(os.open("/dev/tty", os.O_RDWR), b"painted")
+    print("there is a terminal")
+except OSError:
+    print("there is no terminal")
+return 2 * x
+"""
+
+
+@linux
+def test_there_is_no_terminal_to_paint(tmp_path):
+    import pty
+
+    command, seen = alone(tmp_path, TERMINAL), b""
+    child, terminal = pty.fork()
+    if not child:
+        os.execv(command[0], command)
+    try:
+        while piece := os.read(terminal, 4096):
+            seen += piece
+    except OSError:  # how a terminal ends
+        pass
+    os.waitpid(child, 0)
+    assert b"passed" in seen and b"there is no terminal" in seen and b"painted" not in seen
+
+
+@linux
+def test_path_files_of_the_environment_are_not_followed(tmp_path, monkeypatch):
+    """An editable install is a path file: the reference would be importable through it."""
+    import venv
+
+    venv.create(tmp_path / "venv", symlinks=True)
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "answers.py").write_text("double = lambda x: 2 * x\n")
+    site = next((tmp_path / "venv" / "lib").glob("python*/site-packages"))
+    (site / "course.pth").write_text(f"{tmp_path / 'src'}\n")
+    python = str(tmp_path / "venv" / "bin" / "python")
+    subprocess.run([python, "-c", "import answers"], check=True)
+    monkeypatch.setattr(sys, "executable", python)
+    result = only_double("import answers\nreturn answers.double(x)", "error")
+    assert "answers" in result.checks[1].message
+    assert only_double("import tito\nreturn 2 * x", "error").points == 0
+
+
+@linux
+def test_a_jobs_folder_is_the_users_own_and_cannot_be_guessed():
+    with sandbox.folder() as first, sandbox.folder() as second:
+        assert [oct(place.stat().st_mode & 0o777) for place in (first, second)] == ["0o700", "0o700"]
+        assert first.parent == second.parent and first != second
+        assert all(re.fullmatch(r"tito-\w{8,}", place.name) for place in (first, second))
+
+
+PARENT = """
+import os
+judge = open(f"/proc/{os.getppid()}/stat").read().rpartition(")")[2].split()[1]
+for name in ("environ", "mem", "maps"):
+    try:
+        open(f"/proc/{judge}/{name}", "rb").read(1)
+        print(name, "can be read")
+    except PermissionError:
+        print(name, "is closed")
+    except OSError:
+        print(name, "can be opened")
+return 2 * x
+"""
+
+
+@linux
+def test_the_judges_environment_and_memory_cannot_be_read(tmp_path):
+    done = subprocess.run(alone(tmp_path, PARENT), env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "passed" in done.stdout
+    assert [f"{name} is closed" in done.stdout for name in ("environ", "mem", "maps")] == [True] * 3, done.stdout
+
+
+@linux
+def test_the_judge_can_be_read_again_after_a_grade():
+    graded(SCALING, only="double")
+    assert Path("/proc/self/environ").stat().st_uid == os.getuid()
+    with unreadable():
+        assert prctl(GET_DUMPABLE) == 0
+    assert prctl(GET_DUMPABLE) == 1

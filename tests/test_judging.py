@@ -10,8 +10,8 @@ from toys import FULL, SCALING, TOY, graded, instead, points
 
 from tito import sandbox
 from tito.outcomes import Mismatch
-from tito.rubrics.compare import close, refuses
-from tito.rubrics.rubric import Check, Probes
+from tito.rubrics.compare import close, holds, refuses
+from tito.rubrics.rubric import Check, Probes, given
 from tito.rubrics.student import Student
 from tito.sandbox.session import Session, explainer
 from tito.sandbox.tree import compose
@@ -200,6 +200,31 @@ class Silent:
 
     last = over = request = None
     answered = False
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_cases_that_stand_in_every_seed_come_after_the_drawn_ones_and_are_told(seed):
+    near, far = np.zeros(2), np.array([1e4, 1e4 + 1])
+
+    def small(student, x):
+        """x is small."""
+        holds(x.max() < 100, "x is small")
+
+    chosen = given(st.integers(1, 5).map(lambda n: np.full(n, 1.0)), always=[near, (far,)])(small)
+    check = Check("small", "small", 1, "x is small.", small, chosen.strategies, 4, chosen.always)
+    *drawn, (first,), (second,) = check.cases(seed)
+    assert 1 <= len(drawn) <= 4 and first is near and second is far and not far.flags.writeable
+    with pytest.raises(Mismatch) as found:
+        check.run(Silent(), seed)
+    assert found.value.case["x"] is far
+
+
+def test_cases_may_all_be_given():
+    chosen = given(always=[1, (2,)])(lambda student, n: holds(n < 2, "n is below 2"))
+    check = Check("small", "small", 1, "n is below 2.", chosen.function, chosen.strategies, 30, chosen.always)
+    with pytest.raises(Mismatch) as found:
+        check.run(Silent(), 1)
+    assert check.cases(1) == [(1,), (2,)] and found.value.case == {"n": 2}
 
 
 @pytest.mark.parametrize("answer, says", [

@@ -83,6 +83,17 @@ WRONG = [  # the checkpoint, the module, the definition, a body, what is said
      "e = np.exp(scores - largest)\nreturn Running(largest, before.total + e.sum(-1, keepdims=True),"
      " before.values + e @ values)", "attention in blocks"),
     ("12", "embeddings", "embedding", "return weight[np.zeros_like(ids)]", "what the network says"),
+    ("13", "tokenization", "CharTokenizer.encode", "return [self.ids[c] for c in reversed(text)]",
+     "the ids of the text"),
+    ("13", "transformers", "Block.forward", "x = x + self.attention(self.norm1(x), None, mask, False, cache)\n"
+     "return x + self.feed_forward(self.norm2(x))", "the logits"),
+    ("13", "transformers", "standardized_rows", "n = x - x.mean(axis=-1, keepdims=True)\n"
+     "return n * weight + bias, {'n': rows_of(n, 1), 'scale': np.ones((n.size // n.shape[-1], 1), n.dtype)}",
+     "the logits"),
+    ("13", "transformers", "next_token_loss", "return cross_entropy(logits.reshape(-1, logits.shape[-1]),"
+     " np.roll(targets, 1, axis=1).ravel())", "below 0.2"),
+    ("13", "transformers", "standardized_rows_vjp", "return 0 * g, 0 * weight, 0 * bias", "below 0.2"),
+    ("13", "transformers", "sample", "return int((-logits).argmax())", "how the week goes on"),
 ]  # fmt: skip
 
 

@@ -594,7 +594,7 @@ def test_a_prompt_that_cannot_be_continued_is_refused_at_once(prompt, count, opt
 @pytest.mark.parametrize("name", [*CONFIGS, "modern swiglu"])
 def test_formulas_count_what_a_gpt_has(name):
     model = GPT(config(name, hidden=10))
-    assert parameter_count(model.config) == sum(p.size for p in model.parameters())
+    assert parameter_count(model.config) == sum(p.numel() for p in model.parameters())
     assert parameter_bytes(model.config) == sum(p.nbytes for p in model.parameters())
     assert parameter_bytes(model.config, "float16") * 2 == parameter_bytes(model.config)
 
@@ -794,7 +794,7 @@ def test_gpt2_s_weights_give_gpt2_s_logits_and_tokens(name, tmp_path):
     assert list(generate(ours, ids[0, :3], count, temperature=0)) == expected[0, 3:].tolist()
     caches = [Notebook() for _ in ours.transformer.blocks]
     assert list(generate(ours, ids[0, :3], count, temperature=0, caches=caches)) == expected[0, 3:].tolist()
-    assert parameter_count(ours.config) == sum(p.size for p in ours.parameters()) == theirs.num_parameters()
+    assert parameter_count(ours.config) == sum(p.numel() for p in ours.parameters()) == theirs.num_parameters()
 
 
 def test_a_loaded_gpt2_trains_and_its_file_stays_as_it_was(tmp_path):

@@ -418,6 +418,27 @@ def attention() -> Step:
     return step
 
 
+# -- 13: a small GPT -----------------------------------------------------------------------------------------------
+
+
+@workload(times=40)
+def transformers() -> Step:
+    """A training step of a GPT of four blocks, 128 wide, by AdamW: 4 random sequences of 128 tokens out of 65."""
+    from tinytorch.transformers import GPT, TransformerConfig, next_token_loss
+
+    model = GPT(TransformerConfig(65, context=128))
+    optimizer = tt.optim.AdamW(model.parameters(), lr=0.001)
+    ids = np.random.default_rng(0).integers(0, 65, (4, 129))
+
+    def step():
+        loss = next_token_loss(model(ids[:, :-1]), ids[:, 1:])
+        back(optimizer, loss)
+        optimizer.step()
+        return loss
+
+    return step
+
+
 # -- five lines, to see whom a profiler charges --------------------------------------------------------------------
 
 

@@ -153,14 +153,14 @@ def broadcast_to_right(x, *, shape):
 
 # -- mean -------------------------------------------------------------------------------------------------------------
 
-wrong("mean", "forgets to divide", "total / (x.size / np.size(total)) if np.size(total) else total", "total")
-wrong("mean", "divides by the number of all elements", "(x.size / np.size(total))", "x.size")
-wrong("mean", "divides by the length of the first axis", "(x.size / np.size(total))", "len(x)")
+wrong("mean", "forgets to divide", " / (x.size / builtins.max(np.size(total), 1))", "")
+wrong("mean", "divides by the number of all elements", "(x.size / builtins.max(np.size(total), 1))", "x.size")
+wrong("mean", "divides by the length of the first axis", "(x.size / builtins.max(np.size(total), 1))", "len(x)")
 wrong("mean", "loses the reduced axis though keepdim is set", ", keepdims=keepdim", "")
 wrong(
     "mean",
     "divides by how many results there are, not by how many elements went into each",
-    "(x.size / np.size(total))",
+    "(x.size / builtins.max(np.size(total), 1))",
     "np.size(total)",
 )
 wrong("mean", "answers in half precision", "np.sum(x,", "np.sum(np.float16(x),")

@@ -1,9 +1,8 @@
-"""Wrong answers to chapter 13: mistakes that students really make. Read, never run; see tito/planted.py."""
+"""Wrong answers to chapter 13: mistakes that students really make. Read, never run; see tito/rubrics/planted.py."""
 
 import math
 
 import numpy as np
-from tito.planted import wrong
 
 from tinytorch.losses import cross_entropy
 from tinytorch.tensor import Tensor
@@ -15,6 +14,7 @@ from tinytorch.transformers import (
     keep_top_p,
     rows_of,
 )
+from tito.rubrics.planted import wrong
 
 # -- standardized_rows ------------------------------------------------------------------------------------------------
 
@@ -250,30 +250,6 @@ def top_p_sorted(logits, p):
     return np.where(np.cumsum(probabilities) - probabilities < p, ordered, -math.inf)
 
 
-# -- choose_token -----------------------------------------------------------------------------------------------------
-
-
-@wrong("choose_token", "takes the most probable")
-def chosen_best(probabilities, u):
-    return int(np.argmax(probabilities))
-
-
-@wrong("choose_token", "takes the end of a share for its inside, so that nothing can be chosen")
-def chosen_left(probabilities, u):
-    return int(np.searchsorted(np.cumsum(probabilities), u, side="left"))
-
-
-@wrong("choose_token", "gives all tokens the same share")
-def chosen_evenly(probabilities, u):
-    return int(u * len(probabilities))
-
-
-@wrong("choose_token", "counts one too far")
-def chosen_next(probabilities, u):
-    ends = np.cumsum(probabilities)
-    return min(len(ends) - 1, int(np.searchsorted(ends, u * ends[-1], side="right")) + 1)
-
-
 # -- sample -----------------------------------------------------------------------------------------------------------
 
 
@@ -373,36 +349,127 @@ def count_without_last_norm(config):
     return outside + config.layers * (weights + biases + 2 * norm)
 
 
-# -- flops_per_token --------------------------------------------------------------------------------------------------
+# -- what becomes of arguments, and of numbers' kinds -----------------------------------------------------------------
 
 
-@wrong("flops_per_token", "counts one operation a weight")
-def flops_halved(config, length, training=False):
-    c, kv, n = config.width, config.kv_width, config.feed_forward_width
-    weights = 2 * c * c + 2 * c * kv + (3 if config.activation == "swiglu" else 2) * c * n
-    forward = config.layers * weights + config.vocabulary * c + 2 * length * c * config.layers
-    return 3 * forward if training else forward
+@wrong("standardized_rows", "standardises x in place")
+def norm_in_place(x, weight=None, bias=None, *, axes=1, eps=1e-5):
+    rows = rows_of(x, axes)
+    scale = 1 / np.sqrt(rows.var(axis=1, keepdims=True) + eps)
+    rows -= rows.mean(axis=1, keepdims=True)
+    rows *= scale
+    z = rows * (1 if weight is None else weight.ravel()) + (0 if bias is None else bias.ravel())
+    return z.reshape(x.shape), {"n": rows, "scale": scale}
 
 
-@wrong("flops_per_token", "forgets the products of the attention")
-def flops_without_attention(config, length, training=False):
-    c, kv, n = config.width, config.kv_width, config.feed_forward_width
-    weights = 2 * c * c + 2 * c * kv + (3 if config.activation == "swiglu" else 2) * c * n
-    forward = 2 * (config.layers * weights + config.vocabulary * c)
-    return 3 * forward if training else forward
+@wrong("standardized_rows_vjp", "multiplies g with the weight in place")
+def norm_rule_in_place(g, z, x, weight=None, bias=None, *, n, scale, axes=1, eps=1e-5):
+    g = rows_of(g, axes)
+    dw = None if weight is None else (g * n).sum(axis=0).reshape(weight.shape)
+    db = None if bias is None else g.sum(axis=0).reshape(bias.shape)
+    if weight is not None:
+        g *= weight.ravel()
+    dx = scale * (g - g.mean(axis=1, keepdims=True) - n * (g * n).mean(axis=1, keepdims=True))
+    return dx.reshape(x.shape), dw, db
 
 
-@wrong("flops_per_token", "forgets the head")
-def flops_without_head(config, length, training=False):
-    c, kv, n = config.width, config.kv_width, config.feed_forward_width
-    weights = 2 * c * c + 2 * c * kv + (3 if config.activation == "swiglu" else 2) * c * n
-    forward = 2 * config.layers * weights + 4 * length * c * config.layers
-    return 3 * forward if training else forward
+@wrong("standardized_rows_vjp", "leaks float64")
+def norm_rule_float64(g, z, x, weight=None, bias=None, *, n, scale, axes=1, eps=1e-5):
+    g = rows_of(g, axes).astype(np.float64)
+    h = g if weight is None else g * weight.ravel()
+    dx = scale * (h - h.mean(axis=1, keepdims=True) - n * (h * n).mean(axis=1, keepdims=True))
+    dw = None if weight is None else (g * n).sum(axis=0).reshape(weight.shape)
+    db = None if bias is None else g.sum(axis=0).reshape(bias.shape)
+    return dx.reshape(x.shape), dw, db
 
 
-@wrong("flops_per_token", "takes training to be twice as much")
-def flops_training_twice(config, length, training=False):
-    c, kv, n = config.width, config.kv_width, config.feed_forward_width
-    weights = 2 * c * c + 2 * c * kv + (3 if config.activation == "swiglu" else 2) * c * n
-    forward = 2 * (config.layers * weights + config.vocabulary * c) + 4 * length * c * config.layers
-    return 2 * forward if training else forward
+@wrong("standardized_rows_vjp", "takes the mean over rows for weight and bias, where it is a sum")
+def norm_rule_mean(g, z, x, weight=None, bias=None, *, n, scale, axes=1, eps=1e-5):
+    g = rows_of(g, axes)
+    h = g if weight is None else g * weight.ravel()
+    dx = scale * (h - h.mean(axis=1, keepdims=True) - n * (h * n).mean(axis=1, keepdims=True))
+    dw = None if weight is None else (g * n).mean(axis=0).reshape(weight.shape)
+    db = None if bias is None else g.mean(axis=0).reshape(bias.shape)
+    return dx.reshape(x.shape), dw, db
+
+
+wrong("Block.forward", "forgets the cache", "cache, prepare)", "None, prepare)")
+wrong("Block.forward", "forgets the mask", "None, mask,", "None, None,")
+wrong("Block.forward", "feeds forward what was not normalised", "self.norm2(x)", "x")
+wrong("Block.forward", "begins at place 0, wherever it stands", "start=start", "start=0")
+
+
+@wrong("next_token_loss", "overflows where logits are far apart")
+def loss_of_bare_exponentials(logits, targets, ignore_index=-100):
+    targets = targets.data if isinstance(targets, Tensor) else np.asarray(targets)
+    rows, classes = logits.reshape(-1, logits.shape[-1]), targets.ravel()
+    kept = classes != ignore_index
+    if not kept.any():
+        raise ValueError("there is nothing to predict")
+    e = rows.exp()
+    p = e / e.sum(dim=-1, keepdim=True)
+    picked = p[np.arange(len(classes)), np.where(kept, classes, 0)]
+    return (-picked.log() * kept.astype(rows.dtype)).sum() / int(kept.sum())
+
+
+@wrong("keep_top_k", "writes into the logits")
+def top_k_in_place(logits, k):
+    logits[logits < np.sort(logits)[-min(k, len(logits))]] = -math.inf
+    return logits
+
+
+@wrong("keep_top_k", "keeps exactly k, whatever is equal")
+def top_k_exactly(logits, k):
+    kept = np.full_like(logits, -math.inf)
+    best = np.argsort(-logits, kind="stable")[:k]
+    kept[best] = logits[best]
+    return kept
+
+
+@wrong("keep_top_p", "takes exponentials of large logits")
+def top_p_overflows(logits, p):
+    order = np.argsort(-logits, kind="stable")
+    e = np.exp(logits[order])
+    probabilities = e / e.sum()
+    needed = order[np.cumsum(probabilities) - probabilities < p]
+    kept = np.full_like(logits, -math.inf)
+    kept[needed] = logits[needed]
+    return kept
+
+
+wrong("sample", "looks at the temperature before it checks", "check_sampling(temperature, top_k, top_p)\n", "")
+wrong("sample", "takes the least probable at temperature 0", "argmax", "argmin")
+wrong("parameter_count", "gives every feed-forward layer two matrices", "3 if", "2 if")
+wrong("parameter_count", "counts places that nobody learns", ' if config.positions == "learned" else 0', "")
+
+# -- gpt_parameters ---------------------------------------------------------------------------------------------------
+
+wrong("gpt_parameters", "forgets the places", " + 64 * 96", "")
+wrong("gpt_parameters", "forgets the last norm", "3 * block + 2 * 96", "3 * block")
+wrong("gpt_parameters", "counts the head again", "1000 * 96", "2 * 1000 * 96")
+wrong("gpt_parameters", "forgets the norms' biases", "2 * 2 * 96", "2 * 96")
+
+# -- training_bytes ---------------------------------------------------------------------------------------------------
+
+wrong("training_bytes", "counts numbers, not bytes", "4 * 4 * weights", "4 * weights")
+wrong("training_bytes", "forgets the gradients", "4 * 4 * weights", "4 * 3 * weights")
+wrong("training_bytes", "forgets what AdamW keeps", "4 * 4 * weights", "4 * 2 * weights")
+
+# -- share_of_peak ----------------------------------------------------------------------------------------------------
+
+wrong("share_of_peak", "counts the way forwards alone", "3 * (", "1 * (")
+wrong(
+    "share_of_peak",
+    "takes a multiplication and an addition for one",
+    "2 * weights + attention",
+    "weights + attention / 2",
+)
+wrong("share_of_peak", "forgets the batch", "* 16 * 128", "* 128")
+wrong("share_of_peak", "gives a part for a percent", "return 100 *", "return 1 *")
+
+# -- cache_tokens -----------------------------------------------------------------------------------------------------
+
+wrong("cache_tokens", "forgets that there are values, too", "12 * 2 * 768", "12 * 768")
+wrong("cache_tokens", "counts one layer", "12 * 2 * 768", "2 * 768")
+wrong("cache_tokens", "forgets that the bytes cancel", "124439808", "4 * 124439808")
+wrong("cache_tokens", "counts each head as wide as all", "12 * 2 * 768", "12 * 12 * 2 * 768")

@@ -131,8 +131,8 @@ def broadcast_to_padded(x, *, shape):
 right(
     "mean",
     "as the hint says",
-    "total / (x.size / np.size(total)) if np.size(total) else total",
-    "total / (x.size / np.size(total))",
+    "builtins.max(np.size(total), 1)",
+    "np.size(total)",
 )
 right("mean", "sums in float64", "np.sum(x,", "np.sum(np.float64(x),")
 

@@ -262,34 +262,51 @@ def conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
     over, dtype = window(weight.shape[2:], stride, padding, dilation), np.result_type(x, weight)
     over.outputs(*x.shape[2:])  # raises, if no window fits
     xs = np.split(channels_last(x.astype(dtype, copy=False)), groups, axis=-1)
-    biases = [None] * groups if bias is None else np.split(bias, groups)
-    parts = zip(xs, filters_of(weight, groups), biases)
-    return channels_first(joined([convolve(x, w, over, b) for x, w, b in parts]))
+    ws, biases = filters_of(weight, groups), [None] * groups if bias is None else np.split(bias, groups)
+    exactly = [wild(x) if winograd_fits(over, *w.shape[2:]) else None for x, w in zip(xs, ws)]
+    z = joined([convolve(x, w, over, b, e) for x, w, b, e in zip(xs, ws, biases, exactly)])
+    return channels_first(z), {"exactly": exactly}
 
 
 @conv2d.vjp(reads="weight | x |")
-def conv2d_vjp(g, z, x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, needs):
+def conv2d_vjp(g, z, x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1, exactly, needs):
     """z = im2col(x) W + b   =>   dx = col2im(g W^T),  dW = im2col(x)^T g,  db = the sum of g over images and places"""
     over, dx, dw, db = window(weight.shape[2:], stride, padding, dilation), None, None, None
     x, g = channels_last(x.astype(g.dtype, copy=False)), channels_last(g)
     gs = np.split(g, groups, axis=-1)
+    # Each image of x and of g is looked at once: conv2d saved which of x are wild.
+    g_exactly = [None if images is None else wild(part) for part, images in zip(gs, exactly)]
     if needs[0]:
         shape = (*x.shape[:-1], x.shape[-1] // groups)
-        dx = joined([input_gradient(part, w, shape, over) for part, w in zip(gs, filters_of(weight, groups))])
-        dx = channels_first(dx)
+        ws = filters_of(weight, groups)
+        parts = [fast_input_gradient(*part, shape, over) for part in zip(gs, ws, g_exactly)]
+        dx = channels_first(joined(parts))
     if needs[1]:
         xs = np.split(x, groups, axis=-1)
-        dw = joined([fast_weight_gradient(x, g, over) for x, g in zip(xs, gs)]).transpose(3, 2, 0, 1)
+        parts = [fast_weight_gradient(*part, over) for part in zip(xs, gs, exactly, g_exactly)]
+        dw = joined(parts).transpose(3, 2, 0, 1)
     if bias is not None and needs[2]:
         db = column_sums(g.reshape(-1, g.shape[-1]))
     return dx, dw, db
 
 
-def fast_weight_gradient(x: np.ndarray, g: np.ndarray, over: Window) -> np.ndarray:
+def fast_input_gradient(
+    g: np.ndarray, weight: np.ndarray, exactly: np.ndarray | None, shape: tuple[int, ...], over: Window
+) -> np.ndarray:
+    """input_gradient; `exactly` says which images are not for Winograd's kernel, and is None where it does not fit."""
+    turned = turned_round(over)
+    if exactly is None or turned is None:
+        return input_gradient(g, weight, shape, over)
+    return convolve(g, weight[::-1, ::-1].swapaxes(2, 3), turned, exactly=exactly)
+
+
+def fast_weight_gradient(
+    x: np.ndarray, g: np.ndarray, x_exactly: np.ndarray | None, g_exactly: np.ndarray | None, over: Window
+) -> np.ndarray:
     """weight_gradient, by Winograd's kernel for those images for which it fits and is exact enough."""
-    if not winograd_fits(over, x.shape[-1], g.shape[-1]):
+    if x_exactly is None or g_exactly is None:
         return weight_gradient(x, g, over)
-    exactly = wild(x) | wild(g)
+    exactly = x_exactly | g_exactly
     if not exactly.any():
         return winograd_weight_gradient(x, g, over)
     tame = winograd_weight_gradient(x[~exactly], g[~exactly], over)

@@ -17,7 +17,7 @@ from numpy.lib.stride_tricks import as_strided
 Pair = tuple[int, int]
 Over = tuple[Pair, Pair, Pair, Pair]
 
-BLOCK = 2**22  # bytes of columns at a time: they should still be in a cache when the product reads them
+BLOCK = 2**20  # bytes of columns at a time: they should still be in a cache when the product reads them
 
 
 def chunks(rows: np.ndarray, times: int = 4) -> Iterator[slice]:
@@ -235,11 +235,16 @@ def winograd_weight_gradient(x: np.ndarray, g: np.ndarray, over: Over) -> np.nda
 # -- the choice ----------------------------------------------------------------------------------------------------
 
 
-def convolve(x: np.ndarray, weight: np.ndarray, over: Over, bias: np.ndarray | None = None) -> np.ndarray:
-    """x (B, H, W, C), weight (kh, kw, C, K) -> (B, H', W', K), each image by the fastest of exact kernels."""
+def convolve(
+    x: np.ndarray, weight: np.ndarray, over: Over, bias: np.ndarray | None = None, exactly: np.ndarray | None = None
+) -> np.ndarray:
+    """x (B, H, W, C), weight (kh, kw, C, K) -> (B, H', W', K), each image by the fastest of exact kernels.
+
+    `exactly` is wild(x), from whoever has looked already.
+    """
     if not winograd_fits(over, *weight.shape[2:]):
         return blocked(x, weight, over, bias)
-    exactly = wild(x)
+    exactly = wild(x) if exactly is None else exactly
     if not exactly.any():
         return winograd(x, weight, over, bias)
     z = np.empty((len(x), *output_sizes(x.shape[1:3], over), weight.shape[-1]), x.dtype)

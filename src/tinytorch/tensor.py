@@ -384,9 +384,10 @@ def widened(function: Callable) -> Callable:
     def wide(*arrays: Any, **parameters: Any) -> Any:
         if all(x.dtype is FLOAT32 for x in arrays if isinstance(x, np.ndarray)):
             return function(*arrays, **parameters)
-        z = function(*[_wide(x) for x in arrays], **parameters)
+        z, saved = _array_and_saved(function(*[_wide(x) for x in arrays], **parameters))
         dtypes = {x.dtype for x in arrays if isinstance(x, np.ndarray) and x.dtype.kind == "f"}
-        return z.astype(np.float16) if dtypes == {np.dtype(np.float16)} else z
+        z = z.astype(np.float16) if dtypes == {np.dtype(np.float16)} else z
+        return z if saved is None else (z, saved)
 
     return wide
 
@@ -700,7 +701,7 @@ def mean(x, *, dim=None, keepdim=False):
     # The sum, divided by how many elements went into each sum:
     # x.size over the size of the result.
     total = np.sum(x, axis=dim, keepdims=keepdim)
-    return total / (x.size / np.size(total)) if np.size(total) else total
+    return total / (x.size / builtins.max(np.size(total), 1))
 
 
 @primitive

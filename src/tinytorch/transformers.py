@@ -81,13 +81,18 @@ def standardized_rows(x, weight=None, bias=None, *, axes=1, eps=1e-5):
 
 @standardized_rows.vjp
 def standardized_rows_vjp(g, z, x, weight=None, bias=None, *, n, scale, axes=1, eps=1e-5):
-    """With n = (x - mean) s, s = 1 / sqrt(var + eps): z = w n + b   =>   dw = sum g n,  db = sum g,
+    """z = w n + b, n = (x - mean) s, s = 1 / sqrt(var + eps)   =>   dw = sum g n,  db = sum g,  dx is yours to derive
 
-    dx = s (h - mean(h) - n mean(h n)) with h = w g: what all of a row share, and what stretches it, cancels.
-    n is (N, C), scale, which is s, (N, 1).
+    x enters a row of n three times: by itself, by the row's mean, and by its deviation. n is (N, C), scale, which is s,
+    (N, 1). dx has the shape of x, dw that of weight, db that of bias, and None where there is no weight or bias.
+
+    >>> n, scale = np.array([[-1.0, 1.0]]), np.array([[2.0]])
+    >>> standardized_rows_vjp(np.array([[3.0, 8.0]]), n, n / 2, np.ones(2), np.zeros(2), n=n, scale=scale)[1:]
+    (array([-3.,  8.]), array([3., 8.]))
     """
-    # The means are those of each row, and dw and db are sums over all rows. dx has the shape of x, dw that of weight,
-    # db that of bias, and None where there is none.
+    # Let h = w g, the gradient of n. Of h, dx keeps what a change of x in this direction would really move: nothing of
+    # what all numbers of a row share, since the mean takes it away, and nothing along n, since the deviation does. Both
+    # are means over a row, of h and of h n. dw and db are sums over all rows.
     g = rows_of(g, axes)
     dx, sums = np.empty_like(n), np.zeros((2, n.shape[1]), n.dtype)
     average = np.full((n.shape[1], 1), 1 / max(1, n.shape[1]), n.dtype)

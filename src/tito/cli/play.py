@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tito.cli.common import Number, app, fail, opened, say, workspace
+from tito.cli.common import Number, Reference, app, fail, opened, say, workspace
 from tito.grading import debugging
 from tito.grading.judge import SEED, Grading, grade, picked
+from tito.history import milestones
 from tito.history.digits import learn
 from tito.rubrics.rubric import load
 from tito.sandbox import DEADLINE
@@ -43,6 +44,34 @@ def shell() -> None:
     names = ", ".join(chapter.name for chapter in here.begun()) or "none yet; all are the reference's"
     say(f"Your chapters here: {names}.")
     raise typer.Exit(play.run(here, ["-i", "-c", "import numpy as np, tinytorch as tt"]))
+
+
+@app.command()
+def gpt2(
+    folder: Annotated[Path, typer.Argument(help="Has config.json, model.safetensors, vocab.json and merges.txt.")],
+    prompt: Annotated[str, typer.Argument(help="The text to go on with.")] = "",
+    tokens: Annotated[int, typer.Option(min=0, help="How many to write.")] = 100,
+    temperature: Annotated[float, typer.Option(min=0, help="0 takes the most probable token each time.")] = 0.8,
+    top_k: Annotated[int, typer.Option(min=0, help="Choose among so many; 0 is all.")] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="Another one gives another text.")] = 0,
+    reference: Reference = False,
+) -> None:
+    """Let GPT-2 go on with a text.
+
+    It runs on your chapters that have all their points; everything else is the reference's. The folder is as Hugging
+    Face writes it.
+
+    \b
+      tito gpt2 gpt2/ "The meaning of life is"
+      tito gpt2 gpt2/ "Once upon a time" --tokens 300 --temperature 1
+    """
+    here = workspace()
+    done = [chapter.name for chapter in here.begun() if not milestones.lacking(here, [chapter.name])]
+    only = [] if reference else done
+    typer.echo(f"On your own {', '.join(only)}; the rest is given." if only else "On the reference.", err=True)
+    sys.stderr.flush()
+    options = map(str, (folder, prompt, tokens, temperature, top_k, seed))
+    raise typer.Exit(play.run(here, ["-m", "tito.work.gpt2", *options], only))
 
 
 @app.command()

@@ -1,5 +1,12 @@
 """Commands that say where a student stands, and what comes next."""
 
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
 from tito.cli.common import app, say, workspace
 from tito.course import Chapter
 from tito.history import milestones, questions
@@ -8,18 +15,69 @@ from tito.work.source import begun
 from tito.work.workspace import Workspace
 
 
+@dataclass(frozen=True)
+class Line:
+    """How far something has come: done of possible, and a remark. What is not started has no points, not even 0."""
+
+    name: str
+    done: int
+    possible: int
+    note: str = ""
+    started: bool = True
+
+
 @app.command()
 def status() -> None:
-    """Show the points so far, and what comes next."""
-    here = workspace()
+    """Show the points so far, and what comes next.
+
+    On a terminal with bars, in colour; where it is piped, in plain lines.
+    """
+    here, console = workspace(), Console()
+    if console.is_terminal:
+        console.print(_chart(here))
+    else:
+        _plain(here)
+    say(f"\nNext: {_following(here)}")
+
+
+def _plain(here: Workspace) -> None:
+    for line in _points(here):
+        state = f"{line.done if line.started else '-':>3}/{line.possible}"
+        say(f"{line.name:19} {state:>7}  {line.note}".rstrip())
+    journey = [_checkpoints(here), _milestones(here)]
+    if any(journey):
+        say()
+    if asked := journey[0]:
+        say(f"{asked.name:13} {asked.done} of {asked.possible} passed" + (f"; {asked.note}" if asked.note else ""))
+    if reached := journey[1]:
+        say(f"{reached.name:13} {reached.note}")
+
+
+def _chart(here: Workspace) -> Table:
+    """A row for each chapter, then one for all checkpoints and one for all milestones, each with its bar."""
+    chart = Table.grid(padding=(0, 2))
+    journey = [line for line in (_checkpoints(here), _milestones(here)) if line]
+    for line in [*_points(here), None, *journey]:
+        if line is None:
+            chart.add_row()
+            continue
+        whole = line.started and line.done == line.possible
+        score = Text(f"{line.done if line.started else '-'}/{line.possible}", "green" if whole else "", justify="right")
+        done = line.done if line.started else 0
+        bar = ProgressBar(line.possible, done, width=24, complete_style="cyan", finished_style="green")
+        chart.add_row(Text(line.name), bar, score, Text(line.note, "dim"))
+    return chart
+
+
+def _points(here: Workspace) -> list[Line]:
+    """The points on record for every chapter."""
+    lines = []
     for chapter, exercises, known in _standing(here):
         points = sum(known[name]["points"] for name in exercises if name in known)
-        started = begun(here.file(chapter))
-        state = f"{points if started else '-':>3}/{sum(exercise.points for exercise in exercises.values())}"
-        say(f"{chapter.number} {chapter.name:16} {state:>7}  {'' if started else 'not started'}".rstrip())
-    for line in _journey(here):
-        say(line)
-    say(f"\nNext: {_following(here)}")
+        started, possible = begun(here.file(chapter)), sum(exercise.points for exercise in exercises.values())
+        name = f"{chapter.number} {chapter.name}"
+        lines.append(Line(name, points, possible, "" if started else "not started", started))
+    return lines
 
 
 @app.command(name="next")
@@ -32,21 +90,23 @@ def next_() -> None:
     say("Points  tito status")
 
 
-def _journey(workspace: Workspace) -> list[str]:
-    """Checkpoints and milestones in a line each; nothing where the course has none."""
-    asked, lines = questions.questions(workspace.course).all, []
-    if asked:
-        states = {question.id: questions.standing(question, workspace) for question in asked}
-        passed = [id for id, state in states.items() if state == "passed"]
-        waiting = [id for id, state in states.items() if state not in ("passed", "not available yet")]
-        ready = [id for id in waiting if not states[id].startswith("needs")]
-        line = f"Checkpoints   {len(passed)} of {len(asked)} passed"
-        lines.append(line + (f"; ready to be tested: {', '.join(ready)}" if ready else ""))
-    if found := milestones.milestones(workspace.course):
-        lines.append(
-            "Milestones    " + ", ".join(f"{milestone.name} {_reached(milestone, workspace)}" for milestone in found)
-        )
-    return ["", *lines] if lines else []
+def _checkpoints(workspace: Workspace) -> Line | None:
+    """How many questions are passed, and which can be tested; None where the course asks none."""
+    if not (asked := questions.questions(workspace.course).all):
+        return None
+    states = {question.id: questions.standing(question, workspace) for question in asked}
+    passed = [id for id, state in states.items() if state == "passed"]
+    waiting = [id for id, state in states.items() if state not in ("passed", "not available yet")]
+    ready = [id for id in waiting if not states[id].startswith("needs")]
+    return Line("Checkpoints", len(passed), len(asked), f"ready to be tested: {', '.join(ready)}" if ready else "")
+
+
+def _milestones(workspace: Workspace) -> Line | None:
+    """How many milestones the student's code has reached, and where each stands; None where the course has none."""
+    if not (found := milestones.milestones(workspace.course)):
+        return None
+    own = sum((milestones.known(one, workspace) or {"code": ""})["code"] == "work" for one in found)
+    return Line("Milestones", own, len(found), ", ".join(f"{one.name} {_reached(one, workspace)}" for one in found))
 
 
 def _reached(milestone: milestones.Milestone, workspace: Workspace) -> str:

@@ -17,7 +17,7 @@ from tito.outcomes import Infrastructure, NotStarted, Outcome, StudentError, Tim
 from tito.rubrics import stubs
 from tito.rubrics.rubric import Exercise, Rubric, load
 from tito.sandbox import DEADLINE, Connection
-from tito.sandbox.isolation import Isolation, strongest
+from tito.sandbox.isolation import Isolation, strongest, unreadable
 from tito.sandbox.session import Session, explainer
 from tito.sandbox.tree import compose
 from tito.work.source import Source, SourceError, begun, missing
@@ -46,7 +46,8 @@ def grade(
     """
     course = course or default()
     chapter = course.chapter(number)
-    return Grading(course, chapter, seed, isolation or strongest(), deadline).grade(work, source, only, integrated)
+    with unreadable():
+        return Grading(course, chapter, seed, isolation or strongest(), deadline).grade(work, source, only, integrated)
 
 
 class Grading:

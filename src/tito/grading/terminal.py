@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tito.grading.report import CheckResult, ExerciseResult, Report
+from tito.sandbox.isolation import LEAVES_OPEN
 
 COLOURS = {"passed": "green", "failed": "red", "not started": "yellow", "error": "red", "timed out": "red"}
 
@@ -17,6 +18,8 @@ def show(report: Report, console: Console, label: str = "") -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     say(f"Chapter {report.number}, {label or report.name}. Seed {report.seed}, isolation {report.isolation}.")
+    if report.graded == "work" and (warning := LEAVES_OPEN.get(report.isolation)):
+        say(Text(warning, style="dim"))
     say()
     width = max((len(exercise.name) for exercise in report.exercises), default=0)
     for exercise in report.exercises:

@@ -80,6 +80,15 @@ class Stage:
                     raise
                 show(step + 1, note())
 
+    def until(self, what: str, done: Callable[[], float], note: Callable[[], str] = str) -> Iterator[None]:
+        """Steps until done() comes to 1, each shown when it is done. Raises Stopped as `steps` does."""
+        with self.bar(what, 1000, int(1000 * done())) as show, self.timed(what):
+            while done() < 1:
+                if self.stopping:
+                    raise Stopped
+                yield
+                show(int(1000 * min(done(), 1)), note())
+
     def fit(self, what: str, trainer: Any, data: Any, epochs: int, validation: Any) -> None:
         """Train to the end with a live line, from the checkpoint if there is one; write one after every epoch."""
         path = self.folder / f"{what}.safetensors"

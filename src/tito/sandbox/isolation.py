@@ -1,9 +1,10 @@
 """Isolation: what stands between a student's code and the machine.
 
 weak     child processes: -I -S -B, an empty environment, its own sys.path, no terminal, rlimits, a deadline, a folder
-         that only the user may enter, and at the end everything that was started is ended, by a warden. It does not
-         stop reading and writing what the user may read and write (the reference and other jobs, too), the network,
-         or signals to the user's other processes. Enough for grading oneself.
+         that only the user may enter, a judge whose memory and environment cannot be read (Linux, not root), and at
+         the end everything that was started is ended, by a warden. It does not stop reading and writing what the user
+         may read and write (the reference and other jobs, too), the network, or signals to the user's other processes.
+         Enough for grading oneself.
 strong   bubblewrap or a container: the place for it is LAYERS.
 """
 
@@ -12,13 +13,16 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from tito import launch
+from tito.sandbox.warden import prctl
 
+GET_DUMPABLE, SET_DUMPABLE = 3, 4  # of prctl(2)
 GRACE = 3.0  # seconds that a warden has to end all there is
 
 
@@ -69,6 +73,17 @@ class Weak:
         return subprocess.run(command(job, program), check=False, cwd=job / "scratch", env=env).returncode
 
 
+@contextlib.contextmanager
+def unreadable() -> Iterator[None]:
+    """Meanwhile no other process of the same user reads this one's environment or memory. Linux; root still may."""
+    before = prctl(GET_DUMPABLE)
+    prctl(SET_DUMPABLE, 0)
+    try:
+        yield
+    finally:
+        prctl(SET_DUMPABLE, before)
+
+
 def command(job: Path, program: str) -> list[str]:
     """Python alone, with NumPy's folder and the composed tree as the program's arguments."""
     site = Path(np.__file__).resolve().parent.parent
@@ -91,6 +106,8 @@ def _end_strays(job: Path) -> None:
             return
 
 
+# By the name of an isolation: what it does not stop, in a sentence for who is about to grade with it.
+LEAVES_OPEN = {"weak": "Weak isolation, for your own code: it stops neither the network nor access to your files."}
 LAYERS: list[type[Isolation]] = [Weak]  # from weak to strong
 
 

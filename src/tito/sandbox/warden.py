@@ -27,14 +27,14 @@ def divide(job: str) -> None:
     if not hasattr(os, "fork"):
         return
     warden, worker, gone = os.getpid(), 0, False
-    _prctl(SUBREAPER, 1)
+    prctl(SUBREAPER, 1)
     try:
         signal.signal(signal.SIGTERM, _told)
         worker = os.fork()
         if not worker:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.setsid()
-            _prctl(DEATH_SIGNAL, signal.SIGKILL)
+            prctl(DEATH_SIGNAL, signal.SIGKILL)
             if os.getppid() != warden:
                 os._exit(1)
             return
@@ -87,11 +87,13 @@ def _children() -> list[int]:
     return []
 
 
-def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        import ctypes
+def prctl(option: int, value: int = 0) -> int:
+    """Linux's prctl(2); 0 elsewhere, without effect."""
+    if sys.platform != "linux":
+        return 0
+    import ctypes
 
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+    return ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def remove(folder: str) -> None:
