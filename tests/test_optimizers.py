@@ -201,9 +201,13 @@ def test_whoever_shares_a_parameter_s_memory_sees_it_move(kind):
 
 def test_large_parameters_and_small_ones_make_the_same_steps(monkeypatch):
     monkeypatch.setattr(optimizers, "BLOCK", 4)
-    flat = Flat([tt.zeros(*shape, requires_grad=True) for shape in ((2,), (1,), (9,), (0,), (4,))], ())
-    pieces = [[(i, part.start, part.stop) for i, part in piece] for piece in flat.pieces([0, 1, 2, 3, 4])]
-    assert pieces == [[(0, 0, 2), (1, 0, 1)], [(2, 0, 4)], [(2, 4, 8)], [(2, 8, 9)], [(4, 0, 4)]]
+    monkeypatch.setattr(optimizers, "TOGETHER", 3)
+    flat = Flat(
+        [tt.zeros(*shape, requires_grad=True) for shape in ((2,), (1,), (9,), (0,), (1,), (2,), (1,), (4,))], ()
+    )
+    pieces = [[(i, part.start, part.stop) for i, part in piece] for piece in flat.pieces([*range(8)])]
+    large, small = [[(2, 0, 4)], [(2, 4, 8)], [(2, 8, 9), (4, 0, 1)]], [[(5, 0, 2), (6, 0, 1)], [(7, 0, 4)]]
+    assert pieces == [[(0, 0, 2), (1, 0, 1)], *large, *small]
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda both: pickle.loads(pickle.dumps(both))])
@@ -384,8 +388,10 @@ def test_blocks_change_nothing(monkeypatch):
     first, second = AdamW(whole, lr=0.1), AdamW(cut, lr=0.1)
     for t in range(5):
         monkeypatch.setattr(optimizers, "BLOCK", 2**17)
+        monkeypatch.setattr(optimizers, "TOGETHER", 2**14)
         step(first, whole, t)
         monkeypatch.setattr(optimizers, "BLOCK", 5)
+        monkeypatch.setattr(optimizers, "TOGETHER", 4)
         step(second, cut, t)
     for x, y in zip(whole, cut):
         np.testing.assert_array_equal(x.data, y.data)

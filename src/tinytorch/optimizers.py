@@ -9,6 +9,7 @@ array, so that a step is a few passes over memory, however many tensors there ar
 import math
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,7 @@ def decay(p, *, lr, weight_decay):
 # -- flat memory ---------------------------------------------------------------------------------------------------
 
 BLOCK = 2**17  # elements, half a megabyte of float32: what a step works on stays in the cache
+TOGETHER = 2**14  # elements: so many, of small parameters, are sooner copied side by side than moved one by one
 
 
 class Flat:
@@ -140,16 +142,16 @@ class Flat:
             yield run
 
     def pieces(self, run: list[int]) -> Iterator[list[tuple[int, slice]]]:
-        """A run in pieces of up to a BLOCK: slices of large parameters, or several small ones together."""
+        """A run in pieces: slices of large parameters, up to a BLOCK, or several small ones TOGETHER."""
         piece: list[tuple[int, slice]] = []
-        room = BLOCK
+        room = TOGETHER
         for i in run:
             size = self.parameters[i].numel()
             for start in range(0, size, BLOCK):
                 part = slice(start, min(start + BLOCK, size))
                 if piece and part.stop - start > room:
                     yield piece
-                    piece, room = [], BLOCK
+                    piece, room = [], TOGETHER
                 piece.append((i, part))
                 room -= part.stop - start
         if piece:
@@ -167,13 +169,16 @@ class Flat:
             rows = {i: array.reshape(-1) for i, array in arrays.items()}  # views, or copies of transposed ones
             gradients: dict[int, Any] = {i: self.parameters[i].grad for i in run}
             for piece in self.pieces(run):
-                values = [rows[i][part] for i, part in piece]
-                g = np.concatenate([gradients[i].data.reshape(-1)[part] for i, part in piece])
-                p = values[0] if len(values) == 1 else np.concatenate(values)
                 (first, start), (last, end) = piece[0], piece[-1]
-                yield slice(self.places[first].start + start.start, self.places[last].start + end.stop), p, g, t
-                if len(values) > 1:
-                    put_back(p, values)
+                place = slice(self.places[first].start + start.start, self.places[last].start + end.stop)
+                slopes = [gradients[i].data.reshape(-1)[part] for i, part in piece]
+                if len(piece) == 1:
+                    yield place, rows[first][start], slopes[0].copy(), t
+                    continue
+                values = [rows[i][part] for i, part in piece]
+                together = np.concatenate(values)
+                yield place, together, np.concatenate(slopes), t
+                put_back(together, values)
             for i, array in arrays.items():
                 if not array.flags.c_contiguous:
                     array[...] = rows[i].reshape(array.shape)
@@ -190,7 +195,8 @@ def put_back(p: np.ndarray, values: list[np.ndarray]) -> None:
 
 def check_gradient(p: Tensor, shape: tuple[int, ...], dtype: np.dtype) -> None:
     """Raise TypeError or ValueError, saying why, for a parameter or a gradient of another form than it had."""
-    if (p.shape, p.dtype) != (shape, dtype):
+    array = p.data
+    if array.shape != shape or array.dtype != dtype:
         raise ValueError(f"a parameter of this optimizer was {shape} {dtype}, and is {p.shape} {p.dtype} now")
     if not isinstance(p.grad, Tensor):
         raise TypeError(f"a gradient is a tensor, got {type(p.grad).__name__}")
@@ -251,7 +257,8 @@ class Optimizer:
         """
         for group, flats in zip(self.param_groups, self.flats, strict=True):
             check_options(group, self.defaults)
-            if {id(p) for p in group["params"]} != {id(p) for flat in flats for p in flat.parameters}:
+            known = chain.from_iterable(flat.parameters for flat in flats)
+            if set(map(id, group["params"])) != set(map(id, known)):
                 raise ValueError("the parameters of a group are given when it is made: use add_param_group")
             for flat in flats:
                 flat.remember(self.states(group))

@@ -257,7 +257,7 @@ class Primitive:
                 array = x._data
                 arrays.append(array)
                 tracked = tracked or x._requires_grad
-                mixed = mixed or array.dtype is not FLOAT32
+                mixed = mixed or (array.dtype is not FLOAT32 and array.dtype.kind == "f")
             else:
                 array = _operand(x)
                 arrays.append(array)
