@@ -362,6 +362,15 @@ def norm_in_place(x, weight=None, bias=None, *, axes=1, eps=1e-5):
     return z.reshape(x.shape), {"n": rows, "scale": scale}
 
 
+@wrong("standardized_rows", "keeps what is not standardised for the rule")
+def norm_keeps_rows(x, weight=None, bias=None, *, axes=1, eps=1e-5):
+    rows = rows_of(x, axes)
+    scale = 1 / np.sqrt(rows.var(axis=1, keepdims=True) + eps)
+    n = (rows - rows.mean(axis=1, keepdims=True)) * scale
+    z = n * (1 if weight is None else weight.ravel()) + (0 if bias is None else bias.ravel())
+    return z.reshape(x.shape), {"n": rows, "scale": scale}
+
+
 @wrong("standardized_rows_vjp", "multiplies g with the weight in place")
 def norm_rule_in_place(g, z, x, weight=None, bias=None, *, n, scale, axes=1, eps=1e-5):
     g = rows_of(g, axes)
