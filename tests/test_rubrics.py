@@ -22,7 +22,7 @@ per_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: c
 # Chapters whose right answers in other words are still to be written. One that has them has to leave this list.
 WITHOUT_RIGHT_ANSWERS = {"10", "13"}
 # Chapters whose checks do not kill as many mutants as they should yet. A chapter that does has to leave this list.
-BELOW_THE_GOAL = {"13"}
+BELOW_THE_GOAL = set[str]()
 
 PATIENT = 20.0  # seconds for right answers, which a busy machine must not refuse
 
