@@ -417,6 +417,20 @@ def test_only_float_leaves_choose_whether_they_require_gradients():
     assert not x.requires_grad_(False).requires_grad
 
 
+def test_observers_are_told_the_array_of_a_primitive_that_saves_something():
+    @primitive
+    def doubled(x):
+        return 2 * x, {"x": x}
+
+    seen = []
+    observers.append(lambda name, seconds, arrays, result: seen.append(result.tolist()))
+    try:
+        assert doubled(Tensor([1.0, 2.0])).tolist() == [2.0, 4.0]
+    finally:
+        observers.pop()
+    assert seen == [[2.0, 4.0]]
+
+
 def test_observers_see_every_primitive():
     seen = []
     observers.append(lambda name, seconds, arrays, result: seen.append((name, [a.shape for a in arrays], result.shape)))
