@@ -18,6 +18,7 @@ from tinytorch.tensor import (
     is_grad_enabled,
     no_grad,
     observers,
+    primitive,
     rand,
     randint,
     randn,
