@@ -53,3 +53,12 @@ def test_size_counts_what_is_to_be_read():
     small, large = (np.ones(2), [np.ones((1, 2)), {"a": 1}], None), (np.ones(2), [np.ones((2, 2)), {"a": 1}], "text")
     assert size(small) < size(large)
     assert size((np.array([-3.0]),)) > size((np.array([1.0]),))
+
+
+@pytest.mark.parametrize("numbers", [
+    np.array([3e38, 3e38], np.float32), np.array([1e308, 1e308]), np.array([np.nan, 1]), np.array([-np.inf, 1]),
+    np.array([60_000, 60_000], np.float16), np.array([-128, 0], np.int8),
+])  # fmt: skip
+def test_extreme_numbers_are_large_and_have_a_size(numbers):
+    with np.errstate(all="raise"):
+        assert size((np.ones(2),)) < size((numbers,)) < size((np.ones(3),))

@@ -18,6 +18,7 @@ from tinytorch.tensor import (
     is_grad_enabled,
     no_grad,
     observers,
+    primitive,
     rand,
     randint,
     randn,
@@ -415,6 +416,20 @@ def test_only_float_leaves_choose_whether_they_require_gradients():
     assert not (x > 0).requires_grad and not x.long().requires_grad and not x.argmax().requires_grad
     assert z.detach().is_leaf and not z.detach().requires_grad
     assert not x.requires_grad_(False).requires_grad
+
+
+def test_observers_are_told_the_array_of_a_primitive_that_saves_something():
+    @primitive
+    def doubled(x):
+        return 2 * x, {"x": x}
+
+    seen = []
+    observers.append(lambda name, seconds, arrays, result: seen.append(result.tolist()))
+    try:
+        assert doubled(Tensor([1.0, 2.0])).tolist() == [2.0, 4.0]
+    finally:
+        observers.pop()
+    assert seen == [[2.0, 4.0]]
 
 
 def test_observers_see_every_primitive():

@@ -362,6 +362,15 @@ def norm_in_place(x, weight=None, bias=None, *, axes=1, eps=1e-5):
     return z.reshape(x.shape), {"n": rows, "scale": scale}
 
 
+@wrong("standardized_rows", "keeps what is not standardised for the rule")
+def norm_keeps_rows(x, weight=None, bias=None, *, axes=1, eps=1e-5):
+    rows = rows_of(x, axes)
+    scale = 1 / np.sqrt(rows.var(axis=1, keepdims=True) + eps)
+    n = (rows - rows.mean(axis=1, keepdims=True)) * scale
+    z = n * (1 if weight is None else weight.ravel()) + (0 if bias is None else bias.ravel())
+    return z.reshape(x.shape), {"n": rows, "scale": scale}
+
+
 @wrong("standardized_rows_vjp", "multiplies g with the weight in place")
 def norm_rule_in_place(g, z, x, weight=None, bias=None, *, n, scale, axes=1, eps=1e-5):
     g = rows_of(g, axes)
@@ -394,6 +403,7 @@ def norm_rule_mean(g, z, x, weight=None, bias=None, *, n, scale, axes=1, eps=1e-
 
 
 wrong("Block.forward", "forgets the cache", "cache, prepare)", "None, prepare)")
+wrong("Block.forward", "forgets the mask", "None, mask,", "None, None,")
 wrong("Block.forward", "feeds forward what was not normalised", "self.norm2(x)", "x")
 wrong("Block.forward", "begins at place 0, wherever it stands", "start=start", "start=0")
 
@@ -438,6 +448,7 @@ def top_p_overflows(logits, p):
 
 wrong("sample", "looks at the temperature before it checks", "check_sampling(temperature, top_k, top_p)\n", "")
 wrong("sample", "takes the least probable at temperature 0", "argmax", "argmin")
+wrong("parameter_count", "gives every feed-forward layer two matrices", "3 if", "2 if")
 wrong("parameter_count", "counts places that nobody learns", ' if config.positions == "learned" else 0', "")
 
 # -- gpt_parameters ---------------------------------------------------------------------------------------------------

@@ -334,12 +334,16 @@ def broadcasts(but: int = 0) -> Callable[[Primitive], Primitive]:
 
 
 def observed(name: str, function: Callable, arrays: Sequence, parameters: dict) -> Any:
-    """Call function(*arrays, **parameters) and tell every observer what ran and for how long."""
+    """Call function(*arrays, **parameters) and tell every observer what ran, for how long, and its result.
+
+    Of a primitive that returns (array, saved) they are told the array; of a rule, all of its gradients.
+    """
     start = time.perf_counter()
     result = function(*arrays, **parameters)
     seconds = time.perf_counter() - start
+    told = result[0] if type(result) is tuple and isinstance(result[-1], dict) else result
     for observer in observers:
-        observer(name, seconds, list(arrays), result)
+        observer(name, seconds, list(arrays), told)
     return result
 
 

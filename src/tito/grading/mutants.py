@@ -50,7 +50,7 @@ def mutants(source: str, name: str) -> Iterator[tuple[str, str]]:
             target = list(ast.walk(mutant))[index]
             edit(target)
             text = ast.unparse(ast.fix_missing_locations(mutant))
-            if text == original or text in seen or _in_a_raise(tree, node):
+            if text == original or text in seen or _in_a_raise(tree, node) or _left_to_numpy(tree, node):
                 continue
             seen.add(text)
             change = f"{name}:{getattr(node, 'lineno', 0)} {label}"
@@ -66,6 +66,17 @@ def _in_a_raise(tree: ast.AST, node: ast.AST) -> bool:
         if isinstance(statement, ast.Raise)
         for inner in ast.walk(statement)
     )
+
+
+def _left_to_numpy(tree: ast.AST, node: ast.AST) -> bool:
+    """Whether this is the 1 of -1 in a reshape: NumPy works out a size for any negative number."""
+    reshapes = [call for call in ast.walk(tree) if isinstance(call, ast.Call) and _called(call) == "reshape"]
+    sizes = [size for call in reshapes for given in call.args for size in [given, *getattr(given, "elts", [])]]
+    return any(isinstance(size, ast.UnaryOp) and size.operand is node for size in sizes)
+
+
+def _called(call: ast.Call) -> str:
+    return getattr(call.func, "attr", getattr(call.func, "id", ""))
 
 
 def _become(old: ast.AST, new: ast.AST) -> None:

@@ -59,7 +59,13 @@ def smallest(
 def size(case: Case) -> tuple[int, float]:
     """How much there is to read in a case: its numbers, then how large they are."""
     numbers = [np.asarray(leaf) for leaf in leaves(case)]
-    return sum(n.size for n in numbers), sum(float(np.abs(n).sum()) for n in numbers if n.dtype.kind in "fiu")
+    return sum(n.size for n in numbers), sum(_largeness(n) for n in numbers if n.dtype.kind in "fiu")
+
+
+def _largeness(numbers: np.ndarray) -> float:
+    """The sum of |x|; nothing counts for more than the largest float32, nor does what is not a number."""
+    most = float(np.finfo(np.float32).max)
+    return float(np.fmin(np.abs(numbers.astype(np.float64)), most).sum())
 
 
 def leaves(value: Any) -> Iterator[Any]:
