@@ -18,6 +18,7 @@ import tracemalloc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
@@ -430,7 +431,8 @@ class Profile:
         self.operations: list[Span] = []
         self.regions: list[Span] = []
         self.calls: list[Call] = []
-        self._threads: dict[int, int] = {}  # idents, numbered
+        self._threads: dict[int, int] = {}
+        self._numbers = count()
         self._running: dict[int, list[Call]] = {}
         self._inside: tuple[str, ...] = ()
         self._made: dict[Any, tuple[tuple, tuple[str, ...]]] = {}
@@ -445,7 +447,7 @@ class Profile:
         if self._trace:
             tracemalloc.start()
         observers.append(self._observe)
-        self._threads[threading.get_ident()] = 0
+        self._thread()
         self.start = time.perf_counter()
         return self
 
@@ -475,7 +477,7 @@ class Profile:
     def _observe(self, name: str, seconds: float, arrays: list, result: Any) -> None:
         """Note one operation that has just ended."""
         end = time.perf_counter()
-        thread = self._threads.setdefault(threading.get_ident(), len(self._threads))
+        thread = self._thread()
         peak = peak_since_last() if self.memory else 0
         inside = self._inside if thread == 0 else ()
         if name.endswith("_vjp"):
@@ -487,6 +489,13 @@ class Profile:
         for call in self._running.get(thread, ()) if span.kind == "primitive" else ():
             call.end = now
         self.watching += now - end
+
+    def _thread(self) -> int:
+        """The number of this thread: 0 is the one that entered the block."""
+        ident = threading.get_ident()
+        if ident not in self._threads:
+            self._threads[ident] = next(self._numbers)
+        return self._threads[ident]
 
     def _primitive(self, name: str, arrays: list, result: Any, start: float, thread: int) -> Span:
         """An operation there: its module is the innermost one that is running. Its rule will belong to that, too."""
@@ -694,7 +703,8 @@ def event(span: Span, start: float) -> dict[str, Any]:
     """One span as a complete event ("X") of the trace event format, with what it took as its arguments."""
     took = {name: getattr(span, name) for name in ("flops", "moved", "peak") if getattr(span, name)}
     module = {"module": ".".join(span.stack)} if span.stack else {}
-    times = {"ts": 1e6 * (span.start - start), "dur": 1e6 * span.seconds}
+    begins, ends = (round(1e9 * (moment - start)) for moment in (span.start, span.end))  # whole nanoseconds still nest
+    times = {"ts": begins / 1000, "dur": (ends - begins) / 1000}
     return {
         "name": span.name,
         "cat": span.kind,
