@@ -198,7 +198,7 @@ READS_NOTHING = {
 READS_RESULT = {"exp", "sqrt", "sigmoid", "tanh", "softmax", "log_softmax"}
 
 
-def held_bytes(x: np.ndarray) -> int:
+def held_bytes(x: np.ndarray | np.generic) -> int:
     """The bytes of memory that an array shows: an axis along which it was broadcast repeats what is there once.
 
     >>> held_bytes(np.zeros((3, 4))), held_bytes(np.broadcast_to(np.zeros((3, 1)), (3, 4)))
