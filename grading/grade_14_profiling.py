@@ -62,6 +62,7 @@ rubric.doctests("product_flops", points=1)
     factors(),
     always=[
         ((5, 1, 2, 3), (7, 3, 4)),
+        ((5, 2, 3), (5, 3, 4)),
         ((2, 3), (5, 3, 4)),
         ((5, 2, 3), (3,)),
         ((3,), (5, 3, 4)),
@@ -302,6 +303,7 @@ STEP = [["step", 0, 10], ["there", 1, 5], ["layer", 2, 5], ["back", 5, 9]]
 DEEP = [["f", 0, 20], ["g", 2, 18], ["f", 4, 16], ["g", 6, 14], ["f", 7, 8], ["f", 9, 12], ["h", 20, 24]]
 EQUAL = [["f", 3, 9], ["g", 3, 9], ["h", 3, 9], ["h", 9, 12]]
 SIDE = [["f", 0, 4], ["f", 4, 6], ["g", 8, 9], ["f", 9, 12], ["g", 10, 11]]
+TOGETHER = [["f", 0, 10], ["f", 0, 4], ["g", 4, 9], ["g", 4, 6]]
 EMPTY = [["f", 2, 2], ["g", 2, 6], ["h", 6, 6], ["h", 7, 9]]
 
 
@@ -327,7 +329,11 @@ rubric.doctests("self_times", points=1)
 
 
 @rubric.check("self_times", points=2)
-@given(trees(), st.sampled_from([0, 0, 100]), always=[(spans, 0) for spans in (STEP, DEEP, EQUAL, SIDE, EMPTY, [])])
+@given(
+    trees(),
+    st.sampled_from([0, 0, 100]),
+    always=[(spans, 0) for spans in (STEP, DEEP, EQUAL, SIDE, TOGETHER, EMPTY, [])],
+)
 def the_time_of_the_innermost(student, spans, first):
     """A span owns the time in which no other span inside it is open; what lies deeper is taken off once."""
     own, unchanged = student.owned(spans, first)
@@ -346,7 +352,7 @@ def the_time_of_the_innermost(student, spans, first):
 
 
 @rubric.check("self_times", points=1)
-@given(trees(), st.integers(0, 9), always=[(STEP, 2), (DEEP, 1), (SIDE, 3)])
+@given(trees(), st.integers(0, 9), always=[(STEP, 2), (DEEP, 1), (SIDE, 3), (TOGETHER, 4)])
 def spans_come_in_any_order(student, spans, seed):
     """The order of the list says nothing, but for spans that are equal; spans that overlap in part are refused."""
     spans = [span for i, span in enumerate(spans) if span[1:] not in [s[1:] for s in spans[:i]]]
@@ -374,7 +380,9 @@ rubric.doctests("by_name", points=1)
 
 @rubric.check("by_name", points=2)
 @given(
-    trees(), st.integers(0, 9), always=[(spans, n) for n in (0, 3) for spans in (STEP, DEEP, EQUAL, SIDE, EMPTY, [])]
+    trees(),
+    st.integers(0, 9),
+    always=[(spans, n) for n in (0, 3) for spans in (STEP, DEEP, EQUAL, SIDE, TOGETHER, EMPTY, [])],
 )
 def a_row_for_each_name(student, spans, seed):
     """Calls, self times, FLOPs and bytes add up, peaks do not, and time inside a span of the same name counts once."""

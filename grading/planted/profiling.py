@@ -21,7 +21,6 @@ wrong(
     "(*rows[:-2], *columns[:-2])",
 )
 wrong("product_flops", "forgets the batch", "return batch * ", "return ")
-wrong("product_flops", "makes a vector x a column", "(1, *x) if", "(*x, 1) if")
 wrong("product_flops", "makes a vector y a row", "(*y, 1) if", "(1, *y) if")
 
 
@@ -156,7 +155,7 @@ wrong(
     "self_times",
     "takes what is inside off every span around it",
     "own[open_spans[-1]] -= span.seconds",
-    "for j in open_spans:\n                own[j] -= span.seconds",
+    "for j in open_spans:\n            own[j] -= span.seconds",
 )
 wrong(
     "self_times",
@@ -185,7 +184,7 @@ wrong(
     "self_times",
     "sorts the caller's list",
     "own = [span.seconds",
-    "spans.sort(key=lambda s: (s.start, -s.end))\n    own = [span.seconds",
+    "spans.sort(key=lambda s: (s.start, -s.end))\nown = [span.seconds",
 )
 wrong("self_times", "refuses spans that end together", "span.end > outer.end", "span.end >= outer.end")
 

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from tinytorch.environment import forecast, matmul_flops
+from tinytorch.environment import matmul_flops
 from tinytorch.profiling import Row, held_bytes, self_times
 from tito.rubrics.planted import right
 
@@ -22,8 +22,8 @@ right(
 right(
     "product_flops",
     "takes NumPy's product",
-    "math.prod(np",
-    "np.prod(np",
+    "math.prod(np.broadcast_shapes(rows[:-2], columns[:-2]))",
+    "int(np.prod(np.broadcast_shapes(rows[:-2], columns[:-2])))",
     "matmul_flops(rows[-2]",
     "matmul_flops(rows[-2]",
 )
@@ -128,11 +128,7 @@ def roof_unpacked(intensity, roof):
     return peak if peak < bandwidth * intensity else bandwidth * intensity
 
 
-@right("roofline", "is the work over the time it is forecast to take")
-def roof_by_forecast(intensity, roof):
-    if intensity == 0:
-        return 0.0
-    return 1 / forecast(1, 1 / intensity, roof.peak, roof.bandwidth)
+right("roofline", "writes the product the other way round", "intensity * roof.bandwidth", "roof[1] * intensity")
 
 
 # -- amdahl -----------------------------------------------------------------------------------------------------------
@@ -254,3 +250,24 @@ right(
     "row.peak = max(row.peak, span.peak)",
     "row.peak = span.peak if span.peak > row.peak else row.peak",
 )
+
+# -- accounting -------------------------------------------------------------------------------------------------------
+
+right(
+    "step_flops",
+    "adds up layer by layer",
+    "2 * 64 * (2 * 784 * 128 + 3 * 128 * 10)",
+    "4 * 64 * 784 * 128 + 6 * 64 * 128 * 10",
+)
+right("step_flops", "is a float", "2 * 64 *", "2.0 * 64 *")
+right("step_flops", "is the number", "2 * 64 * (2 * 784 * 128 + 3 * 128 * 10)", "26181632")
+
+right("relu_intensity", "is the number", "1 / 8", "0.125")
+right("relu_intensity", "counts all of them", "1 / 8", "64 * 32**3 / (2 * 4 * 64 * 32**3)")
+right("relu_intensity", "reads and writes", "1 / 8", "1 / (4 + 4)")
+
+right(
+    "peak_share", "leaves out what is small", "100 * (2 * 512 * 512 / (4 * (512 * 512 + 2 * 512))) * 20e9 / 100e9", "10"
+)
+right("peak_share", "divides the rates", "20e9 / 100e9", "0.2")
+right("peak_share", "is the number", "100 * (2 * 512 * 512 / (4 * (512 * 512 + 2 * 512))) * 20e9 / 100e9", "9.96")

