@@ -439,6 +439,36 @@ def transformers() -> Step:
     return step
 
 
+# -- 14: a profile of a small network ------------------------------------------------------------------------------
+
+
+@workload(times=300)
+def profiling() -> Step:
+    """A training step of a small convolutional network on 128 digits inside a profile, and the tables of it."""
+    from tinytorch.profiling import Profile
+
+    data = digits()
+    hidden = [nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+    model = nn.Sequential(*hidden, nn.Flatten(), nn.Linear(32 * 16, 10))
+    optimizer = tt.optim.Adam(model.parameters(), lr=0.001)
+    batches = cycle(data.x_train.reshape(-1, 1, 8, 8), data.y_train, 128)
+
+    def step():
+        x, y = next(batches)
+        with Profile() as profile:
+            back(optimizer, there(model, x, y))
+            with profile.region("optimizer"):
+                optimizer.step()
+        return read_through(profile)
+
+    return step
+
+
+def read_through(profile: Any) -> list[str]:
+    """The tables of a profile, and its flame."""
+    return [profile.table(), profile.module_table(), profile.flame()]
+
+
 # -- five lines, to see whom a profiler charges --------------------------------------------------------------------
 
 
