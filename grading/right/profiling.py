@@ -269,5 +269,11 @@ right("relu_intensity", "reads and writes", "1 / 8", "1 / (4 + 4)")
 right(
     "peak_share", "leaves out what is small", "100 * (2 * 512 * 512 / (4 * (512 * 512 + 2 * 512))) * 20e9 / 100e9", "10"
 )
-right("peak_share", "divides the rates", "20e9 / 100e9", "0.2")
-right("peak_share", "is the number", "100 * (2 * 512 * 512 / (4 * (512 * 512 + 2 * 512))) * 20e9 / 100e9", "9.96")
+right("peak_share", "divides the rates", "20 * flops / moved", "100 * flops / moved * 20e9 / 100e9")
+right("peak_share", "is the number", "20 * flops / moved", "64")
+right(
+    "peak_share",
+    "is FLOPs over a peak that they would need",
+    "20 * flops / moved",
+    "100 * min(1, flops / moved / (100 / 20))",
+)
