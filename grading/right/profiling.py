@@ -266,9 +266,6 @@ right("relu_intensity", "is the number", "1 / 8", "0.125")
 right("relu_intensity", "counts all of them", "1 / 8", "64 * 32**3 / (2 * 4 * 64 * 32**3)")
 right("relu_intensity", "reads and writes", "1 / 8", "1 / (4 + 4)")
 
-right(
-    "peak_share", "leaves out what is small", "100 * (2 * 512 * 512 / (4 * (512 * 512 + 2 * 512))) * 20e9 / 100e9", "10"
-)
 right("peak_share", "divides the rates", "20 * flops / moved", "100 * flops / moved * 20e9 / 100e9")
 right("peak_share", "is the number", "20 * flops / moved", "64")
 right(
