@@ -204,6 +204,8 @@ def held_bytes(x: np.ndarray | np.generic) -> int:
     >>> held_bytes(np.zeros((3, 4))), held_bytes(np.broadcast_to(np.zeros((3, 1)), (3, 4)))
     (96, 24)
     """
+    if 0 not in x.strides:
+        return x.nbytes
     return x.itemsize * math.prod(size for size, stride in zip(x.shape, x.strides) if stride or not size)
 
 
@@ -481,12 +483,15 @@ class Profile:
         peak = peak_since_last() if self.memory else 0
         inside = self._inside if thread == 0 else ()
         if name.endswith("_vjp"):
-            span = self._rule(name, arrays, result)
+            kind, running = "rule", list[Call]()
+            stack, flops, moved = self._rule(name, arrays, result)
         else:
-            span = self._primitive(name, arrays, result, end - seconds, thread)
-        self.operations.append(span._replace(start=end - seconds, end=end, inside=inside, thread=thread, peak=peak))
+            kind, running = "primitive", self._find_running(sys._getframe(1), end - seconds, thread)
+            stack, flops, moved = self._primitive(name, arrays, result, running[-1].stack if running else ())
+        span = Span(name, end - seconds, end, stack, kind, thread, flops, moved, peak, inside)
+        self.operations.append(span)
         now = time.perf_counter()
-        for call in self._running.get(thread, ()) if span.kind == "primitive" else ():
+        for call in running:
             call.end = now
         self.watching += now - end
 
@@ -497,17 +502,14 @@ class Profile:
             self._threads[ident] = next(self._numbers)
         return self._threads[ident]
 
-    def _primitive(self, name: str, arrays: list, result: Any, start: float, thread: int) -> Span:
-        """An operation there: its module is the innermost one that is running. Its rule will belong to that, too."""
-        running = self._find_running(sys._getframe(2), start, thread)
-        stack = running[-1].stack if running else ()
+    def _primitive(self, name: str, arrays: list, result: Any, stack: tuple[str, ...]) -> tuple[tuple, int, int]:
+        """An operation there: the modules that are running, FLOPs and bytes. Its rule will belong to these modules."""
         made_of = (name, *map(id, arrays))
         self._made[id(result)] = self._made[made_of] = made_of, stack
-        flops = primitive_flops(name, np.shape(result), shapes_of(arrays))
-        return Span(name, 0, 0, stack, "primitive", flops=flops, moved=moved_bytes(arrays, [result]))
+        return stack, primitive_flops(name, np.shape(result), shapes_of(arrays)), moved_bytes(arrays, [result])
 
-    def _rule(self, name: str, arrays: list, result: Any) -> Span:
-        """A rule: its module is the one whose operation made z, which is alive, as are the inputs, and so are known."""
+    def _rule(self, name: str, arrays: list, result: Any) -> tuple[tuple, int, int]:
+        """A rule: its modules are those whose operation made z. z and the inputs are alive, so their ids are theirs."""
         primitive, (g, z, *inputs) = name.removesuffix("_vjp"), arrays
         made_of = (primitive, *map(id, inputs))
         found, stack = self._made.get(id(z), (None, ()))
@@ -516,7 +518,7 @@ class Profile:
         gradients = result if type(result) is tuple else (result,)
         flops = rule_flops(primitive, shapes_of(gradients), np.shape(g), shapes_of(inputs))
         read = [g] if primitive in READS_NOTHING else [g, z] if primitive in READS_RESULT else [g, *inputs]
-        return Span(name, 0, 0, stack, "rule", flops=flops, moved=moved_bytes(read, gradients))
+        return stack, flops, moved_bytes(read, gradients)
 
     def _find_running(self, frame: FrameType | None, start: float, thread: int) -> list[Call]:
         """The calls of modules that are running in this thread, outermost first: Python's stack tells who called."""
