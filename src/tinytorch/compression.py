@@ -7,7 +7,8 @@ T is a temperature, r a rank.
 
 import copy
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -222,12 +223,12 @@ def shrink_pair(first: Layer, second: Layer, kept: Any, means: np.ndarray | None
     >>> bool((following.weight.data == second.weight.data[[0, 2]]).all())
     True
     """
-    # unit_axis(layer) and input_axis(layer) say which axis of a weight counts what; np.take(weight, numbers, axis) keeps
-    # those numbers of it; remade(layer, weight, bias) is the layer with others. With an area of inputs for each unit,
-    # which inputs belong to unit u, if they stand unit by unit?
-    # For the means: write the sum that one unit of `second` takes, in two parts, over what is kept and over what is cut.
-    # What is the second part, if every cut unit says its mean? A Conv2d adds it up over the whole window as well. Its
-    # bias may be None.
+    # unit_axis(layer) and input_axis(layer) say which axis of a weight counts what; np.take(weight, numbers, axis) takes
+    # those numbers along it; remade(layer, weight, bias) is the layer with others. If each unit has an area of inputs,
+    # and they stand unit by unit, which of them belong to unit u?
+    # For the means: write the sum that one unit of `second` takes in two parts, over what is kept and over what is cut.
+    # What is the second part, if every cut unit says its mean? A Conv2d adds it up over its window, too. A bias may be
+    # None.
     units = first.weight.shape[unit_axis(first)]
     kept = check_kept(kept, units)
     axis, inputs = input_axis(second), second.weight.shape[input_axis(second)]
@@ -251,18 +252,18 @@ BETWEEN = (FunctionModule, BatchNorm, Pool2d, Dropout, Flatten)  # these treat e
 
 
 def pairs_of(model: Sequential) -> list[tuple[int, int]]:
-    """The places of each layer with weights and the next one. Raises ValueError, naming it, for what cannot be shrunk."""
+    """The places of each layer with weights and the next one. Raises ValueError, naming it, for another module."""
     places = []
     for i, module in enumerate(model.layers):
         if isinstance(module, Linear) or (isinstance(module, Conv2d) and module.groups == 1):
             places.append(i)
         elif not isinstance(module, BETWEEN) or isinstance(module, Softmax | LogSoftmax):
             raise ValueError(f"shrink knows Linear, Conv2d without groups, and what treats units singly, not {module}")
-    return list(zip(places, places[1:]))
+    return list(pairwise(places))
 
 
 def shrink(model: Sequential, share: float, x: Any = None) -> Sequential:
-    """A smaller model without a share of each layer's units, the weakest; at least one stays, and all of the last layer.
+    """A smaller model, without a share of each layer's units, the weakest; one stays, and all of the last layer.
 
     With examples x, what is cut goes on saying its mean over them. The model is not changed.
 
@@ -324,8 +325,8 @@ def rank_for_energy(singular_values: np.ndarray, share: float) -> int:
     >>> [rank_for_energy(np.array([3.0, 2.0, 1.0]), share) for share in (0.0, 0.6, 0.9, 1.0)]
     [1, 1, 2, 3]
     """
-    # The sums of the first 1, 2, 3, ... squares are one np.cumsum; np.searchsorted finds the first that is large enough.
-    # Its last one is the whole, so that rounding cannot ask for more values than there are.
+    # The sums of the first 1, 2, 3, ... squares are one np.cumsum, and its last one is the whole: so rounding cannot ask
+    # for more than there is. np.searchsorted finds the first sum that is large enough.
     check_share("share", share)
     energy = np.cumsum(np.square(singular_values, dtype=np.float64))
     return int(np.searchsorted(energy, share * energy[-1])) + 1
@@ -453,7 +454,7 @@ def save_sparse(state: dict[str, np.ndarray], path: serialization.PathLike) -> N
 
 
 def load_sparse(path: serialization.PathLike) -> dict[str, np.ndarray]:
-    """What save_sparse wrote, bit for bit. Raises ValueError for a file that is cut short, damaged, or of another kind."""
+    """What save_sparse wrote, bit for bit. Raises ValueError for a file that is cut short or damaged, or another's."""
     arrays, notes = serialization.read(path)
     if "sparse" not in notes:
         raise ValueError(f"{path} was not written by save_sparse")

@@ -1,13 +1,14 @@
 """ONNX: a model as a file that other programs run, written byte by byte. https://onnx.ai
 
-Notation: a model is a graph of nodes; each node is an operation of ONNX that makes a value out of values, and a value is
+Notation: a model is a graph of nodes. Each node is an operation of ONNX that makes a value out of values, and a value is
 known by its name. What a model computes is found by running it on an example: its result remembers where it came from.
-It is run on a second example of other sizes, too, and what differs between the two depends on the size.
+It is run on a second example of other sizes, too; a number that differs between the two depends on the size.
 
 The file is protobuf: a message is a row of fields, a field is a number, a kind, and its content.
 https://protobuf.dev/programming-guides/encoding
 """
 
+import functools
 import itertools
 import math
 import struct
@@ -45,8 +46,8 @@ def varint(value: int) -> bytes:
 def message(fields: Mapping[int, Any]) -> bytes:
     """Fields by number: whole numbers, floats of 32 bits, texts, bytes and messages; a list repeats its field.
 
-    >>> message({1: 150, 2: "hi"}).hex()
-    '089601' '12026869'
+    >>> message({1: 150, 2: "hi"}).hex(" ")
+    '08 96 01 12 02 68 69'
     """
     parts = []
     for number, values in fields.items():
@@ -64,8 +65,8 @@ def message(fields: Mapping[int, Any]) -> bytes:
 def read_fields(content: memoryview) -> Iterator[tuple[int, Any]]:
     """The fields of a message: numbers as they are, everything else as bytes. Raises ValueError where it is cut short.
 
-    >>> [(number, value if number == 1 else bytes(value)) for number, value in read_fields(memoryview(message({1: 150, 2: "hi"})))]
-    [(1, 150), (2, b'hi')]
+    >>> [(number, str(value)) for number, value in read_fields(memoryview(message({1: 150})))]
+    [(1, '150')]
     """
     at = 0
     while at < len(content):
@@ -229,7 +230,7 @@ def run(model: Module, arrays: Sequence[np.ndarray]) -> tuple[Tensor, ...]:
 
 
 class Graph:
-    """Nodes, constants and names. `axes` are the sizes that may vary, `weights` the names of the model's arrays by id."""
+    """Nodes, constants and names. `axes` are those that may vary, `weights` the names of the model's tensors by id."""
 
     def __init__(self, inputs: dict[str, tuple[np.ndarray, np.ndarray]], axes: list[Axis], weights: dict[int, str]):
         self.inputs, self.axes, self.weights = inputs, axes, weights
@@ -238,8 +239,10 @@ class Graph:
         self.known: dict[Any, str] = {}  # values that need not be made again
 
     def node(self, operation: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node, and name what it makes. An empty input is one that is left out."""
+        """Add a node, and name what it makes. An empty input is one that is left out; the last ones are not written."""
         name = f"{operation.lower()}_{len(self.nodes)}"
+        while not inputs[-1]:
+            inputs = inputs[:-1]
         described = [attribute(key, value) for key, value in attributes.items()]
         self.nodes.append(message({1: list(inputs), 2: name, 3: name, 4: operation, 5: described}))
         return name
@@ -256,14 +259,17 @@ class Graph:
     def size(self, first: int, second: int) -> str:
         """A whole number, as a value (1,): a constant, or the sizes of axes times a number."""
         factor, axes = self.formula(first, second)
-        value = self.constant([factor], np.int64)
-        for axis in axes:
-            if (axis.value, axis.place) not in self.known:
-                shape = self.node("Shape", axis.value, start=axis.place, end=axis.place + 1)
-                self.known[axis.value, axis.place] = shape
-            size = self.known[axis.value, axis.place]
-            value = size if (factor, axes) == (1, [axis]) else self.node("Mul", value, size)
-        return value
+        factors = [self.axis_size(axis) for axis in axes]
+        if factor != 1 or not axes:
+            factors.append(self.constant([factor], np.int64))
+        return functools.reduce(lambda a, b: self.node("Mul", a, b), factors)
+
+    def axis_size(self, axis: Axis) -> str:
+        """The size of an axis, as a value (1,)."""
+        place = axis.value, axis.place
+        if place not in self.known:
+            self.known[place] = self.node("Shape", axis.value, start=axis.place, end=axis.place + 1)
+        return self.known[place]
 
     def formula(self, first: int, second: int) -> tuple[int, list[Axis]]:
         """A number that was `first` in one run and `second` in the other, as a factor times sizes of axes.
@@ -272,17 +278,22 @@ class Graph:
         """
         if first == second:
             return first, []
+        found = self.ways(first, second)
+        if len(found) != 1:
+            known = ", ".join(f"{axis.name} {axis.sizes[0]} and {axis.sizes[1]}" for axis in self.axes)
+            how = "several ways" if found else "no way"
+            raise ValueError(f"ONNX export finds {how} to make {first} and {second} of the sizes: {known}")
+        return found[0]
+
+    def ways(self, first: int, second: int) -> list[tuple[int, list[Axis]]]:
+        """Every way to make a number that differs between the runs out of a factor and some axes."""
         found = []
         for count in range(1, len(self.axes) + 1):
             for chosen in itertools.combinations(self.axes, count):
                 a, b = (math.prod(axis.sizes[i] for axis in chosen) for i in (0, 1))
                 if first % a == 0 and second == first // a * b:
                     found.append((first // a, list(chosen)))
-        if len(found) != 1:
-            known = ", ".join(f"{axis.name} {axis.sizes[0]} and {axis.sizes[1]}" for axis in self.axes)
-            ways = "several ways" if found else "no way"
-            raise ValueError(f"ONNX export finds {ways} to make {first} and {second} of the sizes: {known}")
-        return found[0]
+        return found
 
     def shape(self, first: Sequence[int], second: Sequence[int]) -> str:
         """A shape in both runs, as a value."""
@@ -290,14 +301,15 @@ class Graph:
             return self.constant(list(first), np.int64)
         return self.node("Concat", *map(self.size, first, second), axis=0)
 
-    def sizes(self, first: Sequence[int], second: Sequence[int]) -> list[int | str]:
-        """A shape in both runs as the file's own words for it: numbers and names."""
+    def sizes(self, output: str, first: Sequence[int], second: Sequence[int]) -> list[int | str]:
+        """An output's shape in both runs in the file's words: a number, or a name, which may be a product of axes."""
         if len(first) != len(second):
             raise ValueError(f"the model answers with {len(first)} axes, and with {len(second)} for another size")
         words: list[int | str] = []
-        for factor, axes in map(self.formula, first, second):
-            names = [str(factor)] * (factor > 1) + [axis.name for axis in axes]
-            words.append(" * ".join(names) if axes else factor)
+        for place, (a, b) in enumerate(zip(first, second)):
+            found = [] if a == b else self.ways(a, b)
+            names = [" * ".join([str(n)] * (n > 1) + [axis.name for axis in axes]) for n, axes in found]
+            words.append(a if a == b else names[0] if len(names) == 1 else f"{output}_{place}")
         return words
 
     def leaf(self, twins: tuple[Any, Any], arrays: tuple[Any, Any], dtype: np.dtype) -> str:
@@ -325,7 +337,7 @@ class Graph:
         """
         table = first.base
         shared = isinstance(table, np.ndarray) and second.base is table and table.shape[1:] == first.shape[1:]
-        if not shared or not np.shares_memory(first[:1], table[:1]) or first.shape[1:] != second.shape[1:]:
+        if table is None or not shared or not np.shares_memory(first[:1], table[:1]):
             raise ValueError(
                 f"the model computes an array {first.shape} from its input where nothing is recorded: ONNX export sees "
                 "operations of tensors alone, not what NumPy does with their data"
@@ -505,8 +517,7 @@ def conv2d(graph: Graph, step: Step) -> str:
     options = [step.option("stride", 1), step.option("padding", 0), step.option("dilation", 1)]
     over = window(step.array(1).shape[2:], *options)
     groups = step.option("groups", 1)
-    inputs = [x for x in step.inputs if x]
-    return graph.node("Conv", *inputs, **moves(over), dilations=over.dilation, group=groups)
+    return graph.node("Conv", *step.inputs, **moves(over), dilations=over.dilation, group=groups)
 
 
 def moves(over: Any) -> dict[str, Any]:
@@ -583,22 +594,29 @@ def feed_forward(graph: Graph, step: Step) -> str:
 
 @becomes("rotate")
 def rotate(graph: Graph, step: Step) -> str:
-    """The angles are places times constants, in float64: at place 1,000 a float32 would be off in its fourth digit."""
-    (*_, width), dtype, start = step.array(0).shape, step.twins[0].dtype, step.option("start", 0)
-    speeds = angles(np.ones(1), width, step.option("base", 10000.0))  # (1, d / 2)
-    lengths = [shape[-2] for shape in step.shapes(0)]
-    flat = graph.constant([], np.int64)
-    bounds = [graph.constant(start, np.int64), graph.size(*(start + n for n in lengths)), graph.constant(1, np.int64)]
-    bounds[1] = graph.node("Reshape", bounds[1], flat)
-    places = graph.node("Cast", graph.node("Range", *bounds), to=code_of(np.float64))
-    places = graph.node("Unsqueeze", places, graph.constant([1], np.int64))  # (T, 1)
-    turned = graph.node("Mul", places, graph.constant(speeds, np.float64))
-    cos, sin = (graph.node("Cast", graph.node(name, turned), to=code_of(dtype)) for name in ("Cos", "Sin"))
+    """Both halves of x, times the cosines and the sines of their places."""
+    width = step.array(0).shape[-1]
+    cos, sin = turned(graph, step, width)
     left, right = (graph.cut(step.inputs[0], a, b, -1) for a, b in ((0, width // 2), (width // 2, width)))
-    (lc, rs), (ls, rc) = (
-        (graph.node("Mul", left, a), graph.node("Mul", right, b)) for a, b in ((cos, sin), (sin, cos))
-    )
+    lc, ls, rc, rs = (graph.node("Mul", half, part) for half in (left, right) for part in (cos, sin))
     return graph.node("Concat", graph.node("Sub", lc, rs), graph.node("Add", ls, rc), axis=-1)
+
+
+def turned(graph: Graph, step: Step, width: int) -> tuple[str, str]:
+    """Cosines and sines of all angles (T, d / 2): places times constants, in float64, or place 1,000 would be off."""
+    start, base, dtype = step.option("start", 0), step.option("base", 10000.0), step.twins[0].dtype
+    lengths = tuple(start + shape[-2] for shape in step.shapes(0))
+    key = ("turned", start, base, width, lengths, dtype)
+    if key not in graph.known:
+        end = graph.node("Squeeze", graph.size(*lengths))
+        places = graph.node("Range", graph.constant(start, np.int64), end, graph.constant(1, np.int64))
+        places = graph.node("Cast", places, to=code_of(np.float64))
+        column = graph.node("Unsqueeze", places, graph.constant([1], np.int64))
+        angle = graph.node("Mul", column, graph.constant(angles(np.ones(1), width, base), np.float64))
+        both = (graph.node("Cast", graph.node(name, angle), to=code_of(dtype)) for name in ("Cos", "Sin"))
+        graph.known[key] = " ".join(both)
+    cos, sin = graph.known[key].split()
+    return cos, sin
 
 
 @becomes("scaled_dot_product_attention", "blockwise_attention")
@@ -675,8 +693,14 @@ def export(
         raise ValueError(f"{len(values)} outputs need as many names, got {outputs}")
     for value, output in zip(values, outputs):
         graph.nodes.append(message({1: value, 2: output, 3: output, 4: "Identity"}))
-    described = [value_message(o, a.dtype, graph.sizes(a.shape, b.shape)) for o, a, b in zip(outputs, *runs)]
-    replace(Path(f), [model_message(graph, described)])
+    sizes = [graph.sizes(output, a.shape, b.shape) for output, a, b in zip(outputs, *runs)]
+    described = [value_message(output, a.dtype, size) for output, a, size in zip(outputs, runs[0], sizes)]
+    named = {(axis.value, axis.place): axis.name for axis in axes}
+    inputs = [
+        value_message(name, array.dtype, [named.get((name, i), n) for i, n in enumerate(array.shape)])
+        for name, array in zip(names, arrays)
+    ]
+    replace(Path(f), [model_message(graph, inputs, described)])
 
 
 def axes_of(arrays: dict[str, np.ndarray], dynamic_axes: Mapping[str, Mapping[int, str]]) -> list[Axis]:
@@ -684,9 +708,10 @@ def axes_of(arrays: dict[str, np.ndarray], dynamic_axes: Mapping[str, Mapping[in
     axes, chosen = [], dict[str, tuple[int, int]]()
     for value, named in dynamic_axes.items():
         for place, name in named.items():
-            if not 0 <= place < arrays[value].ndim or not arrays[value].shape[place]:
-                raise ValueError(f"{value} {arrays[value].shape} has no axis {place} of one place or more, for {name!r}")
-            size = arrays[value].shape[place]
+            shape = arrays[value].shape
+            if not 0 <= place < len(shape) or not shape[place]:
+                raise ValueError(f"{value} {shape} has no axis {place} of one place or more, for {name!r}")
+            size = shape[place]
             sizes = chosen.setdefault(name, (size, other_size(place, size)))
             if sizes[0] != size:
                 raise ValueError(f"axes of one name have one size: {name!r} is {sizes[0]} and {size}")
@@ -719,7 +744,7 @@ def add_steps(graph: Graph, first: Sequence[Tensor], second: Sequence[Tensor]) -
         origins = [t.origin for t in twins if t.origin is not None]
         operands = zip(zip(*(o.inputs or () for o in origins)), zip(*(o.arrays or () for o in origins)))
         dtype = twins[0].dtype
-        inputs = [values.get(id(x[0])) if id(x[0]) in values else graph.leaf(x, a, dtype) for x, a in operands]
+        inputs = [values[id(x[0])] if id(x[0]) in values else graph.leaf(x, a, dtype) for x, a in operands]
         values[id(twins[0])] = converted(graph, Step(twins, inputs))
     return [values[id(x)] for x in first]
 
@@ -731,11 +756,8 @@ def converted(graph: Graph, step: Step) -> str:
     return RULES[step.name](graph, step)
 
 
-def model_message(graph: Graph, outputs: list[bytes]) -> bytes:
+def model_message(graph: Graph, inputs: list[bytes], outputs: list[bytes]) -> bytes:
     """ModelProto. The graph comes last, so that a file that is cut short can be told from a whole one."""
-    inputs = []
-    for name, (first, second) in graph.inputs.items():
-        inputs.append(value_message(name, first.dtype, graph.sizes(first.shape, second.shape)))
     constants = [tensor_message(array, name) for name, array in graph.constants.items()]
     whole = message({1: graph.nodes, 2: "tinytorch", 5: constants, 11: inputs, 12: outputs})
     return message({1: IR, 2: "tinytorch", 8: message({1: "", 2: OPSET}), 7: whole})
