@@ -223,9 +223,9 @@ def shrink_pair(first: Layer, second: Layer, kept: Any, means: np.ndarray | None
     >>> bool((following.weight.data == second.weight.data[[0, 2]]).all())
     True
     """
-    # unit_axis(layer) and input_axis(layer) say which axis of a weight counts what; np.take(weight, numbers, axis) takes
-    # those numbers along it; remade(layer, weight, bias) is the layer with others. If each unit has an area of inputs,
-    # and they stand unit by unit, which of them belong to unit u?
+    # unit_axis(layer) and input_axis(layer) say which axis of a weight counts what; np.take(weight, numbers, axis)
+    # takes those numbers along it; remade(layer, weight, bias) is the layer with others. If each unit has an area of
+    # inputs, and they stand unit by unit, which of them belong to unit u?
     # For the means: write the sum that one unit of `second` takes in two parts, over what is kept and over what is cut.
     # What is the second part, if every cut unit says its mean? A Conv2d adds it up over its window, too. A bias may be
     # None.
@@ -325,8 +325,8 @@ def rank_for_energy(singular_values: np.ndarray, share: float) -> int:
     >>> [rank_for_energy(np.array([3.0, 2.0, 1.0]), share) for share in (0.0, 0.6, 0.9, 1.0)]
     [1, 1, 2, 3]
     """
-    # The sums of the first 1, 2, 3, ... squares are one np.cumsum, and its last one is the whole: so rounding cannot ask
-    # for more than there is. np.searchsorted finds the first sum that is large enough.
+    # The sums of the first 1, 2, 3, ... squares are one np.cumsum. Its last one is the whole, so that rounding cannot
+    # ask for more than there is. np.searchsorted finds the first sum that is large enough.
     check_share("share", share)
     energy = np.cumsum(np.square(singular_values, dtype=np.float64))
     return int(np.searchsorted(energy, share * energy[-1])) + 1

@@ -1,8 +1,8 @@
 """ONNX: a model as a file that other programs run, written byte by byte. https://onnx.ai
 
-Notation: a model is a graph of nodes. Each node is an operation of ONNX that makes a value out of values, and a value is
-known by its name. What a model computes is found by running it on an example: its result remembers where it came from.
-It is run on a second example of other sizes, too; a number that differs between the two depends on the size.
+Notation: a model is a graph of nodes. Each node is an operation of ONNX that makes a value out of values, and a value
+is known by its name. What a model computes is found by running it on an example: its result remembers where it came
+from. It is run on a second example of other sizes, too; a number that differs between the two depends on the size.
 
 The file is protobuf: a message is a row of fields, a field is a number, a kind, and its content.
 https://protobuf.dev/programming-guides/encoding
