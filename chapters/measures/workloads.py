@@ -439,6 +439,29 @@ def transformers() -> Step:
     return step
 
 
+# -- 16: a small network learns from a large one, and is pruned while it learns ------------------------------------
+
+
+@workload(times=700)
+def compression() -> Step:
+    """A step of a student of 64-128-10, taught by 64-256-256-10 on 128 digits, with masks chosen at every tenth step."""
+    from tinytorch.compression import Distiller, Pruner
+
+    data = digits()
+    teacher = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10))
+    student = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
+    optimizer = tt.optim.Adam(student.parameters(), lr=1e-3)
+    distiller, pruner = Distiller(student, optimizer, teacher=teacher), Pruner(student, lambda step: 0.9, every=10)
+    batches = cycle(data.x_train, data.y_train, 128)
+
+    def step():
+        loss = distiller.step([next(batches)])
+        pruner(distiller)
+        return loss
+
+    return step
+
+
 # -- five lines, to see whom a profiler charges --------------------------------------------------------------------
 
 
