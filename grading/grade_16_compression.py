@@ -500,15 +500,15 @@ def what_makes_no_sense_is_refused(student, temperature, alpha, shape):
 
 def bytes_without_zeros():
     """A matrix with a tenth of its numbers, as our own format holds it."""
-    from tinytorch.compression import sparse
+    from tinytorch.compression import to_sparse
 
     weight = np.arange(1, 780 * 256 + 1, dtype=np.float32).reshape(780, 256)
-    return sparse(np.where(np.arange(780 * 256).reshape(780, 256) % 10, np.float32(0), weight)).nbytes
+    return to_sparse(np.where(np.arange(780 * 256).reshape(780, 256) % 10, np.float32(0), weight)).nbytes
 
 
 @rubric.accounting(points=1, unit="bytes", counted=bytes_without_zeros, tolerance=0, difficulty=2, minutes=10)
 def sparse_bytes():
-    """How many bytes does `sparse` take for a weight (780, 256) of which nine tenths are zero?
+    """How many bytes does `to_sparse` take for a weight (780, 256) of which nine tenths are zero?
 
     float32 values, and int32 for rows and starts. The count is exact.
     """
@@ -519,12 +519,12 @@ def sparse_bytes():
 
 def parameters_after_shrinking():
     """What a model of half its units holds, counted."""
-    from tinytorch.compression import shrink
+    from tinytorch.compression import shrink_network
     from tinytorch.layers import Linear, ReLU, Sequential
 
     rng = np.random.default_rng(0)
     model = Sequential(Linear(64, 256, rng=rng), ReLU(), Linear(256, 128, rng=rng), ReLU(), Linear(128, 10, rng=rng))
-    return sum(p.numel() for p in shrink(model, 0.5).parameters())
+    return sum(p.numel() for p in shrink_network(model, 0.5).parameters())
 
 
 @rubric.accounting(

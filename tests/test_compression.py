@@ -24,12 +24,12 @@ from tinytorch.compression import (
     prunable,
     rank_for_energy,
     save_sparse,
-    shrink,
+    shrink_network,
     shrink_pair,
-    sparse,
     sparse_matmul,
     sparsity_of,
     strongest_units,
+    to_sparse,
     truncated_svd,
 )
 from tinytorch.convolutions import Residual
@@ -78,7 +78,7 @@ def test_a_share_outside_0_to_1_is_refused(share):
         lambda: cubic_sparsity(1, 10, share),
         lambda: cubic_sparsity(1, 10, 0.5, initial=share),
         lambda: rank_for_energy(np.ones(3), share),
-        lambda: shrink(model, share),
+        lambda: shrink_network(model, share),
         lambda: distillation_loss(tt.zeros(1, 2), tt.zeros(1, 2), np.array([0]), alpha=share),
     ]
     for call in calls:
@@ -210,12 +210,12 @@ def test_a_network_shrinks_and_still_runs(rng):
     x = tt.randn(6, 1, 8, 8)
     model(x)
     before = {name: array.copy() for name, array in model.state_dict().items()}
-    small = shrink(model, 0.5, x)
+    small = shrink_network(model, 0.5, x)
     assert [small[i].weight.shape for i in (0, 4, 8, 11)] == [(4, 1, 3, 3), (8, 4, 3, 3), (128, 16), (16, 10)]
     assert small[1].running_mean.shape == (4,) and small.training and model.training
     assert small.eval()(x).shape == (6, 10)
     assert all(np.array_equal(before[name], array) for name, array in model.state_dict().items())
-    whole = shrink(model, 0.0)
+    whole = shrink_network(model, 0.0)
     assert np.array_equal(whole.eval()(x).data, model.eval()(x).data)
     nn.functional.cross_entropy(small(x), np.arange(6)).backward()
     assert all(p.grad is not None for p in small.parameters())
@@ -225,14 +225,14 @@ def test_means_make_a_shrunken_network_better(rng):
     model = nn.Sequential(nn.Linear(10, 40), nn.Sigmoid(), nn.Linear(40, 5))
     x = tt.randn(200, 10)
     wanted = model(x).data
-    errors = [np.square(shrink(model, 0.5, some)(x).data - wanted).mean() for some in (None, x)]
+    errors = [np.square(shrink_network(model, 0.5, some)(x).data - wanted).mean() for some in (None, x)]
     assert errors[1] < errors[0] / 3
 
 
 def test_what_cannot_be_shrunk_is_named():
     for module in (nn.Softmax(), nn.Conv2d(4, 4, 3, groups=2), nn.LayerNorm(4)):
         with pytest.raises(ValueError, match=f"not {type(module).__name__}"):
-            shrink(nn.Sequential(nn.Linear(4, 4), module, nn.Linear(4, 4)), 0.5)
+            shrink_network(nn.Sequential(nn.Linear(4, 4), module, nn.Linear(4, 4)), 0.5)
 
 
 # -- fewer dimensions --------------------------------------------------------------------------------------------------
@@ -322,11 +322,11 @@ def test_a_sparse_product_is_the_dense_one(rng, share):
     weight = rng.normal(size=(12, 9)).astype(np.float32)
     weight[~magnitude_mask(weight, share)] = 0
     x = rng.normal(size=(4, 12)).astype(np.float32)
-    held = sparse(weight)
+    held = to_sparse(weight)
     assert np.allclose(sparse_matmul(x, held), x @ weight, atol=1e-5)
     assert held.nbytes == 8 * np.count_nonzero(weight) + 4 * 10
     weight[:, 4] = 0
-    assert np.allclose(sparse_matmul(x, sparse(weight)), x @ weight, atol=1e-5)
+    assert np.allclose(sparse_matmul(x, to_sparse(weight)), x @ weight, atol=1e-5)
 
 
 def test_a_sparse_file_loads_back_bit_for_bit(rng, tmp_path):

@@ -42,7 +42,7 @@ def test_imports_point_to_earlier_chapters(chapter):
     assert not later, f"{chapter.source.name} imports {later}"
 
 
-@pytest.mark.parametrize(("given", "last"), [("kernels", None), ("parallel", "09")])
+@pytest.mark.parametrize(("given", "last"), [("kernels", None), ("parallel", "09"), ("onnx", "16")])
 def test_given_modules_import_no_chapter_after_their_own(given, last):
     places = {other.name: other.number for other in CHAPTERS}
     used = {places[name] for name in imported(COURSE.package / f"{given}.py") if name in places}

@@ -258,16 +258,18 @@ def pairs_of(model: Sequential) -> list[tuple[int, int]]:
         if isinstance(module, Linear) or (isinstance(module, Conv2d) and module.groups == 1):
             places.append(i)
         elif not isinstance(module, BETWEEN) or isinstance(module, Softmax | LogSoftmax):
-            raise ValueError(f"shrink knows Linear, Conv2d without groups, and what treats units singly, not {module}")
+            raise ValueError(
+                f"units can be cut of Linear and of Conv2d without groups, with what treats them singly between; not {module}"
+            )
     return list(pairwise(places))
 
 
-def shrink(model: Sequential, share: float, x: Any = None) -> Sequential:
+def shrink_network(model: Sequential, share: float, x: Any = None) -> Sequential:
     """A smaller model, without a share of each layer's units, the weakest; one stays, and all of the last layer.
 
     With examples x, what is cut goes on saying its mean over them. The model is not changed.
 
-    >>> shrink(Sequential(Linear(8, 6), Linear(6, 2)), share=0.5)
+    >>> shrink_network(Sequential(Linear(8, 6), Linear(6, 2)), share=0.5)
     Sequential(
       (0): Linear(8, 3)
       (1): Linear(3, 2)
@@ -413,10 +415,10 @@ class Sparse(NamedTuple):
         return self.values.nbytes + self.rows.nbytes + self.starts.nbytes
 
 
-def sparse(matrix: np.ndarray) -> Sparse:
+def to_sparse(matrix: np.ndarray) -> Sparse:
     """The numbers of a matrix (in, out) that are not zero.
 
-    >>> sparse(np.array([[0.0, 7.0], [5.0, 0.0]])).values
+    >>> to_sparse(np.array([[0.0, 7.0], [5.0, 0.0]])).values
     array([5., 7.])
     """
     columns, rows = np.nonzero(matrix.T)
@@ -427,7 +429,7 @@ def sparse(matrix: np.ndarray) -> Sparse:
 def sparse_matmul(x: np.ndarray, weight: Sparse) -> np.ndarray:
     """z = x @ weight, with the products of zeros left out: (B, in) @ (in, out) -> (B, out).
 
-    >>> sparse_matmul(np.array([[1.0, 10.0]]), sparse(np.array([[0.0, 7.0], [5.0, 0.0]])))
+    >>> sparse_matmul(np.array([[1.0, 10.0]]), to_sparse(np.array([[0.0, 7.0], [5.0, 0.0]])))
     array([[50.,  7.]])
     """
     z = np.zeros((len(x), weight.shape[1]), np.result_type(x, weight.values))

@@ -178,7 +178,7 @@ class Step(NamedTuple):
         return self.parameters[0].get(name, default)
 
 
-def history(outputs: Sequence[Tensor]) -> list[Tensor]:
+def computed_tensors(outputs: Sequence[Tensor]) -> list[Tensor]:
     """Every computed tensor that the outputs came from, each after those it was made of."""
     order: list[Tensor] = []
     seen: set[int] = set()
@@ -216,7 +216,7 @@ def evaluated(model: Module) -> Iterator[None]:
             parameter.requires_grad = False
 
 
-def run(model: Module, arrays: Sequence[np.ndarray]) -> tuple[Tensor, ...]:
+def answers_of(model: Module, arrays: Sequence[np.ndarray]) -> tuple[Tensor, ...]:
     """What a model answers, as one or several tensors. Raises TypeError for an answer that is neither."""
     inputs = [Tensor(array, requires_grad=array.dtype.kind == "f") for array in arrays]
     result = model(*inputs)
@@ -377,48 +377,48 @@ REDUCTIONS |= {"logsumexp": "ReduceLogSumExp"}
 
 
 @becomes(*SAME)
-def same(graph: Graph, step: Step) -> str:
+def same_nodes(graph: Graph, step: Step) -> str:
     """Operations that differ from ONNX's in their names alone."""
     return graph.node(SAME[step.name], *step.inputs)
 
 
 @becomes(*REDUCTIONS)
-def reduction(graph: Graph, step: Step) -> str:
+def reduction_nodes(graph: Graph, step: Step) -> str:
     dim = step.option("dim", -1 if step.name == "logsumexp" else None)
     axes = [] if dim is None else [graph.constant(np.atleast_1d(dim), np.int64)]
     return graph.node(REDUCTIONS[step.name], *step.inputs, *axes, keepdims=int(step.option("keepdim", False)))
 
 
 @becomes("softmax", "log_softmax")
-def softmax(graph: Graph, step: Step) -> str:
+def softmax_nodes(graph: Graph, step: Step) -> str:
     operation = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}[step.name]
     return graph.node(operation, *step.inputs, axis=step.option("dim", -1))
 
 
 @becomes("leaky_relu")
-def leaky_relu(graph: Graph, step: Step) -> str:
+def leaky_relu_nodes(graph: Graph, step: Step) -> str:
     return graph.node("LeakyRelu", *step.inputs, alpha=float(step.option("negative_slope", 0.01)))
 
 
 @becomes("silu")
-def silu(graph: Graph, step: Step) -> str:
+def silu_nodes(graph: Graph, step: Step) -> str:
     return graph.node("Mul", step.inputs[0], graph.node("Sigmoid", step.inputs[0]))
 
 
 @becomes("gelu")
-def gelu(graph: Graph, step: Step) -> str:
+def gelu_nodes(graph: Graph, step: Step) -> str:
     return graph.node("Gelu", step.inputs[0], approximate="tanh")
 
 
 @becomes("clip")
-def clip(graph: Graph, step: Step) -> str:
+def clip_nodes(graph: Graph, step: Step) -> str:
     bounds = [step.option(name) for name in ("min", "max")]
     dtype = step.twins[0].dtype
     return graph.node("Clip", *step.inputs, *("" if n is None else graph.constant(n, dtype) for n in bounds))
 
 
 @becomes("cast")
-def cast(graph: Graph, step: Step) -> str:
+def cast_nodes(graph: Graph, step: Step) -> str:
     return graph.node("Cast", *step.inputs, to=code_of(step.twins[0].dtype))
 
 
@@ -431,17 +431,17 @@ def reshaped(graph: Graph, x: str, twins: tuple[Any, Any]) -> str:
 
 
 @becomes("reshape")
-def reshape(graph: Graph, step: Step) -> str:
+def reshape_nodes(graph: Graph, step: Step) -> str:
     return reshaped(graph, step.inputs[0], step.twins)
 
 
 @becomes("broadcast_to")
-def broadcast_to(graph: Graph, step: Step) -> str:
+def broadcast_to_nodes(graph: Graph, step: Step) -> str:
     return graph.node("Expand", step.inputs[0], graph.shape(*(t.shape for t in step.twins)))
 
 
 @becomes("permute", "transpose")
-def permute(graph: Graph, step: Step) -> str:
+def permute_nodes(graph: Graph, step: Step) -> str:
     order = list(range(step.twins[0].ndim))
     if step.name == "permute":
         order = [dim % len(order) for dim in step.option("dims")]
@@ -452,19 +452,19 @@ def permute(graph: Graph, step: Step) -> str:
 
 
 @becomes("concatenate")
-def concatenate(graph: Graph, step: Step) -> str:
+def concatenate_nodes(graph: Graph, step: Step) -> str:
     return graph.node("Concat", *step.inputs, axis=step.option("dim", 0))
 
 
 @becomes("stack")
-def stack(graph: Graph, step: Step) -> str:
+def stack_nodes(graph: Graph, step: Step) -> str:
     dim = step.option("dim", 0)
     at = graph.constant([dim], np.int64)
     return graph.node("Concat", *(graph.node("Unsqueeze", x, at) for x in step.inputs), axis=dim)
 
 
 @becomes("getitem")
-def getitem(graph: Graph, step: Step) -> str:
+def getitem_nodes(graph: Graph, step: Step) -> str:
     """Slices, one for each axis that is cut, and then the result's shape: it has no axis where a number stood."""
     x, ndim = step.inputs[0], step.array(0).ndim
     parts = []
@@ -508,31 +508,31 @@ def affine(graph: Graph, x: str, weight: str, bias: str) -> str:
 
 
 @becomes("linear")
-def linear(graph: Graph, step: Step) -> str:
+def linear_nodes(graph: Graph, step: Step) -> str:
     return affine(graph, *step.inputs, *[""] * (3 - len(step.inputs)))
 
 
 @becomes("conv2d")
-def conv2d(graph: Graph, step: Step) -> str:
+def conv2d_nodes(graph: Graph, step: Step) -> str:
     options = [step.option("stride", 1), step.option("padding", 0), step.option("dilation", 1)]
     over = window(step.array(1).shape[2:], *options)
     groups = step.option("groups", 1)
-    return graph.node("Conv", *step.inputs, **moves(over), dilations=over.dilation, group=groups)
+    return graph.node("Conv", *step.inputs, **window_attributes(over), dilations=over.dilation, group=groups)
 
 
-def moves(over: Any) -> dict[str, Any]:
+def window_attributes(over: Any) -> dict[str, Any]:
     """A window's attributes; ONNX pads before all axes and then after all."""
     return {"kernel_shape": over.kernel, "strides": over.stride, "pads": [*over.padding, *over.padding]}
 
 
 @becomes("max_pool2d")
-def max_pool2d(graph: Graph, step: Step) -> str:
-    return graph.node("MaxPool", *step.inputs, **moves(pooling_of(step)))
+def max_pool2d_nodes(graph: Graph, step: Step) -> str:
+    return graph.node("MaxPool", *step.inputs, **window_attributes(pooling_of(step)))
 
 
 @becomes("avg_pool2d")
-def avg_pool2d(graph: Graph, step: Step) -> str:
-    return graph.node("AveragePool", *step.inputs, **moves(pooling_of(step)), count_include_pad=1)
+def avg_pool2d_nodes(graph: Graph, step: Step) -> str:
+    return graph.node("AveragePool", *step.inputs, **window_attributes(pooling_of(step)), count_include_pad=1)
 
 
 def pooling_of(step: Step) -> Any:
@@ -541,14 +541,14 @@ def pooling_of(step: Step) -> Any:
 
 
 @becomes("adaptive_avg_pool2d")
-def adaptive_avg_pool2d(graph: Graph, step: Step) -> str:
+def adaptive_avg_pool2d_nodes(graph: Graph, step: Step) -> str:
     if pair(step.option("output_size")) != (1, 1):
         raise ValueError(f"ONNX export knows adaptive_avg_pool2d to one pixel, not to {step.option('output_size')}")
     return graph.node("GlobalAveragePool", *step.inputs)
 
 
 @becomes("standardize")
-def standardize(graph: Graph, step: Step) -> str:
+def standardize_nodes(graph: Graph, step: Step) -> str:
     mean, std = (graph.constant(step.option(name)) for name in ("mean", "std"))
     return graph.node("BatchNormalization", *step.inputs, mean, graph.node("Mul", std, std), epsilon=0.0)
 
@@ -557,13 +557,13 @@ def standardize(graph: Graph, step: Step) -> str:
 
 
 @becomes("embedding")
-def embedding(graph: Graph, step: Step) -> str:
+def embedding_nodes(graph: Graph, step: Step) -> str:
     ids, weight = step.inputs
     return graph.node("Gather", weight, ids, axis=0)
 
 
 @becomes("standardized_rows")
-def standardized_rows(graph: Graph, step: Step) -> str:
+def standardized_rows_nodes(graph: Graph, step: Step) -> str:
     x, weight, bias = [*step.inputs, "", ""][:3]
     axes = step.option("axes", 1)
     weight = weight or graph.constant(np.ones(step.array(0).shape[-axes:]), step.twins[0].dtype)
@@ -571,7 +571,7 @@ def standardized_rows(graph: Graph, step: Step) -> str:
 
 
 @becomes("scaled_rows")
-def scaled_rows(graph: Graph, step: Step) -> str:
+def scaled_rows_nodes(graph: Graph, step: Step) -> str:
     x, weight = [*step.inputs, ""][:2]
     axes = graph.constant(range(-step.option("axes", 1), 0), np.int64)
     square = graph.node("ReduceMean", graph.node("Mul", x, x), axes, keepdims=1)
@@ -581,7 +581,7 @@ def scaled_rows(graph: Graph, step: Step) -> str:
 
 
 @becomes("feed_forward")
-def feed_forward(graph: Graph, step: Step) -> str:
+def feed_forward_nodes(graph: Graph, step: Step) -> str:
     x, up, up_bias, down, down_bias = step.inputs
     hidden = affine(graph, x, up, up_bias)
     if step.option("activation", "gelu") == "gelu":
@@ -593,16 +593,16 @@ def feed_forward(graph: Graph, step: Step) -> str:
 
 
 @becomes("rotate")
-def rotate(graph: Graph, step: Step) -> str:
+def rotate_nodes(graph: Graph, step: Step) -> str:
     """Both halves of x, times the cosines and the sines of their places."""
     width = step.array(0).shape[-1]
-    cos, sin = turned(graph, step, width)
+    cos, sin = turned_places(graph, step, width)
     left, right = (graph.cut(step.inputs[0], a, b, -1) for a, b in ((0, width // 2), (width // 2, width)))
     lc, ls, rc, rs = (graph.node("Mul", half, part) for half in (left, right) for part in (cos, sin))
     return graph.node("Concat", graph.node("Sub", lc, rs), graph.node("Add", ls, rc), axis=-1)
 
 
-def turned(graph: Graph, step: Step, width: int) -> tuple[str, str]:
+def turned_places(graph: Graph, step: Step, width: int) -> tuple[str, str]:
     """Cosines and sines of all angles (T, d / 2): places times constants, in float64, or place 1,000 would be off."""
     start, base, dtype = step.option("start", 0), step.option("base", 10000.0), step.twins[0].dtype
     lengths = tuple(start + shape[-2] for shape in step.shapes(0))
@@ -620,7 +620,7 @@ def turned(graph: Graph, step: Step, width: int) -> tuple[str, str]:
 
 
 @becomes("scaled_dot_product_attention", "blockwise_attention")
-def attention(graph: Graph, step: Step) -> str:
+def attention_nodes(graph: Graph, step: Step) -> str:
     """softmax(scale q k^T + mask) v, step by step; heads that share their keys get an axis of their own."""
     q, k, v, mask = [*step.inputs, ""][:4]
     if step.option("dropout_p", 0.0):
@@ -643,7 +643,7 @@ def attention(graph: Graph, step: Step) -> str:
         later = graph.node("Trilu", forbidden, graph.constant(1, np.int64), upper=1)
         scores = graph.node("Add", scores, later)
     if mask:
-        scores = hidden(graph, step, scores, mask, bool(shared))
+        scores = masked_scores(graph, step, scores, mask, bool(shared))
     weights = graph.node("Softmax", scores, axis=-1)
     if mask:  # a query that may look at nothing gets zeros
         weights = graph.node("Where", graph.node("IsNaN", weights), graph.constant(0, dtype), weights)
@@ -651,7 +651,7 @@ def attention(graph: Graph, step: Step) -> str:
     return reshaped(graph, z, step.twins) if shared else z
 
 
-def hidden(graph: Graph, step: Step, scores: str, mask: str, shared: bool) -> str:
+def masked_scores(graph: Graph, step: Step, scores: str, mask: str, shared: bool) -> str:
     """The scores with a mask: of numbers, which are added, or of True and False."""
     if shared:
         raise ValueError("ONNX export knows no mask where heads share their keys: use is_causal")
@@ -684,9 +684,9 @@ def export(
     axes = axes_of(dict(zip(names, arrays)), dynamic_axes or {})
     examples = [resized(array, [axis for axis in axes if axis.value == name]) for name, array in zip(names, arrays)]
     with evaluated(model):
-        runs = [run(model, arrays), run(model, examples)]
+        runs = [answers_of(model, arrays), answers_of(model, examples)]
     weights = {id(p): name for name, p in [*model.named_parameters(), *model.named_buffers()]}
-    graph = Graph(dict(zip(names, zip(arrays, examples))), distinct(axes), weights)
+    graph = Graph(dict(zip(names, zip(arrays, examples))), one_for_each_name(axes), weights)
     values = add_steps(graph, *runs)
     outputs = list(output_names or [f"output_{i}" for i in range(len(runs[0]))])
     if len(outputs) != len(values):
@@ -719,7 +719,7 @@ def axes_of(arrays: dict[str, np.ndarray], dynamic_axes: Mapping[str, Mapping[in
     return axes
 
 
-def distinct(axes: list[Axis]) -> list[Axis]:
+def one_for_each_name(axes: list[Axis]) -> list[Axis]:
     """One axis for each name: the first."""
     return list({axis.name: axis for axis in reversed(axes)}.values())[::-1]
 
@@ -735,7 +735,7 @@ def add_steps(graph: Graph, first: Sequence[Tensor], second: Sequence[Tensor]) -
     """Add all that both runs did, operation by operation; the values of the model's outputs."""
     if any(x.origin is None for x in first):
         raise ValueError("a model's answer must come from its input or its weights by operations of tensors")
-    runs = history(first), history(second)
+    runs = computed_tensors(first), computed_tensors(second)
     names = [[x.origin.primitive.name for x in steps if x.origin] for steps in runs]
     if names[0] != names[1]:
         raise ValueError("the model does other operations for an example of another size: ONNX has one graph for all")
