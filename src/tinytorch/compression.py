@@ -258,9 +258,7 @@ def pairs_of(model: Sequential) -> list[tuple[int, int]]:
         if isinstance(module, Linear) or (isinstance(module, Conv2d) and module.groups == 1):
             places.append(i)
         elif not isinstance(module, BETWEEN) or isinstance(module, Softmax | LogSoftmax):
-            raise ValueError(
-                f"units can be cut of Linear and of Conv2d without groups, with what treats them singly between; not {module}"
-            )
+            raise ValueError(f"shrinking knows Linear, ungrouped Conv2d, and what treats units singly, not {module}")
     return list(pairwise(places))
 
 
