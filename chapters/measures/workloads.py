@@ -444,7 +444,7 @@ def transformers() -> Step:
 
 @workload(times=700)
 def compression() -> Step:
-    """A step of a student of 64-128-10, taught by 64-256-256-10 on 128 digits, with masks chosen at every tenth step."""
+    """A step of a student of 64-128-10, taught by 64-256-256-10; masks are chosen at every tenth step."""
     from tinytorch.compression import Distiller, Pruner
 
     data = digits()
