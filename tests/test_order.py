@@ -61,7 +61,7 @@ def needed(name: str) -> str:
     return max((needed(other) for other in modules if (COURSE.package / f"{other}.py").is_file()), default="00")
 
 
-@pytest.mark.parametrize("facade", ["", ".nn", ".nn.functional", ".nn.init", ".nn.utils", ".optim", ".data"])
+@pytest.mark.parametrize("facade", ["", ".nn", ".nn.functional", ".nn.init"])
 def test_what_a_chapter_defines_is_found_by_pytorchs_name_as_soon_as_the_chapter_stands(facade):
     homes = importlib.import_module(f"tinytorch{facade}")._HOMES
     defined = {name: chapter for chapter in reversed(CHAPTERS) for name in ast.parse(chapter.source.read_text()).body
