@@ -12,7 +12,10 @@ from tito.rubrics.planted import right
 # -- count_pairs ------------------------------------------------------------------------------------------------------
 
 right("count_pairs", "zips a word with its rest", "pairwise(word)", "zip(word, word[1:])")
-right("count_pairs", "goes by index", "for pair in pairwise(word):", "for pair in [tuple(word[i:i + 2]) for i in range(len(word) - 1)]:")  # fmt: skip
+right(
+    "count_pairs", "goes by index",
+    "for pair in pairwise(word):", "for pair in [(word[i], word[i + 1]) for i in range(len(word) - 1)]:",
+)  # fmt: skip
 
 
 @right("count_pairs", "counts the pairs of a word, then weighs them")
@@ -28,8 +31,8 @@ def counted_by_word(words, counts):
 def counted_by_update(words, counts):
     pairs = Counter()
     for word, count in zip(words, counts, strict=True):
-        for left, right in zip(word[:-1], word[1:]):
-            pairs.update({(left, right): count})
+        for pair in pairwise(word):
+            pairs.update({pair: count})
     return pairs
 
 
@@ -119,7 +122,7 @@ def looked_anew(word, ranks, made):
 def rank_and_place(word, ranks, made):
     ids = [*word]
     while True:
-        found = [(ranks[pair], i) for i, pair in enumerate(zip(ids, ids[1:])) if pair in ranks]
+        found = [(ranks[pair], i) for i, pair in enumerate(pairwise(ids)) if pair in ranks]
         if not found:
             return ids
         rank, i = min(found)
@@ -139,7 +142,10 @@ def in_their_order(word, ranks, made):
 
 # -- decode_tokens ----------------------------------------------------------------------------------------------------
 
-right("decode_tokens", "makes a str of the bytes", 'data.decode("utf-8", errors="replace")', 'str(data, "utf-8", "replace")')  # fmt: skip
+right(
+    "decode_tokens", "makes a str of the bytes",
+    'data.decode("utf-8", errors="replace")', 'str(data, "utf-8", "replace")',
+)  # fmt: skip
 
 
 @right("decode_tokens", "adds up the bytes")
@@ -162,7 +168,10 @@ def refused_by_itself(ids, tokens):
 
 # -- accounting -------------------------------------------------------------------------------------------------------
 
-right("utf8_ids", "asks Python", "return 3 + 2 + 1 + 2 * 3 + 1 + 4", 'return len(("caf\\u00e9 \\u65e5\\u672c " + chr(0x1F600)).encode())')  # fmt: skip
+right(
+    "utf8_ids", "asks Python",
+    "3 + 2 + 1 + 2 * 3 + 1 + 4", 'len("caf\\u00e9 \\u65e5\\u672c \\U0001f600".encode())',
+)  # fmt: skip
 right("utf8_ids", "is the number", "3 + 2 + 1 + 2 * 3 + 1 + 4", "17")
 right("utf8_ids", "is a float", "3 + 2 + 1 + 2 * 3 + 1 + 4", "17.0")
 

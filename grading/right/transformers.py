@@ -54,7 +54,7 @@ def row_by_row(x, weight=None, bias=None, *, axes=1, eps=1e-5):
     z = n.reshape(x.shape).copy()
     z = z if weight is None else weight * z
     z = z if bias is None else bias + z
-    return z, dict(n=n, scale=scale)
+    return z, {"scale": scale, "n": n}
 
 
 # -- standardized_rows_vjp --------------------------------------------------------------------------------------------
@@ -101,7 +101,8 @@ right(
 )  # fmt: skip
 right(
     "Block.forward", "names every argument, adds the other way round",
-    "self.norm1(x), None, mask, is_causal, cache, prepare", "self.norm1(x), mask=mask, is_causal=is_causal, cache=cache, prepare=prepare",
+    "self.norm1(x), None, mask, is_causal, cache, prepare",
+    "self.norm1(x), mask=mask, is_causal=is_causal, cache=cache, prepare=prepare",
     "x = x + self.dropout(attended)", "x = self.dropout(attended) + x",
 )  # fmt: skip
 
@@ -183,13 +184,18 @@ def list_of_shapes(config):
 right(
     "parameter_count", "counts with bool",
     "(1 if config.tied else 2)", "(2 - bool(config.tied))",
-    "config.context * c if config.positions == \"learned\" else 0", "(config.positions == \"learned\") * config.context * c",
+    'config.context * c if config.positions == "learned" else 0',
+    '(config.positions == "learned") * config.context * c',
 )  # fmt: skip
 
 # -- keep_top_k -------------------------------------------------------------------------------------------------------
 
 right("keep_top_k", "sorts downwards", "np.sort(logits)[-min(k, len(logits))]", "sorted(logits, reverse=True)[:k][-1]")
-right("keep_top_k", "takes a partition", "np.sort(logits)[-min(k, len(logits))]", "np.partition(logits, max(0, len(logits) - k))[max(0, len(logits) - k)]")  # fmt: skip
+right(
+    "keep_top_k", "takes a partition",
+    "np.sort(logits)[-min(k, len(logits))]",
+    "np.partition(logits, max(0, len(logits) - k))[max(0, len(logits) - k)]",
+)  # fmt: skip
 
 
 @right("keep_top_k", "writes into a copy")
@@ -272,7 +278,11 @@ def ends_compared(logits, u, temperature=1.0, top_k=None, top_p=None):
 # -- accounting -------------------------------------------------------------------------------------------------------
 
 right("gpt_parameters", "is the number", "1000 * 96 + 64 * 96 + 3 * block + 2 * 96", "437856")
-right("gpt_parameters", "takes twelve squares a block", "4 * (96 * 96 + 96) + (96 * 384 + 384) + (384 * 96 + 96) + 2 * 2 * 96", "12 * 96**2 + 13 * 96")  # fmt: skip
+right(
+    "gpt_parameters", "takes twelve squares a block",
+    "4 * (96 * 96 + 96) + (96 * 384 + 384) + (384 * 96 + 96) + 2 * 2 * 96",
+    "12 * 96**2 + 13 * 96",
+)  # fmt: skip
 right("gpt_parameters", "is a float", "2 * 96\nreturn", "2 * 96.0\nreturn")
 
 right("training_bytes", "is a float", "4 * 4 * weights", "16.0 * weights")
@@ -280,8 +290,16 @@ right("training_bytes", "is the number", "return 4 * 4 * weights", "return 16 * 
 right("training_bytes", "adds up the four", "4 * 4 * weights", "4 * weights + 4 * weights + 2 * 4 * weights")
 
 right("share_of_peak", "is the number", "100 * operations / 0.25 / 100e9", "operations / 25e9 * 100")
-right("share_of_peak", "rounds to four digits", "100 * operations / 0.25 / 100e9", "round(100 * operations / 0.25 / 100e9, 2)")  # fmt: skip
-right("share_of_peak", "counts forwards and backwards", "3 * (2 * weights + attention)", "((2 * weights + attention) + 2 * (2 * weights + attention))")  # fmt: skip
+right(
+    "share_of_peak", "rounds to four digits",
+    "100 * operations / 0.25 / 100e9",
+    "round(100 * operations / 0.25 / 100e9, 2)",
+)  # fmt: skip
+right(
+    "share_of_peak", "counts forwards and backwards",
+    "3 * (2 * weights + attention)",
+    "((2 * weights + attention) + 2 * (2 * weights + attention))",
+)  # fmt: skip
 
 right("cache_tokens", "counts in bytes", "124439808 / (12 * 2 * 768)", "4 * 124439808 / (12 * 2 * 768 * 4)")
 right("cache_tokens", "rounds down", "124439808 / (12 * 2 * 768)", "124439808 // (12 * 2 * 768)")

@@ -2,8 +2,8 @@
 
     python -m tito.grading.refused 05 --seeds 100      the same as: nox -s refused -- 05 --seeds 100
 
-The answers are the reference and those of grading/right/. A grade must not depend on luck: what one seed in a hundred refuses is refused to
-somebody in every class.
+The answers are the reference and those of grading/right/. A grade must not depend on luck: what one seed in a hundred
+refuses is refused to somebody in every large class.
 """
 
 import argparse
