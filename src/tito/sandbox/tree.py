@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tito.course import Chapter, Course
 
-PIECES = ("worker.py", "wire.py", "warden.py")
+PIECES = ("worker.py", "wire.py", "warden.py", "landlock.py")
 
 
 def compose(tree: Path, course: Course, chapter: Chapter, text: str, earlier: Path | None = None) -> Path:
