@@ -520,7 +520,10 @@ def test_the_worker_sees_no_rubric_no_oracle_and_no_tool(tmp_path):
     assert {"numpy", "tinytorch", "wire"} <= tops
     site = str(Path(np.__file__).resolve().parent.parent)
     assert site not in seen["path"] and not [path for path in seen["path"] if "site-packages" in path or "src" in path]
+    assert not list(tmp_path.rglob("scaling*.pyc"))
     expected = {
+        f"tree/tinytorch/__pycache__/{name}.{sys.implementation.cache_tag}.pyc" for name in ("__init__", "counting")
+    } | {
         "worker.py",
         "wire.py",
         "warden.py",
