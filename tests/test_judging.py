@@ -292,11 +292,13 @@ def test_bytecode_beside_the_reference_is_what_runs_and_a_students_file_has_none
         assert {path.name.split(".")[0] for path in package.rglob("*.pyc")} == compiled
     first = compose(tmp_path / "first", course, course.chapter("01"), SCALING)
     program = f"import sys; sys.path.insert(0, {str(first.parent)!r}); from tinytorch import counting; "
-    says = "import numpy; print(counting.count(numpy.zeros(2)), counting.__cached__, counting.count.__code__.co_filename, sep='|')"
+    says = (
+        "import numpy; print(counting.count(numpy.zeros(2)), counting.__cached__, counting.count.__code__.co_filename)"
+    )
     done = subprocess.run(
         [sys.executable, "-I", "-B", "-c", program + says], capture_output=True, text=True, check=True
     )
-    count, cached, file = done.stdout.strip().split("|")
+    count, cached, file = done.stdout.split()
     assert (count, Path(cached).parent, Path(file)) == ("2", first / "__pycache__", first / "counting.py")
     (course.package / "counting.py").write_text("def count(x):\n    return 8\n")
     second = compose(tmp_path / "second", course, course.chapter("01"), SCALING)
@@ -304,7 +306,7 @@ def test_bytecode_beside_the_reference_is_what_runs_and_a_students_file_has_none
         [sys.executable, "-I", "-B", "-c", program.replace(str(first.parent), str(second.parent)) + says],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stdout.startswith("8|")
+    assert done.stdout.startswith("8 ")
 
 
 # -- right answers over many seeds ------------------------------------------------------------------------------------
