@@ -539,7 +539,9 @@ def test_the_worker_sees_no_rubric_no_oracle_and_no_tool(tmp_path):
 
 def test_nothing_after_the_chapter_is_in_its_tree(tmp_path):
     tree.compose(tmp_path / "tree", TOY, TOY.chapter("00"), "")
-    assert sorted(path.name for path in (tmp_path / "tree" / "tinytorch").iterdir()) == ["__init__.py", "counting.py"]
+    package = tmp_path / "tree" / "tinytorch"
+    assert sorted(path.name for path in package.iterdir()) == ["__init__.py", "__pycache__", "counting.py"]
+    assert [path.name.split(".")[0] for path in (package / "__pycache__").iterdir()] == ["__init__"]
 
 
 # -- what the weak layer stops, too -----------------------------------------------------------------------------------
