@@ -370,7 +370,7 @@ SAME = {
     "add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "neg": "Neg", "pow": "Pow", "maximum": "Max",
     "minimum": "Min", "where": "Where", "matmul": "MatMul", "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "abs": "Abs",
     "clone": "Identity", "relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "softplus": "Softplus", "sin": "Sin",
-    "cos": "Cos", "floor": "Floor", "ceil": "Ceil", "sign": "Sign",
+    "cos": "Cos", "floor": "Floor", "ceil": "Ceil", "sign": "Sign", "erf": "Erf",
 }  # fmt: skip
 REDUCTIONS = {"sum": "ReduceSum", "mean": "ReduceMean", "amax": "ReduceMax", "amin": "ReduceMin"}
 REDUCTIONS |= {"logsumexp": "ReduceLogSumExp"}
