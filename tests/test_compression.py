@@ -450,9 +450,8 @@ class Calls(nn.Module):
 FUNCTIONS = {
     "arithmetic": lambda x: (2 - x) / (x * x + 1) - 3 ** (x * 0.5) + abs(-x) ** 3,
     "extremes": lambda x: x.maximum(0.2).minimum(x.clip(-1, 0.9)) + x.clip(min=0.1),
-    "functions": lambda x: (
-        (x.exp() + 1).log() + (x * x).sqrt() + x.sin() * x.cos() + x.sign() * x.floor() + x.ceil().erf()
-    ),
+    "functions": lambda x: (x.exp() + 1).log() + (x * x).sqrt() + x.sin() * x.cos() + x.sign() * x.floor() + x.ceil(),
+    "erf": lambda x: tt.erf(x),
     "sums": lambda x: x.sum(1, keepdim=True) + x.mean((1, 2), keepdim=True) + x.amax(-1, keepdim=True) - x.amin(),
     "whole": lambda x: x.sum() + x.mean(),
     "softmaxes": lambda x: x.softmax(1) + x.log_softmax(-1) + nn.functional.softplus(x) + nn.functional.silu(x),
