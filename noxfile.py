@@ -118,6 +118,12 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session
+def refused(session: nox.Session) -> None:
+    """Which right answers, written in other ways, lose points with some seed; `-- 05 --seeds 100` for a chapter."""
+    python(session, "-m", "tito.grading.refused", *session.posargs, success_codes=[0, 1])
+
+
+@nox.session
 def oracles(session: nox.Session) -> None:
     """Compare with PyTorch and other libraries: a test that skips for want of one fails."""
     files = [str(path.relative_to(ROOT)) for path in sorted(COMPARING)]

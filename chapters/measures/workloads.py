@@ -439,6 +439,7 @@ def transformers() -> Step:
     return step
 
 
+<<<<<<< HEAD
 # -- 14: a profile of a small network ------------------------------------------------------------------------------
 
 
@@ -460,15 +461,39 @@ def profiling() -> Step:
             with profile.region("optimizer"):
                 optimizer.step()
         return read_through(profile)
+=======
+# -- 16: a small network learns from a large one, and is pruned while it learns ------------------------------------
+
+
+@workload(times=700)
+def compression() -> Step:
+    """A step of a student of 64-128-10, taught by 64-256-256-10; masks are chosen at every tenth step."""
+    from tinytorch.compression import Distiller, Pruner
+
+    data = digits()
+    teacher = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10))
+    student = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
+    optimizer = tt.optim.Adam(student.parameters(), lr=1e-3)
+    distiller, pruner = Distiller(student, optimizer, teacher=teacher), Pruner(student, lambda step: 0.9, every=10)
+    batches = cycle(data.x_train, data.y_train, 128)
+
+    def step():
+        loss = distiller.step([next(batches)])
+        pruner(distiller)
+        return loss
+>>>>>>> main
 
     return step
 
 
+<<<<<<< HEAD
 def read_through(profile: Any) -> list[str]:
     """The tables of a profile, and its flame."""
     return [profile.table(), profile.module_table(), profile.flame()]
 
 
+=======
+>>>>>>> main
 # -- five lines, to see whom a profiler charges --------------------------------------------------------------------
 
 

@@ -83,7 +83,7 @@ COUNTS: dict[str, tuple[int, int]] = {
     "add": (1, 0), "sub": (1, 0), "neg": (0, 0), "mul": (1, 1), "div": (1, 2), "pow": (1, 3),
     "floor_divide": (2, 0), "remainder": (4, 2), "maximum": (1, 2), "minimum": (1, 2), "where": (0, 1),
     "exp": (1, 1), "log": (1, 1), "sqrt": (1, 2), "abs": (0, 1), "clip": (2, 3), "sin": (1, 2), "cos": (1, 2),
-    "round": (1, 0), "floor": (1, 0), "ceil": (1, 0), "sign": (1, 0),
+    "erf": (1, 4), "round": (1, 0), "floor": (1, 0), "ceil": (1, 0), "sign": (1, 0),
     "sum": (1, 0), "mean": (1, 0), "std": (4, 4), "amax": (1, 2), "amin": (1, 2), "cumsum": (1, 1), "euclidean": (2, 2),
     "logsumexp": (4, 3),
     "clone": (0, 0), "cast": (0, 0), "reshape": (0, 0), "transpose": (0, 0), "permute": (0, 0), "broadcast_to": (0, 0),
