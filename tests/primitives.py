@@ -94,7 +94,6 @@ def elementwise() -> list[Row]:
         *rows("div pow", PAIRS, low=0.5),
         *rows("matmul", PRODUCTS),
         *rows(
-            *rows("round floor ceil", SINGLES),
             "neg exp abs clone relu leaky_relu sigmoid tanh softplus silu sin cos erf round floor ceil sign",
             SINGLES,
         ),
