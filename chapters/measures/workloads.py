@@ -439,7 +439,6 @@ def transformers() -> Step:
     return step
 
 
-<<<<<<< HEAD
 # -- 14: a profile of a small network ------------------------------------------------------------------------------
 
 
@@ -461,7 +460,15 @@ def profiling() -> Step:
             with profile.region("optimizer"):
                 optimizer.step()
         return read_through(profile)
-=======
+
+    return step
+
+
+def read_through(profile: Any) -> list[str]:
+    """The tables of a profile, and its flame."""
+    return [profile.table(), profile.module_table(), profile.flame()]
+
+
 # -- 16: a small network learns from a large one, and is pruned while it learns ------------------------------------
 
 
@@ -481,19 +488,10 @@ def compression() -> Step:
         loss = distiller.step([next(batches)])
         pruner(distiller)
         return loss
->>>>>>> main
 
     return step
 
 
-<<<<<<< HEAD
-def read_through(profile: Any) -> list[str]:
-    """The tables of a profile, and its flame."""
-    return [profile.table(), profile.module_table(), profile.flame()]
-
-
-=======
->>>>>>> main
 # -- five lines, to see whom a profiler charges --------------------------------------------------------------------
 
 
