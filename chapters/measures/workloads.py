@@ -444,7 +444,7 @@ def transformers() -> Step:
 
 @workload(times=25)
 def benchmarking() -> Step:
-    """Of 400 times: the median of each of two programs and of their ratio, a trend, and the rate that a server keeps."""
+    """Of 400 times: the medians of two programs and of their ratio, a trend, and the rate that a server keeps."""
     from tinytorch.benchmarking import median_interval, paired_ratio, sustained_rate, trend
 
     rng = np.random.default_rng(0)
