@@ -52,7 +52,7 @@ def test_a_claim_is_measured_in_its_own_process_and_told_with_what_it_stands_on(
     assert claims.names(toy) == ["less", "broken"]
     made = claims.measure(toy, "less")
     assert (made["one"], made["two"], made.says) == (1.0, [2.0, 1.5, 2500.0], "One is less than two")
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d, a machine\. nox -s claims -- -k less", made.made())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d, a machine\. tito claims -k less", made.made())
     assert made.table().split("\n")[:3] == ["One is less than two", "  one  1", "  two  2, 1.5, 2,500"]
 
 

@@ -31,7 +31,7 @@ class Claim:
     @property
     def command(self) -> str:
         """What measures it again."""
-        return f"nox -s claims -- -k {self.name}"
+        return f"tito claims -k {self.name}"
 
     def __getitem__(self, number: str) -> Any:
         """One of the numbers: claim["with gradients"]."""
