@@ -72,6 +72,12 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def claims(session: nox.Session) -> None:
+    """Measure what people repeat about these systems; `-- -k adam` one of it; `-- --record` keeps it for the book."""
+    python(session, "-m", "tito", "claims", *session.posargs)
+
+
+@nox.session
 def book(session: nox.Session) -> None:
     """Build the book into build/book, running every cell; any warning fails it."""
     build_book(session, "-E", *session.posargs)

@@ -492,6 +492,27 @@ def compression() -> Step:
     return step
 
 
+# -- 19: what is made of measured times ------------------------------------------------------------------------------
+
+
+@workload(times=25)
+def benchmarking() -> Step:
+    """Of 400 times: the medians of two programs and of their ratio, a trend, and the rate that a server keeps."""
+    from tinytorch.benchmarking import median_interval, paired_ratio, sustained_rate, trend
+
+    rng = np.random.default_rng(0)
+    ours, theirs = rng.lognormal(0, 0.1, (2, 400))
+
+    def step():
+        for seconds in (ours, theirs):
+            median_interval(seconds, rng)
+        paired_ratio(ours, theirs, rng)
+        trend(ours)
+        return sustained_rate(theirs, 10.0, rng)
+
+    return step
+
+
 # -- five lines, to see whom a profiler charges --------------------------------------------------------------------
 
 
