@@ -93,7 +93,10 @@ def elementwise() -> list[Row]:
         *rows("add sub mul maximum minimum", PAIRS),
         *rows("div pow", PAIRS, low=0.5),
         *rows("matmul", PRODUCTS),
-        *rows("neg exp abs clone relu leaky_relu sigmoid tanh softplus silu sin cos round floor ceil sign", SINGLES),
+        *rows(
+            "neg exp abs clone relu leaky_relu sigmoid tanh softplus silu sin cos erf round floor ceil sign",
+            SINGLES,
+        ),
         *rows("log sqrt", SINGLES, low=0.5),
         *rows("clip", SINGLES, min=-1, max=1.5),
         *rows("clip", SINGLES, min=None, max=0.5),

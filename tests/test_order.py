@@ -43,7 +43,7 @@ def test_imports_point_to_earlier_chapters(chapter):
     assert not later, f"{chapter.source.name} imports {later}"
 
 
-@pytest.mark.parametrize(("given", "last"), [("kernels", None), ("parallel", "09")])
+@pytest.mark.parametrize(("given", "last"), [("kernels", None), ("parallel", "09"), ("onnx", "16")])
 def test_given_modules_import_no_chapter_after_their_own(given, last):
     places = {other.name: other.number for other in CHAPTERS}
     used = {places[name] for name in imported(COURSE.package / f"{given}.py") if name in places}
@@ -61,7 +61,7 @@ def needed(name: str) -> str:
     return max((needed(other) for other in modules if (COURSE.package / f"{other}.py").is_file()), default="00")
 
 
-@pytest.mark.parametrize("facade", ["", ".nn", ".nn.functional", ".nn.init", ".nn.utils", ".optim", ".data"])
+@pytest.mark.parametrize("facade", ["", ".nn", ".nn.functional", ".nn.init"])
 def test_what_a_chapter_defines_is_found_by_pytorchs_name_as_soon_as_the_chapter_stands(facade):
     homes = importlib.import_module(f"tinytorch{facade}")._HOMES
     defined = {name: chapter for chapter in reversed(CHAPTERS) for name in ast.parse(chapter.source.read_text()).body
