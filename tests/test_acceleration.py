@@ -543,7 +543,7 @@ def shape_of(statement):
 def answers():
     """The bodies of chapter 18's graded functions, statement by statement, as shapes."""
     source = course.default().package / "acceleration.py"
-    graded = {name for name in rubric.load("18").exercises}
+    graded = set(rubric.load("18").exercises)
     for node in ast.parse(source.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef) and node.name in graded:
             yield node.name, [shape_of(statement) for statement in node.body[1:]]

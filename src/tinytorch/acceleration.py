@@ -347,11 +347,28 @@ def resumed(module: Module, state: State) -> Iterator[None]:
         put_back(module, now)
 
 
-def gradients_at(z: Tensor, g: np.ndarray, leaves: Sequence[Tensor]) -> list[np.ndarray]:
-    """What a walk back from z, which starts with g, brings to each leaf: 0 if nothing. Every .grad stays as it is.
+def gradients_at(z: Tensor, g: np.ndarray, leaves: Sequence[Any]) -> list[np.ndarray | None]:
+    """What a walk back from z, which starts with g, brings to each leaf: 0 if nothing; None to what needs no gradient.
 
-    Raises RuntimeError for a tensor with requires_grad that z was made from and that is none of the leaves.
+    Every .grad stays as it is. Raises RuntimeError for another leaf with requires_grad that z was made from.
     """
+    refuse_others(z, leaves)
+    tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.requires_grad]
+    before = [leaf.grad for leaf in tensors]
+    try:
+        for leaf in tensors:
+            leaf.grad = None
+        if z.requires_grad:
+            backward(z, Tensor(g))
+        found = {id(leaf): np.zeros_like(leaf.data) if leaf.grad is None else leaf.grad.data for leaf in tensors}
+        return [found.get(id(leaf)) for leaf in leaves]
+    finally:
+        for leaf, kept in zip(tensors, before):
+            leaf.grad = kept
+
+
+def refuse_others(z: Tensor, leaves: Sequence[Any]) -> None:
+    """Raise RuntimeError if z was made from a leaf with requires_grad that is none of these."""
     known = {id(leaf) for leaf in leaves}
     for node in topological_order(z) if z.requires_grad else []:
         if node.origin is None and id(node) not in known:
@@ -359,16 +376,6 @@ def gradients_at(z: Tensor, g: np.ndarray, leaves: Sequence[Tensor]) -> list[np.
                 f"a tensor of shape {node.shape} is used in a checkpointed module, and would get no gradient: "
                 "make it a Parameter of the module, or pass it as an input"
             )
-    before = [leaf.grad for leaf in leaves]
-    try:
-        for leaf in leaves:
-            leaf.grad = None
-        if z.requires_grad:
-            backward(z, Tensor(g))
-        return [np.zeros_like(leaf.data) if leaf.grad is None else leaf.grad.data for leaf in leaves]
-    finally:
-        for leaf, kept in zip(leaves, before):
-            leaf.grad = kept
 
 
 @primitive
@@ -387,22 +394,20 @@ def checkpointed(*arrays, module, inputs, options):
 def checkpointed_vjp(g, z, *arrays, module, inputs, options, state, needs):
     """z = module(x...) is computed once more, from the state that it had, and recorded; then a walk leads back from it.
 
-    Returns a tuple: the gradient of each input of the module, None where needs[i] is False, and
-    then that of each of module.parameters(). Afterwards generators, buffers and modes are as they
-    were before. Chen et al., 2016.
+    Returns a tuple: the gradient of each input of the module, and then of each of its parameters,
+    module.parameters(); None for what needs none. Generators, buffers, modes and every .grad are
+    then as they were before. Chen et al., 2016.
     """
     # A leaf is a tensor that no operation made: make each of arrays[:inputs] one, which requires a
-    # gradient if it needs one. (What is no array, None or a number, goes to the module as it is.)
-    # `with resumed(module, state):` goes back to then, and `enable_grad()` records. Walk after you
-    # have returned: gradients_at(z, g, leaves) has the gradient of each leaf.
+    # gradient if needs says so. (What is no array, None or a number, goes to the module as it is.)
+    # `with resumed(module, state):` goes back to then, and `enable_grad()` records. When you have
+    # returned from there, gradients_at(z, g, leaves) walks, and has the gradient of each leaf.
     leaves = [
         Tensor(x, requires_grad=need) if isinstance(x, np.ndarray) else x for x, need in zip(arrays[:inputs], needs)
     ]
     with resumed(module, state), enable_grad():
         again = module(*leaves, **options)
-    wanted = [x for x in [*leaves, *module.parameters()] if isinstance(x, Tensor) and x.requires_grad]
-    found = iter(gradients_at(again, g, wanted))
-    return tuple(next(found) if need else None for need in needs)
+    return tuple(gradients_at(again, g, [*leaves, *module.parameters()]))
 
 
 def checkpoint(module: Module, *inputs: Any, **options: Any) -> Tensor:
