@@ -214,6 +214,7 @@ TELLING = [
     (example(3, 2), example(2, 2) / 8, np.array([0, 1, 0]), 9),
     (np.zeros((0, 2)), np.ones((2, 3)), np.array([], np.int64), 2),
     (np.ones((2, 1)), np.ones((1, 1)), np.array([0, 0]), 1),
+    (example(1, 2), example(2, 3), np.array([1]), 4),
 ]
 ROUNDING = {"float64": 1e-9, "float32": 2e-5, "float16": 1e-2}
 
