@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+import os
 import queue
 import subprocess
 import sys
@@ -47,6 +48,8 @@ from tinytorch.training import Batches, Trainer
 from tinytorch.transformers import GPT, TransformerConfig
 from tito import course
 from tito.rubrics import rubric
+
+MEASURES = course.default().root / "chapters" / "measures"
 
 
 def noise(*shape, seed=0, dtype="float64"):
@@ -461,10 +464,9 @@ CHILD = """
 
 def test_a_child_process_needs_less_memory():
     """16 layers and activations: all results are kept, or 4 inputs and the results of a quarter of them."""
-    measures = str(course.default().root / "chapters" / "measures")
     peaks = []
     for segments in (0, 4):
-        script = textwrap.dedent(CHILD.format(measures=measures, segments=segments))
+        script = textwrap.dedent(CHILD.format(measures=str(MEASURES), segments=segments))
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
         peaks.append(int(done.stdout))
     assert peaks[1] < 0.6 * peaks[0]
@@ -527,6 +529,34 @@ def test_threads_share_the_parts():
     assert [total for _, total in seen] == [6, 15, 24]
 
 
+# -- the kernel in C -----------------------------------------------------------------------------------------------
+
+
+def test_products_in_c_agree(monkeypatch):
+    monkeypatch.syspath_prepend(str(MEASURES))
+    import c_kernel
+
+    if c_kernel.compiler() is None:
+        pytest.skip("there is no C compiler")
+    a, b = noise(2, 48, 48, dtype="float32")
+    with c_kernel.compiled(c_kernel.PLAIN) as library:
+        for name in ("columns", "rows", "tiles"):
+            np.testing.assert_allclose(c_kernel.in_c(library, name)(a, b), a @ b, rtol=1e-4, atol=1e-4)
+
+
+def test_without_a_compiler_the_script_says_so_and_leaves_what_is_recorded():
+    before = (MEASURES / "c_kernel.json").read_bytes()
+    environment = {**os.environ, "CC": "no-such-compiler"}
+    command = [sys.executable, str(MEASURES / "c_kernel.py"), "--record"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1 and "no C compiler" in done.stderr
+    assert (MEASURES / "c_kernel.json").read_bytes() == before
+
+
+def test_the_kernel_in_c_is_short():
+    assert len((MEASURES / "matmul.c").read_text(encoding="utf-8").splitlines()) <= 60
+
+
 # -- what is graded is nowhere else --------------------------------------------------------------------------------
 
 
@@ -564,7 +594,6 @@ def test_no_file_of_the_tree_holds_an_answer():
 
 
 def test_a_copy_under_other_names_is_found():
-    one, other = (ast.parse(text).body[0] for text in ("c = a[i : i + n] @ b", "zz = xx[q : q + 3] @ yy"))
+    one = ast.parse("c = a[i : i + n] @ b").body[0]
     assert shape_of(one) != shape_of(ast.parse("c = a[i : i + n] + b").body[0])
     assert shape_of(ast.parse("c = a[i : i + n]").body[0]) == shape_of(ast.parse("z = x[q : q + m]").body[0])
-    assert shape_of(one) != "" and shape_of(other) != ""
