@@ -3,7 +3,7 @@
 `python breaking.py ROOT 05` copies the package up to chapter 05, puts a gate at the top of each graded body, and runs
 the chapter's cells. A gate raises. When that fails a cell, the body is known to be noticed, its gate opens, and the
 cell runs again. In a child process that a cell starts, all gates are open. So one run tells, for every body, whether a
-broken one fails the chapter. Prints the names of those that no cell noticed; fails if a cell fails for any other reason.
+broken one fails the chapter. Prints the names of those that no cell noticed; fails if a cell fails for another reason.
 """
 
 import builtins

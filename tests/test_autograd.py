@@ -445,7 +445,9 @@ def test_a_graph_knows_its_nodes_edges_and_depths():
 
 def read_by(origin, name):
     """Whether a rule may read what has this name; one that says nothing may read everything."""
-    return origin.primitive.reads is None or name in origin.primitive.read_for([isinstance(x, Tensor) and x.requires_grad for x in origin.inputs])
+    return origin.primitive.reads is None or name in origin.primitive.read_for(
+        [isinstance(x, Tensor) and x.requires_grad for x in origin.inputs]
+    )
 
 
 @every_row
