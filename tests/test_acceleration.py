@@ -22,7 +22,6 @@ from tinytorch.acceleration import (
     Checkpoint,
     Workspace,
     by_chunks,
-    by_threads,
     cache_misses,
     checkpoint,
     checkpoint_sequential,
@@ -32,6 +31,7 @@ from tinytorch.acceleration import (
     gelu_in_place,
     gelu_steps,
     in_memory_order,
+    in_threads,
     loop_order,
     matmul_blocked,
     matmul_loops,
@@ -525,7 +525,7 @@ def test_a_worker_that_is_alone_gives_up(monkeypatch):
 
 
 def test_threads_share_the_parts():
-    seen = by_threads(lambda part: (threading.get_ident(), part.sum()), np.arange(10), threads=3)
+    seen = in_threads(lambda part: (threading.get_ident(), part.sum()), np.arange(10), threads=3)
     assert [total for _, total in seen] == [6, 15, 24]
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinytorch.acceleration import check_features, gradients_at, put_back, resumed
+from tinytorch.acceleration import check_features, gradients_at, in_state, put_back
 from tinytorch.autograd import backward
 from tinytorch.tensor import Tensor, enable_grad, no_grad
 from tito.rubrics.planted import wrong
@@ -98,7 +98,7 @@ def fused_at_once(x, weight, target, *, rows=64):
 
 # -- checkpointed_vjp -------------------------------------------------------------------------------------------------
 
-wrong("checkpointed_vjp", "runs from the state of now", "resumed(module, state), enable_grad()", "enable_grad()")
+wrong("checkpointed_vjp", "runs from the state of now", "in_state(module, state), enable_grad()", "enable_grad()")
 wrong("checkpointed_vjp", "forgets the options", ", **options", "")
 wrong("checkpointed_vjp", "forgets the parameters", "[*leaves, *module.parameters()]", "leaves")
 wrong(
@@ -128,7 +128,7 @@ def added_twice(g, z, *arrays, module, inputs, options, state, needs):
     leaves = [
         Tensor(x, requires_grad=need) if isinstance(x, np.ndarray) else x for x, need in zip(arrays[:inputs], needs)
     ]
-    with resumed(module, state), enable_grad():
+    with in_state(module, state), enable_grad():
         again = module(*leaves, **options)
     backward(again, Tensor(g))
     return tuple(getattr(leaf.grad, "data", None) for leaf in [*leaves, *module.parameters()])
@@ -139,7 +139,7 @@ def unrecorded(g, z, *arrays, module, inputs, options, state, needs):
     leaves = [
         Tensor(x, requires_grad=need) if isinstance(x, np.ndarray) else x for x, need in zip(arrays[:inputs], needs)
     ]
-    with resumed(module, state), no_grad():
+    with in_state(module, state), no_grad():
         again = module(*leaves, **options)
     return tuple(gradients_at(again, g, [*leaves, *module.parameters()]))
 
@@ -150,7 +150,7 @@ def run_twice(g, z, *arrays, module, inputs, options, state, needs):
         Tensor(x, requires_grad=need) if isinstance(x, np.ndarray) else x for x, need in zip(arrays[:inputs], needs)
     ]
     for _ in range(2):
-        with resumed(module, state), enable_grad():
+        with in_state(module, state), enable_grad():
             again = module(*leaves, **options)
     return tuple(gradients_at(again, g, [*leaves, *module.parameters()]))
 
@@ -158,7 +158,7 @@ def run_twice(g, z, *arrays, module, inputs, options, state, needs):
 @wrong("checkpointed_vjp", "makes a tensor of everything")
 def all_tensors(g, z, *arrays, module, inputs, options, state, needs):
     leaves = [Tensor(x, requires_grad=need) for x, need in zip(arrays[:inputs], needs)]
-    with resumed(module, state), enable_grad():
+    with in_state(module, state), enable_grad():
         again = module(*leaves, **options)
     return tuple(gradients_at(again, g, [*leaves, *module.parameters()]))
 

@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 
-from tinytorch.acceleration import check_features, gradients_at, put_back, resumed, state_of
+from tinytorch.acceleration import check_features, gradients_at, in_state, put_back, state_of
 from tinytorch.tensor import Tensor, enable_grad
 from tito.rubrics.planted import right
 
@@ -129,7 +129,7 @@ def walks_inside(g, z, *arrays, module, inputs, options, state, needs):
     leaves = []
     for x, need in zip(arrays[:inputs], needs):
         leaves.append(Tensor(x, requires_grad=need) if isinstance(x, np.ndarray) else x)
-    with enable_grad(), resumed(module, state):
+    with enable_grad(), in_state(module, state):
         again = module(*leaves, **options)
         return tuple(gradients_at(again, g, leaves + list(module.parameters())))
 
@@ -155,7 +155,7 @@ def asks_later(g, z, *arrays, module, inputs, options, state, needs):
     for leaf, need in zip(leaves, needs):
         if need:
             leaf.requires_grad = True
-    with resumed(module, state), enable_grad():
+    with in_state(module, state), enable_grad():
         again = module(*leaves, **options)
     return tuple(gradients_at(again, g, [*leaves, *module.parameters()]))
 

@@ -337,8 +337,8 @@ def put_back(module: Module, state: State) -> None:
 
 
 @contextlib.contextmanager
-def resumed(module: Module, state: State) -> Iterator[None]:
-    """Inside `with resumed(module, state):` all that a forward pass reads is as it was then; after it, as it is now."""
+def in_state(module: Module, state: State) -> Iterator[None]:
+    """Inside `with in_state(module, state):` all that a forward pass reads is as it was then; then as it is now."""
     now = state_of(module)
     put_back(module, state.copy())
     try:
@@ -400,12 +400,12 @@ def checkpointed_vjp(g, z, *arrays, module, inputs, options, state, needs):
     """
     # A leaf is a tensor that no operation made: make each of arrays[:inputs] one, which requires a
     # gradient if needs says so. (What is no array, None or a number, goes to the module as it is.)
-    # `with resumed(module, state):` goes back to then, and `enable_grad()` records. When you have
+    # `with in_state(module, state):` goes back to then, and `enable_grad()` records. When you have
     # returned from there, gradients_at(z, g, leaves) walks, and has the gradient of each leaf.
     leaves = [
         Tensor(x, requires_grad=need) if isinstance(x, np.ndarray) else x for x, need in zip(arrays[:inputs], needs)
     ]
-    with resumed(module, state), enable_grad():
+    with in_state(module, state), enable_grad():
         again = module(*leaves, **options)
     return tuple(gradients_at(again, g, [*leaves, *module.parameters()]))
 
@@ -460,10 +460,10 @@ def checkpoint_sequential(modules: Sequence[Module], segments: int, x: Any) -> T
 # -- threads -------------------------------------------------------------------------------------------------------
 
 
-def by_threads(step: Callable[[np.ndarray], Any], x: np.ndarray, threads: int = 2) -> list[Any]:
+def in_threads(step: Callable[[np.ndarray], Any], x: np.ndarray, threads: int = 2) -> list[Any]:
     """step(part) of each of as many parts of x as there are threads, all at the same time.
 
-    >>> by_threads(np.sum, np.arange(10))
+    >>> in_threads(np.sum, np.arange(10))
     [np.int64(10), np.int64(35)]
     """
     with ThreadPoolExecutor(threads) as pool:
