@@ -338,7 +338,7 @@ def put_back(module: Module, state: State) -> None:
 
 @contextlib.contextmanager
 def in_state(module: Module, state: State) -> Iterator[None]:
-    """Inside `with in_state(module, state):` a forward pass reads what it read then; after it, what it would read now."""
+    """Inside `with in_state(module, state):` a forward pass reads what it read then; afterwards, what it reads now."""
     now = state_of(module)
     put_back(module, state.copy())
     try:
