@@ -513,6 +513,29 @@ def benchmarking() -> Step:
     return step
 
 
+# -- 18: a step in little memory ---------------------------------------------------------------------------------------
+
+
+@workload(times=60)
+def acceleration() -> Step:
+    """A step of eight linear layers with GELU, 128 wide, in 3 checkpointed segments; 512 rows, 4,096 classes."""
+    from tinytorch.acceleration import checkpoint_sequential, fused_cross_entropy
+
+    layers = [part for _ in range(8) for part in (nn.Linear(128, 128), nn.GELU())]
+    head = nn.Linear(128, 4096, bias=False)
+    optimizer = tt.optim.SGD([*nn.Sequential(*layers).parameters(), *head.parameters()], lr=0.01)
+    rng = np.random.default_rng(0)
+    x, y = tt.Tensor(rng.standard_normal((512, 128), np.float32)), rng.integers(0, 4096, 512)
+
+    def step():
+        loss = fused_cross_entropy(checkpoint_sequential(layers, 3, x), head.weight, y)
+        back(optimizer, loss)
+        optimizer.step()
+        return loss
+
+    return step
+
+
 # -- five lines, to see whom a profiler charges --------------------------------------------------------------------
 
 

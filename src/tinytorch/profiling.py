@@ -620,7 +620,7 @@ class Profile:
         """The tree of what ran inside what, as lines of text: total share, a bar, a name. Below `least` is left out."""
         totals = totals_of(self.folded())
         whole, lines = totals[()], list[str]()
-        for path in in_order(totals):
+        for path in rows_in_order(totals):
             if totals[path] >= least * whole:
                 share = totals[path] / whole
                 name = "  " * len(path) + (path[-1] if path else "all")
@@ -693,12 +693,12 @@ def totals_of(folded: dict[tuple[str, ...], float]) -> dict[tuple[str, ...], flo
     return totals
 
 
-def in_order(totals: dict[tuple[str, ...], float], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def rows_in_order(totals: dict[tuple[str, ...], float], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The paths of a tree, each followed by those inside it, the largest first."""
     yield path
     children = [p for p in totals if len(p) == len(path) + 1 and p[:-1] == path]
     for child in sorted(children, key=lambda p: -totals[p]):
-        yield from in_order(totals, child)
+        yield from rows_in_order(totals, child)
 
 
 def event(span: Span, start: float) -> dict[str, Any]:
