@@ -51,8 +51,8 @@ def affine_grid(low: Any, high: Any, bits: int = 8) -> Grid:
     nothing but 0, and for one too narrow for a float32 scale. Jacob et al., 2018.
 
     >>> grid = affine_grid(-1.0, 4.1)
-    >>> grid.scale.round(4), grid.zero
-    (array(0.02, dtype=float32), array(-78, dtype=int32))
+    >>> round(float(grid.scale), 4), int(grid.zero)
+    (0.02, -78)
     """
     # Whole numbers reach from least to most: limits(bits). First let low be 0 or below, and high 0 or above. Then b
     # bits cut the interval into 2^b - 1 steps; low is to become least, so which q becomes 0? Compute in float64, with
@@ -62,12 +62,11 @@ def affine_grid(low: Any, high: Any, bits: int = 8) -> Grid:
     if not (np.isfinite(low) & np.isfinite(high) & (low <= high)).all():
         raise ValueError(f"a grid needs an interval of finite numbers, got {low} to {high}")
     low, high = np.minimum(low, 0), np.maximum(high, 0)
-    step = (high - low) / (most - least)
-    scale = np.asarray(step, np.float32)
-    if not ((scale > 0) & np.isfinite(scale)).all():
+    step, float32 = high / (most - least) - low / (most - least), np.finfo(np.float32)
+    if not ((step >= float32.tiny) & (step <= float32.max)).all():
         raise ValueError(f"a grid needs an interval with a width that float32 can tell, got {low} to {high}")
     zero = np.clip(np.rint(least - low / step), least, most)
-    return Grid(scale, np.asarray(zero, np.int32), bits)
+    return Grid(np.asarray(step, np.float32), np.asarray(zero, np.int32), bits)
 
 
 def symmetric_grid(x: np.ndarray, axis: int | tuple[int, ...] | None = None, bits: int = 8) -> Grid:
@@ -753,8 +752,9 @@ class ScaledTrainer(Trainer):
     def step(self, micro_batches: list[Any]) -> float:
         self.optimizer.zero_grad()
         examples, factor = sum(len(x) for x, _ in micro_batches), self.scale.value
-        total = sum(self.add_gradient(x, y, factor * len(x) / examples) for x, y in micro_batches)
-        finite = self.unscale(factor)
+        with np.errstate(over="ignore", invalid="ignore"):  # a step that overflows is noticed below
+            total = sum(self.add_gradient(x, y, factor * len(x) / examples) for x, y in micro_batches)
+            finite = self.unscale(factor)
         self.scale.update(finite)
         if not finite:
             self.skipped += 1
