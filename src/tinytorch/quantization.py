@@ -247,8 +247,8 @@ class FakeQuantized(Module):
     What enters is rounded to a fixed grid. Weights are rounded to grids that follow them: one for each output.
     """
 
-    def __init__(self, layer: Any, grid: Grid, per_channel: bool = True):
-        self.layer, self.per_channel = layer, per_channel
+    def __init__(self, layer: Any, grid: Grid, per_channel: bool = True, weight_bits: int = 8):
+        self.layer, self.per_channel, self.weight_bits = layer, per_channel, weight_bits
         self.scale, self.zero = Buffer(grid.scale), Buffer(grid.zero)
 
     def grid(self) -> Grid:
@@ -258,7 +258,7 @@ class FakeQuantized(Module):
     def weight_grid(self) -> Grid:
         """The grids of the weights, as they are now."""
         outputs = 1 if isinstance(self.layer, Linear) else 0
-        return symmetric_grid(self.layer.weight.data, outputs if self.per_channel else None)
+        return symmetric_grid(self.layer.weight.data, outputs if self.per_channel else None, self.weight_bits)
 
     def forward(self, x: Any) -> Tensor:
         grid, weights = self.grid(), self.weight_grid()
@@ -483,7 +483,13 @@ def is_matrix(module: Any) -> bool:
     return type(module) in (Linear, Conv2d)
 
 
-def calibrate(model: Module, batches: Iterable[Any], percentile: float = 100.0, per_channel: bool = True) -> Module:
+def calibrate(
+    model: Module,
+    batches: Iterable[Any],
+    percentile: float = 100.0,
+    per_channel: bool = True,
+    weight_bits: int = 8,
+) -> Module:
     """A copy of a model with each Linear and Conv2d FakeQuantized, by what enters it from batches of inputs.
 
     It is in evaluation mode; its batch norms are folded into the convolutions before them. Train it, or convert it.
@@ -503,7 +509,7 @@ def calibrate(model: Module, batches: Iterable[Any], percentile: float = 100.0, 
             grid = affine_grid(*module.observer.range())
         except ValueError as problem:
             raise ValueError(f"{names[id(module)] or 'the layer'}: {problem}") from None
-        return FakeQuantized(module.layer, grid, per_channel)
+        return FakeQuantized(module.layer, grid, per_channel, weight_bits)
 
     return exchange(network, settled).eval()
 
