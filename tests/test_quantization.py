@@ -133,7 +133,7 @@ def test_affine_parameters_agree_with_pytorch():
 @pytest.mark.parametrize(
     ("low", "high", "says"),
     [
-        (math.nan, 1, "finite"), (0, math.inf, "finite"), (2, 1, "finite numbers, got 2.0 to 1.0"),
+        (math.nan, 1, "needs an interval, got nan to 1"), (0, math.inf, "width"), (2, 1, "got 2.0 to 1.0"),
         (0, 0, "width"), (0, 1e-60, "width"), (-1e300, 1e300, "width"),
     ],
 )  # fmt: skip

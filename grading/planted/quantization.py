@@ -19,8 +19,8 @@ wrong("affine_grid", "lets low be 0", "least - low / step", "-low / step")
 wrong("affine_grid", "keeps float64", "np.asarray(step, np.float32)", "np.asarray(step)")
 wrong("affine_grid", "keeps zero as a float", "np.asarray(zero, np.int32)", "np.asarray(zero)")
 wrong("affine_grid", "has eight bits always", "np.int32), bits)", "np.int32), 8)")
-wrong("affine_grid", "takes infinity for an end", "np.isfinite(low) & np.isfinite(high) & ", "")
-wrong("affine_grid", "lets low be above high", " & (low <= high)", "")
+wrong("affine_grid", "takes infinity for an end", " & (step <= float32.max)", "")
+wrong("affine_grid", "lets low be above high", "not (low <= high).all()", "np.isnan(low + high).any()")
 
 
 @wrong("affine_grid", "divides by 0 where there is nothing but 0")

@@ -139,9 +139,9 @@ right(
 )
 right(
     "value_range",
-    "takes quantiles",
-    "np.percentile(x.astype(np.float64), [100 - percentile, percentile])",
-    "np.quantile(x.astype(np.float64), [1 - percentile / 100, percentile / 100])",
+    "names the method",
+    "[100 - percentile, percentile])",
+    "(100 - percentile, percentile), method='linear')",
 )
 right("value_range", "asks for a width", "low == high", "not high > low")
 

@@ -59,8 +59,8 @@ def affine_grid(low: Any, high: Any, bits: int = 8) -> Grid:
     # np.rint to round; return float32 and int32.
     least, most = limits(bits)
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
-    if not (np.isfinite(low) & np.isfinite(high) & (low <= high)).all():
-        raise ValueError(f"a grid needs an interval of finite numbers, got {low} to {high}")
+    if not (low <= high).all():  # nor is a NaN
+        raise ValueError(f"a grid needs an interval, got {low} to {high}")
     low, high = np.minimum(low, 0), np.maximum(high, 0)
     step, float32 = high / (most - least) - low / (most - least), np.finfo(np.float32)
     if not ((step >= float32.tiny) & (step <= float32.max)).all():
