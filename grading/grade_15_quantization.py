@@ -74,6 +74,7 @@ def what_is_no_interval_has_no_grid(student, x):
         refuses("ValueError", student.made, low, high, 8)
     refuses("ValueError", student.made, -x * 1e-60, x * 1e-60, 8)
     refuses("ValueError", student.made, np.array([-x, 0.0]), np.array([x, 0.0]), 8)
+    refuses("ValueError", student.made, np.array([-x, x]), np.array([x, -x]), 8)
 
 
 # -- quantize, dequantize ---------------------------------------------------------------------------------------------
@@ -273,6 +274,7 @@ def what_does_not_fit_is_refused(student, a, b, more):
     refuses("ValueError", student.integer_matmul, a, b[:, 0])
     many = np.full((1, 2**17 + more - 1), -128, np.int8)
     refuses("OverflowError", student.integer_matmul, many, many.T)
+    refuses("OverflowError", student.integer_matmul, np.concatenate([0 * many, many]), many.T)
     most = many[:, : 2**17 - 1]
     close(student.integer_matmul(most, most.T), exactly(most, most.T), "the largest sum that fits", rtol=0, atol=0)
 
@@ -292,7 +294,7 @@ rubric.doctests("value_range", points=1)
 @rubric.check("value_range", points=1)
 @given(
     mixed((5, 4), most=300), st.sampled_from([None, 100.0, 95.0, 75.0]), kinds,
-    always=[(np.arange(20.0).reshape(5, 4), 90.0, np.float32), (np.arange(20.0).reshape(5, 4), None, np.float64)],
+    always=[(np.arange(20.0).reshape(5, 4), 90.0, np.float32), (np.arange(20.0).reshape(5, 4), 50.5, np.float64)],
 )  # fmt: skip
 def both_ends(student, x, percentile, dtype):
     """The least and the largest, or the (100 - p)th and the pth percentile: a share lies beyond either end."""
@@ -320,7 +322,7 @@ def what_has_no_range(student, x, wild, dtype):
     refuses("ValueError", student.spanned, np.full(5, x[0]), None)
     refuses("ValueError", student.spanned, np.append(np.zeros(30, dtype), x[-1:]), 90.0)
     for percentile in (50.0, 0.0, 100.5, math.nan):
-        refuses("ValueError", student.spanned, x, percentile)
+        refuses("ValueError", student.spanned, x, percentile, mentioning=[str(percentile)])
 
 
 # -- fake_quantize_vjp ------------------------------------------------------------------------------------------------

@@ -137,7 +137,7 @@ def integer_matmul(a: np.ndarray, b: np.ndarray, a_zero: Any = 0, b_zero: Any = 
     # NumPy multiplies whole numbers slowly: it has a fast product (BLAS) for floats alone. In float32 that product is
     # exact as long as no sum passes 2^24, so take at most EXACT of the K products at once, and add the parts as int64.
     # What the zeros change, you can derive: multiply out (a - a_zero) (b - b_zero), and sum over K. Of a and b alone
-    # only the sums of rows and of columns are needed; take those with dtype=np.int64. Last, check the range.
+    # only the sums of rows and of columns are needed, which NumPy takes in int64. Last, check the range.
     if a.dtype != np.int8 or b.dtype != np.int8:
         raise TypeError(f"a product of whole numbers needs int8, got {a.dtype} and {b.dtype}")
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
@@ -147,7 +147,7 @@ def integer_matmul(a: np.ndarray, b: np.ndarray, a_zero: Any = 0, b_zero: Any = 
         part = slice(start, start + EXACT)
         total += (a[:, part].astype(np.float32) @ b[part].astype(np.float32)).astype(np.int64)
     a_zero, b_zero = np.asarray(a_zero, np.int64), np.asarray(b_zero, np.int64)
-    rows, columns = a.sum(axis=1, keepdims=True, dtype=np.int64), b.sum(axis=0, dtype=np.int64)
+    rows, columns = a.sum(axis=1, keepdims=True), b.sum(axis=0)
     total += a.shape[1] * a_zero * b_zero - a_zero * columns - rows * b_zero
     if total.size and np.abs(total).max() > np.iinfo(np.int32).max:
         raise OverflowError(f"a sum of {a.shape[1]} products is {np.abs(total).max()}, more than int32 holds")
@@ -161,7 +161,7 @@ def value_range(x: np.ndarray, percentile: float = 100.0) -> tuple[float, float]
     """(low, high) of the numbers in x; with a percentile p below 100, of those between the (100 - p)th and the pth.
 
     Raises ValueError for no numbers, for NaN and infinity, where all are the same, or all that a percentile leaves, and
-    for a percentile that is not above 50 and up to 100.
+    naming it, for a percentile that is not above 50 and up to 100.
 
     >>> value_range(np.array([-1.0, 2.0, 50.0]))
     (-1.0, 50.0)
