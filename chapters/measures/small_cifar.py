@@ -3,27 +3,36 @@
 `python chapters/measures/small_cifar.py FOLDER [SECONDS]` trains, or goes on from the checkpoint in FOLDER, as long as
 the budget of CPU seconds lasts, and at most for so many seconds on the wall. The rate follows the budget, not the
 epochs: whatever the machine, and whoever else uses it, it has come to nothing when the last second is spent.
+
+`python chapters/measures/small_cifar.py FOLDER --record` takes the checkpoint that is there, puts its mean weights into
+int8, judges both on the test images, and writes small_cifar.json beside this file; chapter 15 shows it.
 """
 
+import copy
 import json
+import platform
 import sys
+import tempfile
 import time
+import tracemalloc
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinytorch import nn
+from tinytorch import nn, serialization
 from tinytorch.convolutions import Residual
 from tinytorch.dataloader import Compose, DataLoader, TensorDataset, crop, flip, normalize
 from tinytorch.datasets import Split, cifar10
-from tinytorch.environment import keep_freed_memory, manual_seed
+from tinytorch.environment import keep_freed_memory, machine, manual_seed
 from tinytorch.losses import cross_entropy
 from tinytorch.optimizers import SGD, LRScheduler
 from tinytorch.parallel import ParallelTrainer
-from tinytorch.tensor import Tensor
-from tinytorch.training import AveragingTrainer, accuracy
+from tinytorch.quantization import ROWS, QuantizedConv2d, exchange, quantize_model, save_quantized, state_bytes
+from tinytorch.tensor import Tensor, no_grad
+from tinytorch.training import AveragingTrainer, accuracy, within
 
 SEED, BATCH, RATE, DECAY, SMOOTHING = 15, 128, 0.25, 5e-4, 0.05
 BUDGET = 7000  # CPU seconds, of the 7,200 of 60 minutes on two cores
@@ -99,7 +108,7 @@ def train(folder: Path, wall: float) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     budget, data, model = Budget(folder / "budget.json", wall), cifar10(), network()
     scaled = scaling(data)
-    options = {"transform": Compose([flip, moved, scaled]), "seed": SEED, "prefetch": 2}
+    options: dict[str, Any] = {"transform": Compose([flip, moved, scaled]), "seed": SEED, "prefetch": 2}
     loader = DataLoader(TensorDataset(data.x_train, data.y_train), BATCH, shuffle=True, drop_last=True, **options)
     test = DataLoader(TensorDataset(data.x_test, data.y_test), 500, transform=scaled)
     optimizer = SGD(model.parameters(), RATE, 0.9, DECAY, nesterov=True)
@@ -121,5 +130,78 @@ def train(folder: Path, wall: float) -> None:
         print(trainer.epoch, budget.used(), trainer.history[-1], flush=True)
 
 
+# -- in int8 -------------------------------------------------------------------------------------------------------
+
+
+def share_right(model: nn.Module, x: np.ndarray, y: np.ndarray) -> float:
+    model.eval()
+    with no_grad():
+        guesses = [model(Tensor(x[start : start + 500])).data.argmax(axis=1) for start in range(0, len(x), 500)]
+    return float((np.concatenate(guesses) == y).mean())
+
+
+class Sized(nn.Module):
+    """A layer, and what it holds at the most while it computes one image, by formula."""
+
+    def __init__(self, layer: QuantizedConv2d, found: list[int]):
+        self.layer, self.found = layer, found
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = self.layer(x)
+        (_, c, h, w), (_, k, down, across) = x.shape, z.shape
+        (kh, kw), _, (ph, pw), _ = self.layer.over
+        inputs, wide = kh * kw * c, down * across
+        part = min(wide, ROWS // (4 * max(inputs, k)))  # rows that are widened at a time
+        whole = (4 + 1) * c * h * w + c * (h + 2 * ph) * (w + 2 * pw) + wide * inputs + 4 * wide * k
+        block = (
+            part * (4 * inputs + (4 + 8) * k) + 4 * inputs * k
+        )  # float32 of both factors and the product, int64 sums
+        self.found.append(whole + block)
+        return z
+
+
+def memory(model: nn.Module, image: np.ndarray) -> dict[str, int]:
+    """Bytes for one image: the weights, and what layers hold beside them, by formula and as it was measured."""
+    found: list[int] = []
+    rule = lambda module: Sized(module, found) if type(module) is QuantizedConv2d else module
+    with no_grad():
+        exchange(copy.deepcopy(model), rule)(Tensor(image))
+        tracemalloc.start()
+        model(Tensor(image))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    return {"weights": state_bytes(model), "formula": max(found), "measured": peak}
+
+
+def record(folder: Path) -> None:
+    """Judge the mean weights of the checkpoint, in float32 and in int8; write what was found."""
+    arrays, notes = serialization.read(folder / "checkpoint.safetensors")
+    trained, data, model = json.loads(notes["trainer"]), cifar10(), network()
+    model.load_state_dict(within(arrays, "mean"))
+    model.eval()
+    scaled = scaling(data)
+    x, y = scaled(data.x_test), data.y_test
+    small = quantize_model(model, [Tensor(part) for part in np.split(scaled(data.x_train[:1024]), 8)])
+    with tempfile.TemporaryDirectory() as temporary:
+        save_quantized(small, Path(temporary, "small.safetensors"))
+        file = Path(temporary, "small.safetensors").stat().st_size
+    about, used = machine(), json.loads((folder / "budget.json").read_text())
+    found = {
+        "float32": share_right(model, x, y), "int8": share_right(small, x, y), "images": len(x),
+        "parameters": sum(p.numel() for p in model.parameters()), "file": file, "bytes": memory(small, x[:1]),
+        "epochs": trained["epoch"], "losses": [round(epoch["loss"], 4) for epoch in trained["history"]],
+        "cpu_seconds": round(used["cpu"]), "wall_seconds": round(used["wall"]),
+        "settings": {"seed": SEED, "batch": BATCH, "rate": RATE, "decay": DECAY, "smoothing": SMOOTHING},
+        "cpu": about.cpu, "python": platform.python_version(), "numpy": np.__version__,
+        "when": date.today().isoformat(), "note": "This copy of CIFAR-10 went through JPEG once.",
+    }  # fmt: skip
+    text = json.dumps(found, indent=1)
+    print(text)
+    Path(__file__).with_suffix(".json").write_text(text + "\n")
+
+
 if __name__ == "__main__":
-    train(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else float("inf"))
+    if "--record" in sys.argv:
+        record(Path(sys.argv[1]))
+    else:
+        train(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else float("inf"))

@@ -121,7 +121,7 @@ def dequantize(q: np.ndarray, grid: Grid) -> np.ndarray:
 # -- sums of whole numbers -----------------------------------------------------------------------------------------
 
 EXACT = 1024  # products of two int8 numbers, 2^14 at the most, that surely sum to 2^24 or less: float32 has these all
-ROWS = 2**18  # bytes of float32 at a time
+ROWS = 2**17  # bytes of float32 at a time
 
 
 def integer_matmul(a: np.ndarray, b: np.ndarray, a_zero: Any = 0, b_zero: Any = 0) -> np.ndarray:
