@@ -151,11 +151,9 @@ class Sized(nn.Module):
         (_, c, h, w), (_, k, down, across) = x.shape, z.shape
         (kh, kw), _, (ph, pw), _ = self.layer.over
         inputs, wide = kh * kw * c, down * across
-        part = min(wide, ROWS // (4 * max(inputs, k)))  # rows that are widened at a time
-        whole = (4 + 1) * c * h * w + c * (h + 2 * ph) * (w + 2 * pw) + wide * inputs + 4 * wide * k
-        block = (
-            part * (4 * inputs + (4 + 8) * k) + 4 * inputs * k
-        )  # float32 of both factors and the product, int64 sums
+        row = 4 * inputs + 32 * k  # what a row takes on its way, of those that are widened at a time
+        whole = (4 + 8) * c * h * w + c * (h + 2 * ph) * (w + 2 * pw) + wide * inputs + 4 * wide * k
+        block = min(wide, ROWS // row) * row + 4 * inputs * k
         self.found.append(whole + block)
         return z
 

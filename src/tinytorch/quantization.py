@@ -121,7 +121,7 @@ def dequantize(q: np.ndarray, grid: Grid) -> np.ndarray:
 # -- sums of whole numbers -----------------------------------------------------------------------------------------
 
 EXACT = 1024  # products of two int8 numbers, 2^14 at the most, that surely sum to 2^24 or less: float32 has these all
-ROWS = 2**17  # bytes of float32 at a time
+ROWS = 2**17  # bytes of rows at a time: K inputs as float32, and four steps of 8 bytes for each of N sums
 
 
 def integer_matmul(a: np.ndarray, b: np.ndarray, a_zero: Any = 0, b_zero: Any = 0) -> np.ndarray:
@@ -307,7 +307,7 @@ class Quantized(Module):
     def product(self, rows: np.ndarray, matrix: np.ndarray, outputs: slice = slice(None)) -> np.ndarray:
         """Rows (N, K) times a matrix (K, outputs), some rows at a time: what is widened on the way stays small."""
         z = np.empty((len(rows), matrix.shape[1]), np.float32)
-        count = max(1, ROWS // (4 * max(1, *matrix.shape)))
+        count = max(1, ROWS // max(1, 4 * matrix.shape[0] + 32 * matrix.shape[1]))
         for start in range(0, len(rows), count):
             part = slice(start, start + count)
             z[part] = self.leave(integer_matmul(rows[part], matrix, self.zero.data), outputs)
