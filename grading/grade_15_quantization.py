@@ -74,7 +74,7 @@ def what_is_no_interval_has_no_grid(student, x):
         refuses("ValueError", student.made, low, high, 8)
     refuses("ValueError", student.made, -x * 1e-60, x * 1e-60, 8)
     refuses("ValueError", student.made, np.array([-x, 0.0]), np.array([x, 0.0]), 8)
-    refuses("ValueError", student.made, np.array([-x, x]), np.array([x, -x]), 8)
+    refuses("ValueError", student.made, np.array([-x, x]), np.array([x, x / 2]), 8)
 
 
 # -- quantize, dequantize ---------------------------------------------------------------------------------------------
