@@ -416,7 +416,23 @@ def accelerated() -> list[Row]:
     ]
 
 
+STRAIGHT = ("fake_quantize", "through_half")  # their rules pass over steps that central differences would see
+
+
+def rounded() -> list[Row]:
+    def faked(shape: tuple, scale: float, zero: int) -> Row:
+        ours = lambda x: PRIMITIVES["fake_quantize"](x, scale=scale, zero=zero, bits=4)
+        theirs = lambda torch, x: torch.fake_quantize_per_tensor_affine(x, scale, zero, -8, 7)
+        return Row("fake_quantize", (shape,), ours, theirs, f"-{scale}-{zero}")
+
+    def halved(shape: tuple) -> Row:
+        return Row("through_half", (shape,), PRIMITIVES["through_half"], lambda torch, x: x.half().to(x.dtype))
+
+    settings = [(0.5, 0), (0.125, 0), (0.125, -6), (0.0625, 5)]
+    return [*[faked(shape, *each) for shape in SINGLES for each in settings], *map(halved, SINGLES)]
+
+
 ROWS = [
     *elementwise(), *reductions(), *ordered(), *chosen(), *moved(), *joined(), *layered(), *lost(), *convolved(),
-    *embedded(), *attended(), *transformed(), *accelerated(),
+    *embedded(), *attended(), *transformed(), *rounded(), *accelerated(),
 ]  # fmt: skip

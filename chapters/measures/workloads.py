@@ -536,6 +536,29 @@ def acceleration() -> Step:
     return step
 
 
+# -- 15: a network of whole numbers --------------------------------------------------------------------------------
+
+
+@workload(times=40)
+def quantization() -> Step:
+    """An int8 network, a convolution and two linear layers, on 64 random images of 28 x 28 pixels."""
+    from tinytorch.quantization import quantize_model
+
+    half = nn.MaxPool2d(2)
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), half, nn.Flatten(),
+        nn.Linear(8 * 14 * 14, 64), nn.ReLU(), nn.Linear(64, 10),
+    )  # fmt: skip
+    x = tt.rand(64, 1, 28, 28)
+    small = quantize_model(model, [x])
+
+    def step():
+        with tt.no_grad():
+            return small(x)
+
+    return step
+
+
 # -- five lines, to see whom a profiler charges --------------------------------------------------------------------
 
 
