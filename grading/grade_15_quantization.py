@@ -367,11 +367,11 @@ def bytes_of_layers():
     """What a quantized network keeps, counted."""
     import tinytorch as tt
     from tinytorch.layers import Linear, ReLU, Sequential
-    from tinytorch.quantization import quantize_model, state_bytes
+    from tinytorch.quantization import quantize_model, stored_bytes
 
     rng = np.random.default_rng(0)
     model = Sequential(Linear(784, 128, rng=rng), ReLU(), Linear(128, 10, rng=rng))
-    return state_bytes(quantize_model(model, [tt.Tensor(rng.random((4, 784), np.float32))]))
+    return stored_bytes(quantize_model(model, [tt.Tensor(rng.random((4, 784), np.float32))]))
 
 
 @rubric.accounting(points=1, unit="bytes", counted=bytes_of_layers, tolerance=0, difficulty=2, minutes=8)
@@ -411,9 +411,9 @@ def most_products():
 def bytes_of_four_bits():
     """What an Int4Linear keeps, counted."""
     from tinytorch.layers import Linear
-    from tinytorch.quantization import Int4Linear, state_bytes
+    from tinytorch.quantization import Int4Linear, stored_bytes
 
-    return state_bytes(Int4Linear(Linear(768, 3072, rng=np.random.default_rng(0)), group=64))
+    return stored_bytes(Int4Linear(Linear(768, 3072, rng=np.random.default_rng(0)), group=64))
 
 
 @rubric.accounting(points=1, unit="bytes", counted=bytes_of_four_bits, tolerance=0, difficulty=2, minutes=8)

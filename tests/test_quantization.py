@@ -43,7 +43,7 @@ from tinytorch.quantization import (
     quantize,
     quantize_model,
     save_quantized,
-    state_bytes,
+    stored_bytes,
     symmetric_grid,
     unpack_int4,
     value_range,
@@ -382,7 +382,7 @@ def test_a_gpt_in_whole_numbers_says_what_it_said_and_is_a_quarter_of_its_size(n
     assert sum(own) == sum(w.nbytes for w in weights.values()) / 4
     path = tmp_path / "gpt.safetensors"
     save_quantized(whole, path)
-    assert path.stat().st_size < 0.275 * state_bytes(model)
+    assert path.stat().st_size < 0.275 * stored_bytes(model)
 
 
 def test_files_load_back_bit_for_bit(tmp_path):
@@ -495,7 +495,7 @@ def test_smaller_groups_are_finer():
         limit = np.repeat(four.scale.data.astype(np.float32).reshape(-1, 64), group, axis=0)
         assert (np.abs(four.weight.data - layer.weight.data) <= 0.55 * limit).all()
     assert errors[0] < errors[1] / 1.5
-    assert state_bytes(int4_model(nn.Sequential(layer), 128)) < 0.14 * state_bytes(layer)
+    assert stored_bytes(int4_model(nn.Sequential(layer), 128)) < 0.14 * stored_bytes(layer)
 
 
 def test_halves_halve_and_refuse_what_they_cannot_hold():

@@ -27,7 +27,7 @@ from tinytorch.quantization import (
     int4_model,
     quantize_model,
     save_quantized,
-    state_bytes,
+    stored_bytes,
 )
 from tinytorch.tensor import Tensor, no_grad
 from tinytorch.training import Batches, Trainer
@@ -47,7 +47,7 @@ def bytes_of(model: Any, original: Any) -> dict[str, float]:
         file = path.stat().st_size
     whole = sum(a.nbytes for a in model.state_dict().values() if a.dtype == np.int8)
     weights = sum(a.nbytes for a in original.state_dict().values() if a.ndim > 1)
-    return {"weights": whole / weights, "file": file / state_bytes(original), "bytes": file}
+    return {"weights": whole / weights, "file": file / stored_bytes(original), "bytes": file}
 
 
 def downwards(steps: int) -> Callable[[int, float], float]:
@@ -140,7 +140,7 @@ def text() -> dict[str, Any]:
         "float32": nats(model), "int8": nats(whole), "float16": nats(half),
         "per_tensor": nats(quantize_model(model, seen, per_channel=False)),
         "percentile": nats(quantize_model(model, seen, percentile=99.9)),
-        "int4": nats(int4_model(model, 32)), "int4_bytes": state_bytes(int4_model(model, 32)) / state_bytes(model),
+        "int4": nats(int4_model(model, 32)), "int4_bytes": stored_bytes(int4_model(model, 32)) / stored_bytes(model),
         "int4_one_group": nats(int4_model(model, 128)), **bytes_of(whole, model),
     }  # fmt: skip
 

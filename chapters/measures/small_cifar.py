@@ -30,7 +30,7 @@ from tinytorch.environment import keep_freed_memory, machine, manual_seed
 from tinytorch.losses import cross_entropy
 from tinytorch.optimizers import SGD, LRScheduler
 from tinytorch.parallel import ParallelTrainer
-from tinytorch.quantization import ROWS, QuantizedConv2d, exchange, quantize_model, save_quantized, state_bytes
+from tinytorch.quantization import ROWS, QuantizedConv2d, exchange, quantize_model, save_quantized, stored_bytes
 from tinytorch.tensor import Tensor, no_grad
 from tinytorch.training import AveragingTrainer, accuracy, within
 
@@ -168,7 +168,7 @@ def memory(model: nn.Module, image: np.ndarray) -> dict[str, int]:
         model(Tensor(image))
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    return {"weights": state_bytes(model), "formula": max(found), "measured": peak}
+    return {"weights": stored_bytes(model), "formula": max(found), "measured": peak}
 
 
 def record(folder: Path) -> None:

@@ -552,10 +552,10 @@ def quantize_model(
 # -- files ---------------------------------------------------------------------------------------------------------
 
 
-def state_bytes(model: Module) -> int:
+def stored_bytes(model: Module) -> int:
     """What the parameters and buffers of a model take.
 
-    >>> state_bytes(Linear(4, 8)), state_bytes(quantize_model(Linear(4, 8), [np.eye(4, dtype=np.float32)]))
+    >>> stored_bytes(Linear(4, 8)), stored_bytes(quantize_model(Linear(4, 8), [np.eye(4, dtype=np.float32)]))
     (160, 104)
     """
     return sum(array.nbytes for array in model.state_dict().values())
