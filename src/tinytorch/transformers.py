@@ -442,7 +442,7 @@ class Block(Module):
         self.dropout = Dropout(config.dropout)
 
     def forward(
-        self, x: Tensor, mask: Any = None, is_causal: bool = False, cache: Cache | None = None, start: int = 0
+        self, x: Tensor, mask: Any = None, is_causal: bool = False, cache: Cache | None = None, start: Any = 0
     ) -> Tensor:
         """x (B, T, C), of the places from `start` on, with a mask and a cache as for MultiHeadAttention."""
         # The attention takes what norm1 makes of x, and norm2 sees what has been added by then. Both parts go through
@@ -452,10 +452,10 @@ class Block(Module):
         x = x + self.dropout(attended)
         return x + self.dropout(self.feed_forward(self.norm2(x)))
 
-    def prepare(self, x: Tensor, start: int) -> Tensor:
+    def prepare(self, x: Tensor, start: Any) -> Tensor:
         """Queries or keys (B, heads, T, d): turned by their places, and made equally long, if so configured."""
         if self.config.positions == "rotary":
-            x = rotate(x, start=start)
+            x = rotate(x, start=start[:, None] if isinstance(start, np.ndarray) else start)
         return rms_norm(x, x.shape[-1]) if self.config.normalized_qk else x
 
 
@@ -484,14 +484,15 @@ class Transformer(Module):
         mask: Any = None,
         is_causal: bool = False,
         caches: Sequence[Cache] | None = None,
-        start: int = 0,
+        start: Any = 0,
     ) -> Tensor:
-        """x of the places from `start` on; caches, if given, are one for each block.
+        """x of the places from `start` on, for all sequences or an array (B,); caches, if given, are one for each block.
 
         Raises ValueError for more places than the context has, for none, and for a wrong number of caches.
         """
         length, context = x.shape[-2], self.config.context
-        if not length or start + length > context:
+        last = start.max() if isinstance(start, np.ndarray) else start
+        if not length or last + length > context:
             raise ValueError(f"a context of {context} takes 1 to {context} places, got {length} from place {start} on")
         if caches is not None and len(caches) != len(self.blocks):
             raise ValueError(f"{len(self.blocks)} blocks need a cache each, got {len(caches)}")
@@ -568,13 +569,16 @@ class GPT(LanguageModel):
     (1, 3, 10)
     """
 
-    def forward(self, ids: Any, caches: Sequence[Cache] | None = None, start: int = 0) -> Tensor:
+    def forward(self, ids: Any, caches: Sequence[Cache] | None = None, start: Any = 0, mask: Any = None) -> Tensor:
         """Logits of what follows ids, the places from `start` on; caches, one a block, hold what came before.
+
+        Sequences that stand at places of their own have an array of starts (B,). A mask is as for MultiHeadAttention,
+        beside the causal one.
 
         Raises IndexError, naming the id, for one outside of the vocabulary; ValueError for no ids, or more than the
         context has places.
         """
-        x = self.transformer(self.tokens(as_ids(ids)), is_causal=True, caches=caches, start=start)
+        x = self.transformer(self.tokens(as_ids(ids)), mask, is_causal=True, caches=caches, start=start)
         return self.logits(x)
 
     @classmethod
