@@ -63,10 +63,11 @@ class KVCache:
         # The first self.length places are taken: the new ones go right behind them, and self.length grows. A Tensor of
         # a slice shares its memory.
         self.check(k, v)
-        start, self.length = self.length, self.length + k.shape[-2]
-        self.keys[:, :, start : self.length] = k.data
-        self.values[:, :, start : self.length] = v.data
-        return Tensor(self.keys[:, :, : self.length]), Tensor(self.values[:, :, : self.length])
+        start, end = self.length, self.length + k.shape[-2]
+        self.keys[:, :, start:end] = k.data
+        self.values[:, :, start:end] = v.data
+        self.length = end
+        return Tensor(self.keys[:, :, :end]), Tensor(self.values[:, :, :end])
 
     def check(self, k: Tensor, v: Tensor) -> None:
         """Raise ValueError, saying what was given and what fits, for a changed batch or head, or a full cache.
@@ -74,12 +75,12 @@ class KVCache:
         Raises TypeError for another dtype, RuntimeError where a gradient is asked for.
         """
         batch, heads, size, width = self.keys.shape
-        if k.shape != v.shape or (*k.shape[:-2], k.shape[-1]) != (batch, heads, width):
-            raise ValueError(f"this cache takes keys and values ({batch}, {heads}, T, {width}), got {k.shape}, {v.shape}")
+        if k.shape != v.shape or k.shape != (batch, heads, k.shape[-2], width):
+            raise ValueError(f"this cache is for shapes ({batch}, {heads}, T, {width}), got {k.shape} and {v.shape}")
         if k.dtype != self.keys.dtype or v.dtype != self.keys.dtype:
             raise TypeError(f"this cache keeps {self.keys.dtype}, got {k.dtype} and {v.dtype}")
         if self.length + k.shape[-2] > self.room():
-            raise ValueError(f"the cache is full: {self.length} of {size} places are taken, {k.shape[-2]} more do not fit")
+            raise ValueError(f"the cache is full: of {size} places {self.length} are taken, {k.shape[-2]} do not fit")
         if is_grad_enabled() and (k.requires_grad or v.requires_grad):
             raise RuntimeError("a cache keeps no gradients: use it inside of no_grad()")
 
@@ -334,7 +335,7 @@ class Reader:
 
         Raises ValueError unless 1 <= last <= T, and as the model does, for a text longer than its context.
         """
-        # How far do self.tokens and the new ones agree? So many places may stay in the caches; but the last ones have to
+        # How far do self.tokens and the new ones agree? So many places may stay in the caches; but the last ones must
         # be read in any case, because their logits are asked for. truncate forgets the others.
         if not 1 <= last <= len(tokens):
             raise ValueError(f"a text of {len(tokens)} tokens has no logits of its last {last}")
@@ -430,10 +431,10 @@ def speculate(
     >>> len(list(speculate(target, draft, [1, 2, 3], max_new_tokens=8)))
     8
     """
-    # A round: draft tokens one by one, each from the chances of what draft.read(text so far) says, by choose_token and a
-    # uniform number; never more than are still wanted after one of the target's. Then one target.read, of the text with
-    # the draft, gives the logits at all these places: the last ones, how many? accept_draft decides. Tokens are yielded
-    # one by one, none beyond max_new_tokens, none from the first in stop on.
+    # A round: draft tokens one by one, each from the chances of what draft.read(text so far) says, by choose_token and
+    # a uniform number; never more than are still wanted beside one of the target's. Then one target.read, of the text
+    # with the draft, gives the logits at all these places: the last ones, how many? accept_draft decides. Tokens are
+    # yielded one by one, none beyond max_new_tokens, none from the first in stop on.
     check_sampling(temperature, top_k, top_p)
     if ahead < 1:
         raise ValueError(f"a draft is of 1 token or more, got {ahead}")
