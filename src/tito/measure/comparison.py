@@ -27,13 +27,14 @@ from tito.course import Course, CourseError, default
 from tito.work.workspace import write
 
 CALLS = {  # in one turn: about a second, or less
-    "mlp": 300, "cnn": 4, "cnn_bn": 4, "cnn_last": 4, "add": 2000, "chain": 300, "bpe_train": 1, "bpe_encode": 1,
+    "mlp": 300, "cnn": 4, "cnn_bn": 4, "cnn_last": 4, "writing": 1, "add": 2000, "chain": 300, "bpe_train": 1, "bpe_encode": 1,
 }  # fmt: skip
 WORDS = {
     "mlp": "step of the MLP",
     "cnn": "step of the CNN",
     "cnn_bn": "CNN with BatchNorm",
     "cnn_last": "CNN, channels_last",
+    "writing": "a token with a cache",
     "add": "one addition",
     "chain": "one of 200 in a chain",
     "bpe_train": "1,000 merges learned",
