@@ -164,7 +164,7 @@ def speculate_by_count(
 
 # -- accounting -------------------------------------------------------------------------------------------------------
 
-right("four_caches", "counts numbers first", "4 * 512 * 3 * 2 * (2 * 16) * 4", "(4 * 512 * 3 * 64) * 4 * 2")
+right("four_caches", "counts numbers first", "4 * 512 * 3 * 2 * (2 * 16) * 4", "(4 * 512 * 3 * 64) * 4")
 right("four_caches", "names the number", "return 4", "return 1 * 4")
 right("four_caches", "is a float", "(2 * 16) * 4", "(2 * 16) * 4.0")
 right("places_again", "uses the formula of a sum", "sum(range(10, 60))", "(10 + 59) * 50 / 2")
