@@ -17,7 +17,7 @@ rubric.exercise("KVCache.update", difficulty=1, minutes=10)
 rubric.exercise("cache_bytes", difficulty=1, minutes=8)
 rubric.exercise("visible", difficulty=1, minutes=10)
 rubric.exercise("RingCache.update", difficulty=2, minutes=25)
-rubric.exercise("Reader.read", difficulty=2, minutes=15)
+rubric.exercise("TextReader.read", difficulty=2, minutes=15)
 rubric.exercise("accept_draft", difficulty=2, minutes=25)
 rubric.exercise("speculate", difficulty=3, minutes=45)
 
@@ -243,7 +243,7 @@ def a_ring_changes_no_attention(student, some, size, seed):
     stays_as_it_was(student, True, 1, 2, 1, "float64")
 
 
-# -- Reader.read ------------------------------------------------------------------------------------------------------
+# -- TextReader.read --------------------------------------------------------------------------------------------------
 
 
 @rubric.probe
@@ -254,7 +254,7 @@ def read_in_turn(tt, texts, lasts, seed):
     ).eval()
     for p in model.parameters():
         p.data += np.random.default_rng(seed).normal(size=p.shape).astype(np.float32)
-    reader, text, found = tt.memoization.Reader(model), [], []
+    reader, text, found = tt.memoization.TextReader(model), [], []
     for tokens, last in zip(texts, lasts):
         text[:] = tokens  # the same list again, as a program that appends to it has
         try:
@@ -272,7 +272,7 @@ texts = st.lists(st.lists(st.integers(0, 1), min_size=2, max_size=6), min_size=2
 long = [0] * 9
 
 
-@rubric.check("Reader.read", points=2)
+@rubric.check("TextReader.read", points=2)
 @given(
     texts, st.lists(st.integers(1, 2), min_size=5, max_size=5), st.integers(0, 99),
     always=[
@@ -301,10 +301,10 @@ def only_what_is_new_is_read(student, texts, lasts, seed):
 @rubric.probe
 def asked_for_last(tt, last):
     model = tt.transformers.GPT(tt.transformers.TransformerConfig(5, context=8, width=4, layers=1, heads=1))
-    return tt.memoization.Reader(model).read([1, 2], last)
+    return tt.memoization.TextReader(model).read([1, 2], last)
 
 
-@rubric.check("Reader.read", points=1, examples=4)
+@rubric.check("TextReader.read", points=1, examples=4)
 @given(st.sampled_from([0, -1, 3]))
 def there_are_no_other_logits(student, last):
     """More logits than places, or fewer than one, cannot be had: a ValueError."""

@@ -10,8 +10,8 @@ from tinytorch.attention import MultiHeadAttention, one_query, scaled_dot_produc
 from tinytorch.embeddings import LearnedPositions, SinusoidalPositions, rotate
 from tinytorch.memoization import (
     KVCache,
-    Reader,
     RingCache,
+    TextReader,
     WindowedGPT,
     accept_draft,
     acceptance,
@@ -250,7 +250,7 @@ def test_visible_is_what_it_says():
 @windows
 def test_a_reader_computes_what_is_new_and_says_what_the_model_says(window):
     model, rng, computed = model_of("gpt2", window), np.random.default_rng(2), 0
-    reader, before = Reader(model), []
+    reader, before = TextReader(model), []
     for _ in range(30):
         text = before[: rng.integers(0, len(before) + 1)] + rng.integers(0, 3, rng.integers(1, 6)).tolist()
         text = text[:60]
@@ -264,7 +264,7 @@ def test_a_reader_computes_what_is_new_and_says_what_the_model_says(window):
 
 
 def test_a_reader_survives_a_text_that_is_too_long():
-    reader = Reader(model_of(context=8))
+    reader = TextReader(model_of(context=8))
     expected = reader.read([1, 2, 3])
     with pytest.raises(ValueError, match="a context of 8"):
         reader.read([1, 2] + [5] * 7)
@@ -321,9 +321,11 @@ def test_a_model_with_a_draft_says_what_it_says_alone(window, ahead):
     target, draft = model_of("gpt2", window), model_of("rotary")
     plain = list(generate(target, [1, 2, 3], 40, temperature=0))
     for other in (draft, target):
-        assert list(speculate(Reader(target), Reader(other), [1, 2, 3], 40, ahead, temperature=0)) == plain
+        assert list(speculate(TextReader(target), TextReader(other), [1, 2, 3], 40, ahead, temperature=0)) == plain
     stop = plain[20]
-    with_stop = list(speculate(Reader(target), Reader(target), [1, 2, 3], 40, ahead, temperature=0, stop=[stop]))
+    with_stop = list(
+        speculate(TextReader(target), TextReader(target), [1, 2, 3], 40, ahead, temperature=0, stop=[stop])
+    )
     assert with_stop == plain[: plain.index(stop)]
 
 

@@ -133,24 +133,24 @@ wrong(
 wrong("RingCache.update", "gathers keys for values", "(self.values, v))", "(self.keys, v))")
 wrong("RingCache.update", "returns empty slots, too", "self.keys[:, :, : self.length]", "self.keys")
 
-# -- Reader.read ------------------------------------------------------------------------------------------------------
+# -- TextReader.read --------------------------------------------------------------------------------------------------
 
-wrong("Reader.read", "reads all again", "min(shared_prefix(self.tokens, tokens), len(tokens) - last)", "0")
-wrong("Reader.read", "trusts that the text goes on", "shared_prefix(self.tokens, tokens)", "len(self.tokens)")
+wrong("TextReader.read", "reads all again", "min(shared_prefix(self.tokens, tokens), len(tokens) - last)", "0")
+wrong("TextReader.read", "trusts that the text goes on", "shared_prefix(self.tokens, tokens)", "len(self.tokens)")
 wrong(
-    "Reader.read",
+    "TextReader.read",
     "keeps the list it was given",
     "self.tokens, self.computed = list(tokens),",
     "self.tokens, self.computed = tokens,",
 )
-wrong("Reader.read", "starts at place 0", "self.caches, kept)", "self.caches, 0)")
-wrong("Reader.read", "forgets that logits are asked for", ", len(tokens) - last)", ", len(tokens) - 1)")
-wrong("Reader.read", "forgets to remember", "self.tokens, self.computed = list(tokens), ", "self.computed = ")
-wrong("Reader.read", "returns the logits of the last place alone", "return logits[-last:]", "return logits[-1:]")
-wrong("Reader.read", "does not look at last", "if not 1 <= last <= len(tokens):", "if False:")
+wrong("TextReader.read", "starts at place 0", "self.caches, kept)", "self.caches, 0)")
+wrong("TextReader.read", "forgets that logits are asked for", ", len(tokens) - last)", ", len(tokens) - 1)")
+wrong("TextReader.read", "forgets to remember", "self.tokens, self.computed = list(tokens), ", "self.computed = ")
+wrong("TextReader.read", "returns the logits of the last place alone", "return logits[-last:]", "return logits[-1:]")
+wrong("TextReader.read", "does not look at last", "if not 1 <= last <= len(tokens):", "if False:")
 
 
-@wrong("Reader.read", "remembers before it has read")
+@wrong("TextReader.read", "remembers before it has read")
 def reader_too_early(self, tokens, last=1):
     if not 1 <= last <= len(tokens):
         raise ValueError(f"a text of {len(tokens)} tokens has no logits of its last {last}")

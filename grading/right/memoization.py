@@ -88,13 +88,15 @@ def ring_by_places(self, k, v):
     return tuple(Tensor(x) for x in seen)
 
 
-# -- Reader.read ------------------------------------------------------------------------------------------------------
+# -- TextReader.read --------------------------------------------------------------------------------------------------
 
-right("Reader.read", "counts what it has read", "len(logits)", "len(tokens) - kept")
-right("Reader.read", "refuses in two halves", "if not 1 <= last <= len(tokens):", "if last < 1 or last > len(tokens):")
+right("TextReader.read", "counts what it has read", "len(logits)", "len(tokens) - kept")
+right(
+    "TextReader.read", "refuses in two halves", "if not 1 <= last <= len(tokens):", "if last < 1 or last > len(tokens):"
+)
 
 
-@right("Reader.read", "compares token by token")
+@right("TextReader.read", "compares token by token")
 def read_by_tokens(self, tokens, last=1):
     if last < 1 or len(tokens) < last:
         raise ValueError(f"{last} of {len(tokens)}")

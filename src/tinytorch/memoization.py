@@ -309,18 +309,18 @@ def check_fits(model: GPT, prompt: int, new: int) -> None:
 
 
 class Reads(Protocol):
-    """What reads a text and says what may follow: a Reader, or a table of what follows each token."""
+    """What reads a text and says what may follow: a TextReader, or a table of what follows each token."""
 
     def read(self, tokens: Sequence[int], last: int = 1) -> np.ndarray:
         """Logits (last, V) of what follows each of the last places of a text."""
 
 
-class Reader:
+class TextReader:
     """A model with the text that it read last: of the next text, what begins in the same way is not read again.
 
     `computed` counts the places that went through the model.
 
-    >>> reader = Reader(GPT(TransformerConfig(10, context=8, width=8, layers=1, heads=2)).eval())
+    >>> reader = TextReader(GPT(TransformerConfig(10, context=8, width=8, layers=1, heads=2)).eval())
     >>> reader.read([1, 2, 3, 4]).shape, reader.read([1, 2, 3, 9], last=2).shape, reader.computed
     ((1, 10), (2, 10), 6)
     """
@@ -427,7 +427,7 @@ def speculate(
     ValueError, at the first token, for an `ahead` below 1, and as check_sampling does. Leviathan et al., 2023.
 
     >>> config = TransformerConfig(10, context=16, width=8, layers=1, heads=2)
-    >>> target, draft = (Reader(GPT(config).eval()) for _ in range(2))
+    >>> target, draft = (TextReader(GPT(config).eval()) for _ in range(2))
     >>> len(list(speculate(target, draft, [1, 2, 3], max_new_tokens=8)))
     8
     """

@@ -55,7 +55,7 @@ def rows_of(x: np.ndarray, axes: int) -> np.ndarray:
 
 
 @cache
-def averaging(width: int, dtype: Any) -> np.ndarray:
+def mean_column(width: int, dtype: Any) -> np.ndarray:
     """A column (width, 1): rows (N, width) times it are their means, (N, 1)."""
     return np.full((width, 1), 1 / max(1, width), dtype)
 
@@ -87,7 +87,7 @@ def standardized_rows(x, weight=None, bias=None, *, axes=1, eps=1e-5):
     if len(rows) == 1:
         return one_row(x, rows[0], weight, bias, eps)
     z, n, scale = np.empty_like(rows), np.empty_like(rows), np.empty_like(rows[:, :1])
-    average = averaging(rows.shape[1], rows.dtype)
+    average = mean_column(rows.shape[1], rows.dtype)
     for part in row_blocks(rows):
         deviation = np.subtract(rows[part], rows[part] @ average, out=n[part])
         var = np.vecdot(deviation, deviation)[:, None] / rows.shape[1]
@@ -115,7 +115,7 @@ def standardized_rows_vjp(g, z, x, weight=None, bias=None, *, n, scale, axes=1, 
     # are means over a row, of h and of h n. dw and db are sums over all rows.
     g = rows_of(g, axes)
     dx, sums = np.empty_like(n), np.zeros((2, n.shape[1]), n.dtype)
-    average = averaging(n.shape[1], n.dtype)
+    average = mean_column(n.shape[1], n.dtype)
     for part in row_blocks(n):
         ones = np.ones(len(g[part]), n.dtype)
         product = g[part] * n[part]

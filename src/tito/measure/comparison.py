@@ -27,7 +27,8 @@ from tito.course import Course, CourseError, default
 from tito.work.workspace import write
 
 CALLS = {  # in one turn: about a second, or less
-    "mlp": 300, "cnn": 4, "cnn_bn": 4, "cnn_last": 4, "writing": 1, "add": 2000, "chain": 300, "bpe_train": 1, "bpe_encode": 1,
+    "mlp": 300, "cnn": 4, "cnn_bn": 4, "cnn_last": 4, "writing": 1,
+    "add": 2000, "chain": 300, "bpe_train": 1, "bpe_encode": 1,
 }  # fmt: skip
 WORDS = {
     "mlp": "step of the MLP",
