@@ -146,6 +146,67 @@ def their_gpt(torch: Any) -> tuple[Any, Callable]:
     return GPT(), lambda logits, y: functional.cross_entropy(logits.flatten(0, 1), y.flatten())
 
 
+def writing(tt: Any) -> Benchmark:
+    """A token of 256 that a GPT writes with a cache: vocabulary 65, width 128, 4 layers of 4 heads, one text."""
+    tt.manual_seed(0)
+    return (our_writer if tt.__name__ == "tinytorch" else their_writer)(tt), 256
+
+
+def our_writer(tt: Any) -> Callable[[], list[int]]:
+    """TinyTorch's GPT, its generate, its cache."""
+    from tinytorch.memoization import caches_for
+    from tinytorch.transformers import GPT, TransformerConfig, generate
+
+    model = GPT(TransformerConfig(65, context=512)).eval()
+    return lambda: list(generate(model, [1, 2, 3, 4], 256, temperature=0, caches=caches_for(model)))
+
+
+def their_writer(torch: Any) -> Callable[[], list[int]]:
+    """The same network from PyTorch's parts, with a cache by hand that is written into in place."""
+    nn, functional = torch.nn, torch.nn.functional
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm1, self.norm2 = nn.LayerNorm(128), nn.LayerNorm(128)
+            self.qkv, self.out = nn.Linear(128, 3 * 128), nn.Linear(128, 128)
+            self.up, self.down = nn.Linear(128, 512), nn.Linear(512, 128)
+
+        def forward(self, x: Any, cache: Any, start: int) -> Any:
+            end = start + x.shape[1]
+            q, k, v = (part.unflatten(-1, (4, 32)).transpose(1, 2) for part in self.qkv(self.norm1(x)).split(128, -1))
+            cache[0, :, :, start:end], cache[1, :, :, start:end] = k, v
+            seen = cache[:, :, :, :end]
+            z = functional.scaled_dot_product_attention(q, seen[0], seen[1], is_causal=x.shape[1] > 1)
+            x = x + self.out(z.transpose(1, 2).flatten(-2))
+            return x + self.down(functional.gelu(self.up(self.norm2(x)), approximate="tanh"))
+
+    class GPT(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tokens, self.places = nn.Embedding(65, 128), nn.Embedding(512, 128)
+            self.blocks, self.norm = nn.ModuleList(Block() for _ in range(4)), nn.LayerNorm(128)
+
+        def forward(self, ids: Any, caches: Any, start: int) -> Any:
+            x = self.tokens(ids) + self.places.weight[start : start + ids.shape[1]]
+            for block, cache in zip(self.blocks, caches):
+                x = block(x, cache, start)
+            return self.norm(x) @ self.tokens.weight.T
+
+    model = GPT().eval()
+
+    @torch.inference_mode()
+    def write() -> list[int]:
+        caches, ids, start, tokens = torch.zeros(4, 2, 1, 4, 512, 32), torch.tensor([[1, 2, 3, 4]]), 0, list[int]()
+        for _ in range(256):
+            token = int(model(ids, caches, start)[0, -1].argmax())
+            tokens.append(token)
+            start, ids = start + ids.shape[1], torch.tensor([[token]])
+        return tokens
+
+    return write
+
+
 def embedding(tt: Any) -> Benchmark:
     """2,048 of 1,000 vectors of 128 numbers looked up, there and back."""
     rng = np.random.default_rng(0)
@@ -249,7 +310,7 @@ def bpe_encode(library: Any) -> Benchmark:
 
 
 steps, parts = (mlp, cnn, cnn_bn, cnn_last, gpt), (embedding, layer_norm, attention, cross_entropy)
-every = (*steps, *parts, add, chain, bpe_train, bpe_encode)
+every = (*steps, *parts, writing, add, chain, bpe_train, bpe_encode)
 benchmarks = {function.__name__: function for function in every}
 
 

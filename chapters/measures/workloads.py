@@ -559,6 +559,19 @@ def quantization() -> Step:
     return step
 
 
+# -- 17: writing with a cache ------------------------------------------------------------------------------------------
+
+
+@workload(times=8)
+def memoization() -> Step:
+    """200 tokens written by a GPT of four blocks, 128 wide, one by one, with a cache of keys and values."""
+    from tinytorch.memoization import caches_for
+    from tinytorch.transformers import GPT, TransformerConfig, generate
+
+    model = GPT(TransformerConfig(65, context=256)).eval()
+    return lambda: list(generate(model, [1, 2, 3, 4], 200, seed=0, caches=caches_for(model)))
+
+
 # -- five lines, to see whom a profiler charges --------------------------------------------------------------------
 
 

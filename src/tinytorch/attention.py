@@ -14,7 +14,21 @@ import numpy as np
 
 from tinytorch.environment import generator
 from tinytorch.layers import Linear, Module, dropout
-from tinytorch.tensor import Tensor, amax, broadcast_shape, exp, matmul, mul, primitive, reshape, sum, transpose, where
+from tinytorch.tensor import (
+    Tensor,
+    amax,
+    broadcast_shape,
+    exp,
+    is_grad_enabled,
+    matmul,
+    mul,
+    observers,
+    primitive,
+    reshape,
+    sum,
+    transpose,
+    where,
+)
 
 # -- the textbook's attention --------------------------------------------------------------------------------------
 
@@ -253,6 +267,25 @@ def hide_later(scores: np.ndarray, first: int) -> None:
     scores[..., first:, :] += np.where(later, scores.dtype.type(-math.inf), scores.dtype.type(0))
 
 
+def is_one_query(query: np.ndarray, key: np.ndarray, value: np.ndarray) -> bool:
+    """Whether each head has one query, (B, H, 1, d), with keys (B, H, S, d) and values, and scores fit into a block."""
+    lead = (*query.shape[:2], key.shape[-2])
+    return (
+        query.shape[2:] == (1, key.shape[-1])
+        and key.shape[:3] == value.shape[:3] == lead
+        and 0 < math.prod(lead) * query.itemsize <= BLOCK
+    )
+
+
+def one_query(query: np.ndarray, key: np.ndarray, value: np.ndarray, scale: float) -> tuple[np.ndarray, dict]:
+    """scaled_dot_product_attention where a text grows place by place: nothing has to be turned, or cut into bands."""
+    w = (query * scale) @ key.mT  # (B, H, 1, S)
+    w -= w.max(axis=-1, keepdims=True, initial=np.finfo(w.dtype).min)
+    np.exp(w, out=w)
+    w *= 1 / np.maximum(w.sum(axis=-1, keepdims=True), 1)  # below 1 only if all scores are -inf
+    return w @ value, {"weights": [w.mT[:, :, None]], "kept": []}
+
+
 @primitive
 def scaled_dot_product_attention(
     query,
@@ -278,6 +311,8 @@ def scaled_dot_product_attention(
     >>> scaled_dot_product_attention(q, k, v)
     tensor([[1., 2.]])
     """
+    if attn_mask is None and not is_causal and not dropout_p and is_one_query(query, key, value):
+        return one_query(query, key, value, default_scale(query, scale))
     of = grouped(query, key, value, enable_gqa)
     mask, scale = columns_mask(attn_mask, is_causal, of), default_scale(query, scale)
     z, weights, kept = joined(of, value.shape[-1]), [], []
@@ -491,6 +526,8 @@ class MultiHeadAttention(Module):
         A mask is as for scaled_dot_product_attention. With a cache, the places of x come after those it remembers.
         `prepare` is applied to queries and keys (B, heads, T, d): a rotation, say.
         """
+        if cache is not None and memory is None and mask is None and self.takes_one(x):
+            return self.next_place(x, cache, prepare)
         memory = x if memory is None else memory
         q, k, v = self.project(x, memory, memory)
         if prepare is not None:
@@ -504,6 +541,26 @@ class MultiHeadAttention(Module):
         q = split_heads(self.query(query), self.heads)
         return q, split_heads(self.key(key), self.kv_heads), split_heads(self.value(value), self.kv_heads)
 
+    def takes_one(self, x: Tensor) -> bool:
+        """Whether x is one place a sequence, nobody records or watches operations, and all is as __init__ made it."""
+        if x.shape[-2] != 1 or is_grad_enabled() or observers or self.heads != self.kv_heads:
+            return False
+        layers = type(self.query), type(self.key), type(self.value), type(self.out)
+        return layers == (Linear, Linear, Linear, Linear) and not (self.training and self.dropout)
+
+    def next_place(self, x: Tensor, cache: Cache, prepare: Callable[[Tensor], Tensor] | None) -> Tensor:
+        """forward of one place (B, 1, width) after those that a cache holds, on plain arrays.
+
+        One place is so little work that each operation on tensors costs more than what it computes.
+        """
+        shape = (*x.shape[:-2], self.heads, 1, x.shape[-1] // self.heads)
+        q, k, v = (Tensor(affine(x.data, layer).reshape(shape)) for layer in (self.query, self.key, self.value))
+        if prepare is not None:
+            q, k = prepare(q), prepare(k)
+        k, v = cache.update(k, v)
+        z, _ = one_query(q.data, k.data, v.data, default_scale(q.data, None))
+        return Tensor(affine(z.reshape(x.shape), self.out))
+
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Any = None, is_causal: bool = False) -> Tensor:
         """The attention of all heads; the last query stands beside the last key, if causal."""
         queries, keys = q.shape[-2], k.shape[-2]
@@ -514,6 +571,14 @@ class MultiHeadAttention(Module):
         options = {"dropout_p": self.dropout if self.training else 0.0, "rng": self.rng or generator}
         shared = self.heads != self.kv_heads
         return scaled_dot_product_attention(q, k, v, mask, is_causal=is_causal, enable_gqa=shared, **options)
+
+
+def affine(x: np.ndarray, layer: Linear) -> np.ndarray:
+    """z = x weight + bias, on arrays."""
+    z = x @ layer.weight.data
+    if layer.bias is not None:
+        z += layer.bias.data
+    return z
 
 
 def and_causal(mask: Any, queries: int, keys: int) -> Any:

@@ -332,10 +332,16 @@ def sinusoids(length: int, width: int, base: float = 10000.0) -> np.ndarray:
     return z
 
 
-def check_places(start: int, length: int, context: int) -> None:
-    """Raise ValueError, saying how many fit, unless places start..start + length - 1 are in 0..context - 1."""
-    if start < 0 or start + length > context:
+def check_places(start: Any, length: int, context: int) -> Any:
+    """The index of places start..start + length - 1: a slice, or an array (B, length) for starts (B,) of their own.
+
+    Where sequences have their own starts, places before 0 are padding, and count as 0. Raises ValueError, saying how
+    many fit, for places that are not in 0..context - 1.
+    """
+    several = isinstance(start, np.ndarray)
+    if (start.max() if several else start) + length > context or (not several and start < 0):
         raise ValueError(f"there are {context} places, {length} from place {start} on do not fit")
+    return np.maximum(np.add.outer(start, np.arange(length)), 0) if several else slice(start, start + length)
 
 
 class LearnedPositions(Module):
@@ -348,10 +354,9 @@ class LearnedPositions(Module):
     def __init__(self, context: int, width: int, rng: np.random.Generator = generator):
         self.weight = Parameter(rng.normal(0, 0.02, (context, width)).astype(np.float32))
 
-    def forward(self, x: Tensor, start: int = 0) -> Tensor:
-        """x (B, T, C) stands at places start..start + T - 1."""
-        check_places(start, x.shape[-2], len(self.weight))
-        return x + self.weight[start : start + x.shape[-2]]
+    def forward(self, x: Tensor, start: Any = 0) -> Tensor:
+        """x (B, T, C) stands at places start..start + T - 1; start may be an array (B,)."""
+        return x + self.weight[check_places(start, x.shape[-2], len(self.weight))]
 
 
 class SinusoidalPositions(Module):
@@ -364,10 +369,9 @@ class SinusoidalPositions(Module):
     def __init__(self, context: int, width: int):
         self.table = sinusoids(context, width)
 
-    def forward(self, x: Tensor, start: int = 0) -> Tensor:
-        """x (B, T, C) stands at places start..start + T - 1."""
-        check_places(start, x.shape[-2], len(self.table))
-        return x + self.table[start : start + x.shape[-2]]
+    def forward(self, x: Tensor, start: Any = 0) -> Tensor:
+        """x (B, T, C) stands at places start..start + T - 1; start may be an array (B,)."""
+        return x + self.table[check_places(start, x.shape[-2], len(self.table))]
 
 
 # -- rotation ------------------------------------------------------------------------------------------------------
@@ -413,7 +417,10 @@ def rotate_vjp(g, z, x, *, start=0, base=10000.0):
     return dx
 
 
-def rotation(length: int, width: int, start: int = 0, base: float = 10000.0) -> tuple[np.ndarray, np.ndarray]:
-    """The cosines and the sines of all hands at places start..start + length - 1: (length, width / 2) each."""
-    turned = angles(np.arange(start, start + length), width, base)
+def rotation(length: int, width: int, start: Any = 0, base: float = 10000.0) -> tuple[np.ndarray, np.ndarray]:
+    """The cosines and the sines of all hands at places start..start + length - 1: (length, width / 2) each.
+
+    Of an array of starts (...), (..., length, width / 2) each.
+    """
+    turned = angles(np.add.outer(start, np.arange(length)), width, base)
     return np.cos(turned), np.sin(turned)

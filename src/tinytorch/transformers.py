@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from tinytorch.environment import generator
 from tinytorch.layers import Dropout, Linear, Module, Parameter
 from tinytorch.losses import cross_entropy
 from tinytorch.serialization import load_mapped
-from tinytorch.tensor import Tensor, concatenate, no_grad, primitive
+from tinytorch.tensor import Tensor, concatenate, is_grad_enabled, no_grad, primitive
 
 # -- normalisation -------------------------------------------------------------------------------------------------
 
@@ -32,6 +32,8 @@ BLOCK = 2**19  # bytes of rows at a time: several steps of NumPy should find the
 def row_blocks(rows: np.ndarray, width: int = 0) -> Iterator[slice]:
     """Slices of rows (N, C) that stay in the cache, with as much of `width` numbers a row as several steps make."""
     count = max(1, BLOCK // max(1, max(width, rows.shape[1]) * rows.itemsize))
+    if 0 < len(rows) <= count:
+        return iter((slice(None),))
     return (slice(start, start + count) for start in range(0, len(rows), count))
 
 
@@ -52,6 +54,22 @@ def rows_of(x: np.ndarray, axes: int) -> np.ndarray:
     return x.reshape(math.prod(x.shape[:outer]), math.prod(x.shape[outer:]))
 
 
+@cache
+def mean_column(width: int, dtype: Any) -> np.ndarray:
+    """A column (width, 1): rows (N, width) times it are their means, (N, 1)."""
+    return np.full((width, 1), 1 / max(1, width), dtype)
+
+
+def one_row(x: np.ndarray, row: np.ndarray, weight: Any, bias: Any, eps: float) -> tuple[np.ndarray, dict]:
+    """standardized_rows where x has a single row: plain numbers, instead of columns of length 1, are twice as fast."""
+    n = row - float(row.sum()) / max(1, len(row))
+    scale = 1 / math.sqrt(float(n @ n) / max(1, len(row)) + eps)
+    n *= scale
+    z = n if weight is None else n * weight.ravel()
+    z = z if bias is None else z + bias.ravel()
+    return z.reshape(x.shape), {"n": n[None], "scale": np.array([[scale]], row.dtype)}
+
+
 @primitive
 def standardized_rows(x, weight=None, bias=None, *, axes=1, eps=1e-5):
     """z = weight (x - mean) / sqrt(var + eps) + bias, with the mean and the variance (biased) of each row.
@@ -66,8 +84,10 @@ def standardized_rows(x, weight=None, bias=None, *, axes=1, eps=1e-5):
     # rows_of(x, axes) is (N, C): mean and variance along its axis 1, kept as columns. weight.ravel() is a row.
     # Four lines do it; the reference goes block by block, and takes means by products, which are faster.
     rows = rows_of(x, axes)
+    if len(rows) == 1:
+        return one_row(x, rows[0], weight, bias, eps)
     z, n, scale = np.empty_like(rows), np.empty_like(rows), np.empty_like(rows[:, :1])
-    average = np.full((rows.shape[1], 1), 1 / max(1, rows.shape[1]), rows.dtype)
+    average = mean_column(rows.shape[1], rows.dtype)
     for part in row_blocks(rows):
         deviation = np.subtract(rows[part], rows[part] @ average, out=n[part])
         var = np.vecdot(deviation, deviation)[:, None] / rows.shape[1]
@@ -95,7 +115,7 @@ def standardized_rows_vjp(g, z, x, weight=None, bias=None, *, n, scale, axes=1, 
     # are means over a row, of h and of h n. dw and db are sums over all rows.
     g = rows_of(g, axes)
     dx, sums = np.empty_like(n), np.zeros((2, n.shape[1]), n.dtype)
-    average = np.full((n.shape[1], 1), 1 / max(1, n.shape[1]), n.dtype)
+    average = mean_column(n.shape[1], n.dtype)
     for part in row_blocks(n):
         ones = np.ones(len(g[part]), n.dtype)
         product = g[part] * n[part]
@@ -182,6 +202,8 @@ class LayerNorm(Module):
         self.bias = Parameter(np.zeros(self.normalized_shape, np.float32)) if learned else None
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1:] == self.normalized_shape:  # what layer_norm would find out
+            return standardized_rows(x, self.weight, self.bias, eps=self.eps)
         return layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
@@ -210,11 +232,11 @@ class RMSNorm(Module):
 # -- feed-forward --------------------------------------------------------------------------------------------------
 
 
-Kernel = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
+Kernel = Callable[[np.ndarray, np.ndarray, np.ndarray | None], None]
 
 
-def gelu_and_slope(x: np.ndarray, value: np.ndarray, slope: np.ndarray) -> None:
-    """value = gelu(x), by its tanh approximation, and slope = its derivative, which needs most of the same.
+def gelu_and_slope(x: np.ndarray, value: np.ndarray, slope: np.ndarray | None) -> None:
+    """value = gelu(x), by its tanh approximation, and slope, unless it is None, = its derivative, much of it the same.
 
     With s = (1 + tanh(c (x + a x^3))) / 2 the value is x s, and the slope s + 2 x s (1 - s) c (1 + 3 a x^2). Written
     into two arrays, with x used up: what an operation makes anew is twice as slow as what it changes.
@@ -232,6 +254,9 @@ def gelu_and_slope(x: np.ndarray, value: np.ndarray, slope: np.ndarray) -> None:
     np.tanh(s, out=s)
     s *= 0.5
     s += 0.5
+    if slope is None:
+        s *= x
+        return
     x *= s
     square *= 6 * a * c
     square += 2 * c
@@ -243,17 +268,17 @@ def gelu_and_slope(x: np.ndarray, value: np.ndarray, slope: np.ndarray) -> None:
     value[...] = x
 
 
-def squared_relu_and_slope(x: np.ndarray, value: np.ndarray, slope: np.ndarray) -> None:
-    """value = max(x, 0)^2 and slope = 2 max(x, 0). So et al., 2021.
+def squared_relu_and_slope(x: np.ndarray, value: np.ndarray, slope: np.ndarray | None) -> None:
+    """value = max(x, 0)^2 and slope, unless it is None, = 2 max(x, 0). So et al., 2021.
 
     >>> value, slope = np.empty(2), np.empty(2)
     >>> squared_relu_and_slope(np.array([-2.0, 3.0]), value, slope)
     >>> value, slope
     (array([0., 9.]), array([0., 6.]))
     """
-    np.maximum(x, 0, out=slope)
-    np.multiply(slope, slope, out=value)
-    slope *= 2
+    positive = np.maximum(x, 0, out=slope)
+    np.multiply(positive, positive, out=value)
+    positive *= 2
 
 
 ACTIVATIONS: dict[str, Kernel] = {"gelu": gelu_and_slope, "squared_relu": squared_relu_and_slope}
@@ -274,13 +299,13 @@ def feed_forward(x, up, up_bias, down, down_bias, *, activation="gelu"):
         shapes = f"{x.shape}, {up.shape} and {down.shape}"
         raise ValueError(f"feed_forward needs x (..., C), up (C, n) and down (n, C), got {shapes}")
     rows = rows_of(x, 1)
-    z = np.empty((len(rows), down.shape[1]), x.dtype)
-    value, slope = (np.empty((len(rows), up.shape[1]), x.dtype) for _ in range(2))
+    z, value = (np.empty((len(rows), size), x.dtype) for size in (down.shape[1], up.shape[1]))
+    slope = np.empty_like(value) if is_grad_enabled() else None  # for the rule alone
     for part in row_blocks(rows, up.shape[1]):
         hidden = rows[part] @ up
         if up_bias is not None:
             hidden += up_bias
-        ACTIVATIONS[activation](hidden, value[part], slope[part])
+        ACTIVATIONS[activation](hidden, value[part], None if slope is None else slope[part])
         np.matmul(value[part], down, out=z[part])
         if down_bias is not None:
             z[part] += down_bias
@@ -442,7 +467,7 @@ class Block(Module):
         self.dropout = Dropout(config.dropout)
 
     def forward(
-        self, x: Tensor, mask: Any = None, is_causal: bool = False, cache: Cache | None = None, start: int = 0
+        self, x: Tensor, mask: Any = None, is_causal: bool = False, cache: Cache | None = None, start: Any = 0
     ) -> Tensor:
         """x (B, T, C), of the places from `start` on, with a mask and a cache as for MultiHeadAttention."""
         # The attention takes what norm1 makes of x, and norm2 sees what has been added by then. Both parts go through
@@ -452,10 +477,10 @@ class Block(Module):
         x = x + self.dropout(attended)
         return x + self.dropout(self.feed_forward(self.norm2(x)))
 
-    def prepare(self, x: Tensor, start: int) -> Tensor:
+    def prepare(self, x: Tensor, start: Any) -> Tensor:
         """Queries or keys (B, heads, T, d): turned by their places, and made equally long, if so configured."""
         if self.config.positions == "rotary":
-            x = rotate(x, start=start)
+            x = rotate(x, start=start[:, None] if isinstance(start, np.ndarray) else start)
         return rms_norm(x, x.shape[-1]) if self.config.normalized_qk else x
 
 
@@ -484,14 +509,15 @@ class Transformer(Module):
         mask: Any = None,
         is_causal: bool = False,
         caches: Sequence[Cache] | None = None,
-        start: int = 0,
+        start: Any = 0,
     ) -> Tensor:
-        """x of the places from `start` on; caches, if given, are one for each block.
+        """x of the places from `start` on, one number or an array (B,); caches, if given, are one for each block.
 
         Raises ValueError for more places than the context has, for none, and for a wrong number of caches.
         """
         length, context = x.shape[-2], self.config.context
-        if not length or start + length > context:
+        last = start.max() if isinstance(start, np.ndarray) else start
+        if not length or last + length > context:
             raise ValueError(f"a context of {context} takes 1 to {context} places, got {length} from place {start} on")
         if caches is not None and len(caches) != len(self.blocks):
             raise ValueError(f"{len(self.blocks)} blocks need a cache each, got {len(caches)}")
@@ -568,13 +594,16 @@ class GPT(LanguageModel):
     (1, 3, 10)
     """
 
-    def forward(self, ids: Any, caches: Sequence[Cache] | None = None, start: int = 0) -> Tensor:
+    def forward(self, ids: Any, caches: Sequence[Cache] | None = None, start: Any = 0, mask: Any = None) -> Tensor:
         """Logits of what follows ids, the places from `start` on; caches, one a block, hold what came before.
+
+        Sequences that stand at places of their own have an array of starts (B,). A mask is as for MultiHeadAttention,
+        beside the causal one.
 
         Raises IndexError, naming the id, for one outside of the vocabulary; ValueError for no ids, or more than the
         context has places.
         """
-        x = self.transformer(self.tokens(as_ids(ids)), is_causal=True, caches=caches, start=start)
+        x = self.transformer(self.tokens(as_ids(ids)), mask, is_causal=True, caches=caches, start=start)
         return self.logits(x)
 
     @classmethod

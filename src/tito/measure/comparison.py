@@ -28,7 +28,7 @@ from tito.work.workspace import write
 
 CALLS = {  # in one turn: a second or two, or less
     "mlp": 300, "cnn": 4, "cnn_bn": 4, "cnn_last": 4, "gpt": 8,
-    "embedding": 500, "layer_norm": 300, "attention": 60, "cross_entropy": 500,
+    "embedding": 500, "layer_norm": 300, "attention": 60, "cross_entropy": 500, "writing": 1,
     "add": 2000, "chain": 300, "bpe_train": 1, "bpe_encode": 1,
 }  # fmt: skip
 WORDS = {
@@ -41,6 +41,7 @@ WORDS = {
     "layer_norm": "LayerNorm",
     "attention": "causal attention",
     "cross_entropy": "cross entropy",
+    "writing": "a token with a cache",
     "add": "one addition",
     "chain": "one of 200 in a chain",
     "bpe_train": "1,000 merges learned",
