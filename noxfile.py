@@ -72,6 +72,12 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def claims(session: nox.Session) -> None:
+    """Measure what people repeat about these systems; `-- -k adam` one of it; `-- --record` keeps it for the book."""
+    python(session, "-m", "tito", "claims", *session.posargs)
+
+
+@nox.session
 def book(session: nox.Session) -> None:
     """Build the book into build/book, running every cell; any warning fails it."""
     build_book(session, "-E", *session.posargs)
@@ -115,6 +121,12 @@ def mutants(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """Which lines and branches of graded bodies no prepared case reaches; `-- 05` looks at one chapter."""
     python(session, "-m", "tito.grading.coverage", *session.posargs, success_codes=[0, 1])
+
+
+@nox.session
+def refused(session: nox.Session) -> None:
+    """Which right answers, written in other ways, lose points with some seed; `-- 05 --seeds 100` for a chapter."""
+    python(session, "-m", "tito.grading.refused", *session.posargs, success_codes=[0, 1])
 
 
 @nox.session

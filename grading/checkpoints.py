@@ -616,10 +616,68 @@ def written_logits(state, ids):
     return norm(x, "transformer.norm") @ state["tokens.weight"].T
 
 
+# -- 14 where the time goes -------------------------------------------------------------------------------------------
+
+
+@probe
+def profile_a_step(tt, x, y, seed):
+    """A training step of a convolutional network inside a profile: its clock, its rows by operation and by module."""
+    from tinytorch.profiling import Profile, amdahl
+
+    tt.manual_seed(seed)
+    nn = tt.nn
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(),
+        nn.Linear(1024, 10),
+    )  # fmt: skip
+    optimizer = tt.optim.Adam(model.parameters(), lr=1e-3)
+    with Profile() as profile:
+        with profile.region("step"):
+            nn.functional.cross_entropy(model(tt.Tensor(x)), tt.Tensor(y)).backward()
+        with profile.region("optimizer"):
+            optimizer.step()
+    rows = profile.by_operation()
+    share = (rows["conv2d"].own + rows["conv2d_vjp"].own) / profile.seconds
+    return {
+        "seconds": profile.seconds,
+        "rows": {name: [row.calls, row.total, row.own, row.flops, row.moved] for name, row in rows.items()},
+        "modules": {name: [row.calls, row.flops] for name, row in profile.by_module().items()},
+        "limit": [share, amdahl([share], [2.0])],
+    }
+
+
+@questions.ask("14", "Do I know where the time goes?", needs=f"{GROUND} convolutions profiling")
+def every_second_has_one_owner(student):
+    """Your profile of a training step adds up to the clock; it counts what was computed and moved, by the formulas."""
+    data = digits(seed=14)
+    x, y = data.x_train[:32].reshape(-1, 1, 8, 8), data.y_train[:32]
+    found = student.profile_a_step(x, y, 14)
+    own = sum(row[2] for row in found["rows"].values())
+    holds(abs(own - found["seconds"]) <= 0.03 * found["seconds"], "self times add up to the clock", sum=own)
+    longer = all(row[1] >= row[2] - 1e-9 for row in found["rows"].values())
+    holds(longer, "no self time is longer than its total", rows=found["rows"])
+    pixels, first, second = 32 * 64, 2 * 9 * 8, 2 * 9 * 8 * 16  # FLOPs of a pixel in the two convolutions
+    there = pixels * (first + 8 + second + 16)
+    back = pixels * (first + 8 + 2 * second + 16)  # the images need no gradient
+    counts = {name: [found["rows"][name][i] for i in (0, 3)] for name in ("conv2d", "conv2d_vjp", "linear", "relu")}
+    same(counts["conv2d"], [2, there], "calls and FLOPs of conv2d")
+    same(counts["conv2d_vjp"], [2, back], "calls and FLOPs of its rule")
+    same(counts["linear"], [1, 32 * 10 * 2 * 1024 + 320], "calls and FLOPs of linear")
+    same(counts["relu"], [2, pixels * (8 + 16)], "calls and FLOPs of relu")
+    same(found["rows"]["relu"][4], 2 * 4 * pixels * (8 + 16), "the bytes that relu moves")
+    modules = {name: calls for name, (calls, _) in found["modules"].items()}
+    same(modules, {"Sequential": 1} | {f"Sequential.{i}": 1 for i in range(6)}, "the calls of modules")
+    same(found["modules"]["Sequential.2"][1], pixels * (3 * second + 2 * 16), "the FLOPs of the second convolution")
+    share, twice = found["limit"]
+    holds(0 < share < 1, "convolutions have a part of the time", share=share)
+    close(twice, 1 / (1 - share / 2), "what convolutions twice as fast are worth")
+
+
 # -- later ------------------------------------------------------------------------------------------------------------
 
-questions.later("14", "Can I find what is slow, and make it fast?", f"{GROUND} convolutions profiling acceleration")
 questions.later(
-    "15", "Can I make a network smaller and its answers faster?", f"{WRITING} quantization compression memoization"
+    "15",
+    "Can I make a network smaller and its answers faster?",
+    f"{WRITING} quantization compression memoization acceleration",
 )
 questions.later("16", "Can I compare fairly, and keep a model healthy?", f"{GROUND} benchmarking olympics mlops")

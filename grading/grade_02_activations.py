@@ -253,7 +253,8 @@ def positive_and_summing_to_one(student, x, dim):
     """Along dim, and along no other axis, the shares are positive and sum to one."""
     p = student.softmax(x, dim=dim)
     holds(p > 0, "every share is positive", smallest=np.min(p))
-    mistakes = {"all of it together sums to one, not each line along dim": np.exp(x).sum(dim) / np.exp(x).sum()}
+    e = np.exp(x - x.max(axis=dim, keepdims=True))
+    mistakes = {"all of it together sums to one, not each line along dim": e.sum(axis=dim) / e.sum()}
     close(p.sum(axis=dim), np.ones_like(x.sum(axis=dim)), "the sum along dim", mistakes=mistakes)
 
 

@@ -396,8 +396,15 @@ def the_mask_is_saved(student, x, p, seed):
     close(mask, z / x, "the saved mask")
 
 
+refused = [(np.ones(3), p) for p in (1.0, 1.5, -0.1, 2.0, 50.0)]
+refused += [(np.array([1, 2, 3]), 0.5), (np.array([True, False]), 0.25)]
+
+
 @rubric.check("dropout", points=1)
-@given(always=[1.0, 1.5, -0.1, 2.0, 50.0])
-def chances_from_zero_to_below_one(student, p):
-    """p = 1 would divide by zero, and p = 50 is not a chance: both are refused, and the message says what p was."""
-    refuses("ValueError", student.dropped, np.ones(3), p, 0, mentioning=[str(p)])
+@given(always=refused)
+def chances_from_zero_to_below_one_and_floats(student, x, p):
+    """p = 1 would divide by zero, p = 50 is no chance: ValueErrors that say what p was; x of integers: a TypeError."""
+    if x.dtype.kind == "f":
+        refuses("ValueError", student.dropped, x, p, 0, mentioning=[str(p)])
+    else:
+        refuses("TypeError", student.dropped, x, p, 0)

@@ -9,7 +9,7 @@ import numpy as np
 from oracles import numbers
 
 import tinytorch
-from tinytorch import convolutions
+from tinytorch import convolutions, layers
 from tinytorch.tensor import Primitive, Tensor
 
 MODULES = [import_module(f"tinytorch.{module.name}") for module in iter_modules(tinytorch.__path__)]
@@ -93,7 +93,10 @@ def elementwise() -> list[Row]:
         *rows("add sub mul maximum minimum", PAIRS),
         *rows("div pow", PAIRS, low=0.5),
         *rows("matmul", PRODUCTS),
-        *rows("neg exp abs clone relu leaky_relu sigmoid tanh softplus silu sin cos round floor ceil sign", SINGLES),
+        *rows(
+            "neg exp abs clone relu leaky_relu sigmoid tanh softplus silu sin cos erf round floor ceil sign",
+            SINGLES,
+        ),
         *rows("log sqrt", SINGLES, low=0.5),
         *rows("clip", SINGLES, min=-1, max=1.5),
         *rows("clip", SINGLES, min=None, max=0.5),
@@ -388,6 +391,31 @@ def transformed() -> list[Row]:
     ]
 
 
+def accelerated() -> list[Row]:
+    def classified(b: int, c: int, v: int, rows: int) -> Row:
+        target = lambda: np.arange(b) % v  # one each time: a test overwrites what the rule does not read
+        ours = lambda x, weight: PRIMITIVES["fused_cross_entropy"](x, weight, target(), rows=rows)
+        theirs = lambda torch, x, weight: torch.nn.functional.cross_entropy(x @ weight, torch.tensor(target()))
+        return Row("fused_cross_entropy", ((b, c), (c, v)), ours, theirs, f"-{rows}")
+
+    def again(shape: tuple) -> Row:
+        def theirs(torch: Any, x: Any, weight: Any, bias: Any) -> Any:
+            return torch.tanh(x @ weight + bias)
+
+        def ours(x: Any, weight: Any, bias: Any) -> Any:
+            layer = layers.Linear(3, 2)
+            layer.weight.data, layer.bias.data = (p.data if isinstance(p, Tensor) else p for p in (weight, bias))
+            module = layers.Sequential(layer, layers.Tanh())
+            return PRIMITIVES["checkpointed"](x, weight, bias, module=module, inputs=1, options={})
+
+        return Row("checkpointed", (shape, (3, 2), (2,)), ours, theirs)
+
+    return [
+        *[classified(*sizes) for sizes in [(1, 1, 1, 1), (5, 2, 3, 2), (4, 3, 2, 9), (2, 0, 3, 1)]],
+        *[again(shape) for shape in [(2, 3), (2, 4, 3), (0, 3)]],
+    ]
+
+
 STRAIGHT = ("fake_quantize", "through_half")  # their rules pass over steps that central differences would see
 
 
@@ -406,5 +434,5 @@ def rounded() -> list[Row]:
 
 ROWS = [
     *elementwise(), *reductions(), *ordered(), *chosen(), *moved(), *joined(), *layered(), *lost(), *convolved(),
-    *embedded(), *attended(), *transformed(), *rounded(),
+    *embedded(), *attended(), *transformed(), *rounded(), *accelerated(),
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,27 @@ def test_a_missing_method_is_named_with_a_note_whose_tensors_lack_it(tmp_path):
 def test_a_missing_module_is_an_import_error_that_says_so(tmp_path, line):
     done = as_torch(tmp_path, line + "\n")
     assert done.returncode == 1 and "ImportError: TinyTorch does not have torch.fx" in done.stderr
+
+
+def test_a_linear_layer_has_pytorchs_weight(tmp_path):
+    lines = """
+        import torch
+        from torch import nn
+        layer = nn.Linear(3, 5000)
+        assert layer.weight.shape == (5000, 3) and isinstance(layer, nn.Linear) and isinstance(layer, nn.Module)
+        x = torch.ones(2, 3)
+        assert torch.allclose(layer(x), nn.functional.linear(x, layer.weight, layer.bias))
+        table = nn.Embedding(5000, 3)
+        table.weight = layer.weight
+        assert torch.equal(layer(table(torch.tensor([7])))[0, 7], layer.weight[7] @ layer.weight[7] + layer.bias[7])
+        nn.init.kaiming_normal_(layer.weight)
+        assert 0.77 < layer.weight.std().item() < 0.86  # sqrt(2 / 3), by what goes in
+        layer(x).sum().backward()
+        assert layer.weight.grad.shape == (5000, 3)
+        print(layer)
+    """
+    done = as_torch(tmp_path, textwrap.dedent(lines))
+    assert (done.stderr, done.stdout) == ("", "Linear(in_features=3, out_features=5000, bias=True)\n")
 
 
 def test_what_common_programs_touch(tmp_path):

@@ -53,6 +53,13 @@ def test_grade_shows_the_smallest_case_the_diagnosis_the_hint_and_the_command(wo
     assert tito("grade", "01") == (code, output)  # the same seed, the same report
 
 
+def test_grade_shows_what_a_body_printed_that_passed(work):
+    work.mkdir()
+    (work / "scaling.py").write_text(instead(share="print('n is', len(x))\nreturn x / len(x)"), encoding="utf-8")
+    code, output = tito("grade", "01", "-k", "share")
+    assert code == 0 and "\n\nshare: passed\n  your code printed:\n    | n is 1\n" in output
+
+
 TRANSCRIPT = """\
 Chapter 01, work/scaling.py. Seed 1, isolation weak.
 Weak isolation, for your own code: it stops neither the network nor access to your files.

@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
+from tito.course import default
+from tito.grading.judge import grade
 from tito.grading.report import shown
 from tito.outcomes import Mismatch
 from tito.rubrics.compare import close, holds, same
+from tito.rubrics.planted import planted
+from tito.rubrics.rubric import load
 from tito.sandbox.wire import Foreign
 
 X = np.arange(1.0, 5.0).reshape(2, 2)
@@ -63,3 +67,18 @@ def test_same_and_holds():
 )
 def test_numbers_are_shown_short_and_zero_without_a_sign(value, text):
     assert shown(value) == text
+
+
+@pytest.mark.parametrize("number, name, mistake, said, fits", [
+    ("09", "conv2d_naive", "forgets the dilation", "turned round", False),
+    ("09", "conv2d_naive", "turns the filter round", "turned round", True),
+    ("02", "softmax", "ignores dim", "sums to one", False),
+    ("02", "softmax", "sums over everything", "sums to one", True),
+])  # fmt: skip
+def test_a_mistake_that_was_not_made_is_not_named(number, name, mistake, said, fits):
+    chapter = default().chapter(number)
+    [answer] = [
+        one for one in planted(chapter.planted_path) if one.exercise == name and one.mistake.startswith(mistake)
+    ]
+    [exercise] = grade(number, source=answer.into(load(number).source), only=name).exercises
+    assert any(said in (check.diagnosis + check.message) for check in exercise.checks) == fits, exercise

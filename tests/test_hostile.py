@@ -3,12 +3,15 @@
 Numbers are those of the list of threats that the course keeps: 1-17 and 28-30.
 """
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,9 +24,10 @@ from tito.grading import judge
 from tito.launch import environment
 from tito.outcomes import TimedOut
 from tito.rubrics.rubric import Check
-from tito.sandbox import tree
+from tito.sandbox import landlock, tree
 from tito.sandbox.connection import Connection
 from tito.sandbox.isolation import GET_DUMPABLE, Weak, unreadable
+from tito.sandbox.session import Session
 from tito.sandbox.warden import prctl, remove
 
 OTHERS = {name: full for name, full in FULL.items() if name != "double"}
@@ -318,6 +322,24 @@ def test_a_file_that_is_no_program(tmp_path, data, where, says):
     assert judge.grade("00", course=TOY).passed  # other chapters are still graded
 
 
+def test_31_a_table_of_the_public_cases_earns_nothing_with_another_seed(monkeypatch):
+    """The seed of a grade at home is known, so its cases can be copied: those of any other seed cannot."""
+    known, ask = {}, Session.ask
+
+    def listening(session, request):
+        calls = request["arguments"] if request["do"] == "batch" else [request.get("arguments")]
+        known.update({x.tobytes(): (2 * x).tolist() for (x,) in calls} if request.get("name") == "double" else {})
+        return ask(session, request)
+
+    monkeypatch.setattr(Session, "ask", listening)
+    assert graded(SCALING, only="double").passed and len(known) > 30
+    monkeypatch.undo()
+    table = instead(double=f"return np.array({known!r}[x.tobytes()])")
+    by_calls = slice(1, None)  # the first check asks for the docstring's example, which stands in the file
+    assert {check.state for check in graded(table)["double"].checks[by_calls]} == {"passed"}
+    assert {check.earned for check in graded(table, seed=2**40)["double"].checks[by_calls]} == {0}
+
+
 def test_29_a_byte_order_mark_and_other_line_ends_are_fine(tmp_path):
     (tmp_path / "scaling.py").write_bytes(b"\xef\xbb\xbf" + SCALING.replace("\n", "\r\n").encode())
     assert judge.grade("01", course=TOY, work=tmp_path).passed
@@ -342,17 +364,37 @@ import os, time
 if os.fork() == 0:
     {leave}
     if os.fork() == 0:
-        open({file!r} + ".new", "w").write(str(os.getpid()))
-        os.rename({file!r} + ".new", {file!r})
+        open("new", "w").write(str(os.getpid()))
+        os.rename("new", "pid")
+        {then}
         time.sleep(60)
     os._exit(0)
-while not os.path.exists({file!r}): time.sleep(0.01)
+while not os.path.exists("pid"): time.sleep(0.01)
+print(open("pid").read(), flush=True)
 """
+
+
+def daemon(then: str = "pass", leave: str = "os.setsid()") -> str:
+    """Statements that start a process, which does something and sleeps, and print its number."""
+    return DAEMON.format(leave=leave, then=then)
+
+
+class Unguarded(Weak):
+    """Ends the warden when the body says so."""
+
+    def start(self, job: Path):
+        process = super().start(job)
+        threading.Thread(
+            target=lambda: (waited((job / "scratch" / "now").is_file), process.kill()), daemon=True
+        ).start()
+        return process
+
+
 LEAVING = {
-    "a child": ("pass", "return 2 * x"),
-    "a daemon": ("os.setsid()", "return 2 * x"),
-    "a daemon of a worker that is gone": ("os.setsid()", "os._exit(0)"),
-    "a daemon of a worker without a warden": ("os.setsid()", "os.kill(os.getppid(), 9)\ntime.sleep(9)"),
+    "a child": ("pass", "return 2 * x", Weak),
+    "a daemon": ("os.setsid()", "return 2 * x", Weak),
+    "a daemon of a worker that is gone": ("os.setsid()", "os._exit(0)", Weak),
+    "a daemon of a worker without a warden": ("os.setsid()", "open('now', 'w').close()\ntime.sleep(60)", Unguarded),
 }
 
 
@@ -365,12 +407,11 @@ def runs(pid: int) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="daemons are found where Linux tells of them")
-@pytest.mark.parametrize("leave, then", LEAVING.values(), ids=LEAVING)
-def test_what_a_body_starts_ends_before_the_grade_does(tmp_path, leave, then):
-    file = tmp_path / "pid"
-    body = DAEMON.format(leave=leave, file=str(file)) + then
-    graded(instead(double=body), only="double")
-    assert not runs(int(file.read_text()))
+@pytest.mark.parametrize("leave, then, isolation", LEAVING.values(), ids=LEAVING)
+def test_what_a_body_starts_ends_before_the_grade_does(leave, then, isolation):
+    report = graded(instead(double=daemon(leave=leave) + then), only="double", isolation=isolation())
+    started = [int(number) for number in re.findall(r"^\d+$", report["double"].printed, re.MULTILINE)]
+    assert started and not [pid for pid in started if runs(pid)]
 
 
 TITO = """
@@ -387,21 +428,24 @@ main()
 def test_workers_and_folders_go_when_tito_does(tmp_path, number, body):
     work, temporary = tmp_path / "work", tmp_path / "temporary"
     work.mkdir(), temporary.mkdir()
-    daemon = DAEMON.format(leave="os.setsid()", file=str(tmp_path / "pid"))
-    (work / "scaling.py").write_text(instead(double=daemon + body), encoding="utf-8")
+    (work / "scaling.py").write_text(instead(double=daemon() + body), encoding="utf-8")
     env = environment(TINYTORCH_WORK=str(work), TMPDIR=str(temporary))
     program = [sys.executable, "-c", TITO.format(root=str(TOY.root)), "grade", "01", "-k", "double", "--json", "r.json"]
-    tito = subprocess.Popen(program, env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    waited((tmp_path / "pid").is_file)
+    # What runs in the background of a script begins with Ctrl-C ignored: this program begins as at a terminal.
+    listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    tito = subprocess.Popen(program, env=env, cwd=tmp_path, preexec_fn=listening, **pipes)
+    waited(lambda: list(temporary.glob("*/scratch/pid")))
+    pid = int(next(temporary.glob("*/scratch/pid")).read_text())
     tito.send_signal(number)
-    tito.communicate(timeout=5)
+    tito.communicate(timeout=60)
     assert tito.returncode == (-number if number == signal.SIGKILL else 128 + number)
-    waited(lambda: not list(temporary.iterdir()) and not runs(int((tmp_path / "pid").read_text())))
+    waited(lambda: not list(temporary.iterdir()) and not runs(pid))
     assert not processes_of(temporary) and not (tmp_path / "r.json").exists()
 
 
-def waited(true, seconds: float = 10.0) -> None:
-    """Wait until it is true."""
+def waited(true, seconds: float = 60.0) -> None:
+    """Wait until it is true; a busy machine may take its time."""
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end
@@ -476,10 +520,14 @@ def test_the_worker_sees_no_rubric_no_oracle_and_no_tool(tmp_path):
     assert {"numpy", "tinytorch", "wire"} <= tops
     site = str(Path(np.__file__).resolve().parent.parent)
     assert site not in seen["path"] and not [path for path in seen["path"] if "site-packages" in path or "src" in path]
+    assert not list(tmp_path.rglob("scaling*.pyc"))
     expected = {
+        f"tree/tinytorch/__pycache__/{name}.{sys.implementation.cache_tag}.pyc" for name in ("__init__", "counting")
+    } | {
         "worker.py",
         "wire.py",
         "warden.py",
+        "landlock.py",
         "tree/tinytorch/__init__.py",
         "tree/tinytorch/counting.py",
         "tree/tinytorch/scaling.py",
@@ -491,7 +539,9 @@ def test_the_worker_sees_no_rubric_no_oracle_and_no_tool(tmp_path):
 
 def test_nothing_after_the_chapter_is_in_its_tree(tmp_path):
     tree.compose(tmp_path / "tree", TOY, TOY.chapter("00"), "")
-    assert sorted(path.name for path in (tmp_path / "tree" / "tinytorch").iterdir()) == ["__init__.py", "counting.py"]
+    package = tmp_path / "tree" / "tinytorch"
+    assert sorted(path.name for path in package.iterdir()) == ["__init__.py", "__pycache__", "counting.py"]
+    assert [path.name.split(".")[0] for path in (package / "__pycache__").iterdir()] == ["__init__"]
 
 
 # -- what the weak layer stops, too -----------------------------------------------------------------------------------
@@ -572,25 +622,110 @@ def test_a_jobs_folder_is_the_users_own_and_cannot_be_guessed():
 
 PARENT = """
 import os
-judge = open(f"/proc/{os.getppid()}/stat").read().rpartition(")")[2].split()[1]
-for name in ("environ", "mem", "maps"):
+judge = int(open(f"/proc/{os.getppid()}/stat").read().rpartition(")")[2].split()[1])
+for name in ("environ", "mem", "maps", "fd/1"):
     try:
-        open(f"/proc/{judge}/{name}", "rb").read(1)
-        print(name, "can be read")
+        os.close(os.open(f"/proc/{judge}/{name}", os.O_RDONLY if name != "fd/1" else os.O_WRONLY))
+        print(name, "is open")
     except PermissionError:
         print(name, "is closed")
-    except OSError:
-        print(name, "can be opened")
 return 2 * x
 """
 
 
 @linux
-def test_the_judges_environment_and_memory_cannot_be_read(tmp_path):
+def test_the_judges_environment_memory_and_terminal_are_closed(tmp_path):
     done = subprocess.run(alone(tmp_path, PARENT), env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "passed" in done.stdout
-    assert [f"{name} is closed" in done.stdout for name in ("environ", "mem", "maps")] == [True] * 3, done.stdout
+    names = ("environ", "mem", "maps", "fd/1")
+    assert [name for name in names if f"{name} is closed" not in done.stdout] == [], done.stdout
+
+
+# -- what Landlock stops ----------------------------------------------------------------------------------------------
+
+landlocked = pytest.mark.skipif(landlock.version() < landlock.SINCE["signals"], reason="this system has no Landlock")
+VANDAL = """
+import os, signal
+judge = int(open(f"/proc/{{os.getppid()}}/stat").read().rpartition(")")[2].split()[1])
+shell = int(open(f"/proc/{{judge}}/stat").read().rpartition(")")[2].split()[1])
+def tried(what, *arguments):
+    try:
+        what(*arguments)
+        print(what.__name__, *arguments, "was possible")
+    except OSError:
+        pass
+for file in {files!r}:
+    for deed in (os.remove, os.rmdir, lambda name: os.rename(name, name + "2"), lambda name: os.truncate(name, 0)):
+        tried(deed, file)
+    tried(open, file, "a")
+tried(open, {folder!r} + "/forged", "w")
+tried(os.mkdir, {folder!r} + "/made")
+tried(os.symlink, "x", {folder!r} + "/linked")
+for pid in (os.getppid(), judge, shell):
+    tried(os.kill, pid, signal.SIGCONT)
+for place in ("mem", "fd/1"):
+    tried(os.open, f"/proc/{{shell}}/{{place}}", os.O_RDWR if place == "mem" else os.O_WRONLY)
+tried(os.kill, judge, signal.SIGSTOP)
+open("own", "w").write("mine")
+os.mkdir("folder"), os.rename("own", "folder/own"), os.remove("folder/own"), os.rmdir("folder")
+open(os.devnull, "w").write("gone")
+child = os.fork()
+if not child:
+    signal.pause()
+os.kill(child, signal.SIGKILL), os.waitpid(child, 0)
+return 2 * x
+"""
+
+
+@landlocked
+def test_a_worker_writes_in_its_own_folder_and_reaches_nobody(tmp_path):
+    """Neither the student's files nor results nor the judge: it could stop that, which then would wait for ever."""
+    work = tmp_path / "work"
+    (work / "empty").mkdir(parents=True)
+    (work / "progress.json").write_text("{}")
+    files = [str(work / name) for name in ("scaling.py", "progress.json", "empty")]
+    (work / "scaling.py").write_text(instead(double=VANDAL.format(files=files, folder=str(work))), encoding="utf-8")
+    before = {path: path.stat().st_mtime_ns for path in work.rglob("*")}
+    report = judge.grade("01", course=TOY, work=work, only="double")
+    assert report["double"].state == "passed" and report["double"].printed == "", report["double"]
+    assert {path: path.stat().st_mtime_ns for path in work.rglob("*")} == before
+
+
+FORGED = """
+import json, os, time
+forged = {{"chapters": {{"00": {{"exercises": {{"count": {{"points": 3, "state": "passed"}}}}}}}}}}
+for _ in range(200):
+    for name in ({work!r} + "/progress.json", {report!r}):
+        try:
+            with open(name + ".new", "w") as file:
+                file.write(json.dumps(forged))
+            os.replace(name + ".new", name)
+        except OSError:
+            pass
+    time.sleep(0.05)
+"""
+
+
+@landlocked
+def test_a_daemon_rewrites_neither_progress_nor_the_report(tmp_path):
+    work, report = tmp_path / "work", tmp_path / "r.json"
+    work.mkdir()
+    forging = FORGED.format(work=str(work), report=str(report)).strip().replace("\n", "\n        ")
+    (work / "scaling.py").write_text(instead(double=daemon(then=forging) + "return x"), encoding="utf-8")
+    program = [sys.executable, "-c", TITO.format(root=str(TOY.root)), "grade", "01", "-k", "double", "--json", "r.json"]
+    env = environment(TINYTORCH_WORK=str(work))
+    assert subprocess.run(program, env=env, cwd=tmp_path, capture_output=True, check=False).returncode == 1
+    time.sleep(0.2)  # longer than the daemon waits each time
+    assert json.loads(report.read_text())["points"] == 0
+    chapters = json.loads((work / "progress.json").read_text())["chapters"]
+    assert set(chapters) == {"01"} and chapters["01"]["exercises"]["double"]["points"] == 0
+
+
+def test_without_landlock_a_worker_works_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(landlock, "version", lambda: 0)
+    assert landlock.confine(str(tmp_path)) is False
+    (tmp_path / "file").write_text("still allowed")
 
 
 @linux

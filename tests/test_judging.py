@@ -1,7 +1,11 @@
 """What the judge makes of answers: arguments unharmed, dtypes, prints, gradients as the walk takes them, diagnoses."""
 
+import shutil
+import subprocess
+import sys
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +13,8 @@ from hypothesis import strategies as st
 from toys import FULL, SCALING, TOY, graded, instead, points
 
 from tito import sandbox
+from tito.course import Course
+from tito.grading.refused import refused
 from tito.outcomes import Mismatch
 from tito.rubrics.compare import close, holds, refuses
 from tito.rubrics.rubric import Check, Probes, given
@@ -270,3 +276,48 @@ def sum(x):
 def test_a_builtin_that_the_chapter_redefines_is_told_apart(body, noted):
     check = graded(instead(double=body) + OWN_MAX)["double"].checks[1]
     assert check.state == "error" and ("is builtins." in check.diagnosis) == noted
+
+
+# -- bytecode of the reference, none of a student's -------------------------------------------------------------------
+
+
+def test_bytecode_beside_the_reference_is_what_runs_and_a_students_file_has_none(tmp_path):
+    course = Course(tmp_path / "toy")
+    shutil.copytree(TOY.root, course.root, ignore=shutil.ignore_patterns("__pycache__"))
+    mine = tmp_path / "work"
+    mine.mkdir()
+    (mine / "counting.py").write_text("def count(x):\n    return 7\n")
+    for earlier, compiled in ((None, {"__init__", "counting"}), (mine, {"__init__"})):
+        package = compose(tmp_path / str(earlier and "mine"), course, course.chapter("01"), SCALING, earlier)
+        assert {path.name.split(".")[0] for path in package.rglob("*.pyc")} == compiled
+    first = compose(tmp_path / "first", course, course.chapter("01"), SCALING)
+    program = f"import sys; sys.path.insert(0, {str(first.parent)!r}); from tinytorch import counting; "
+    says = (
+        "import numpy; print(counting.count(numpy.zeros(2)), counting.__cached__, counting.count.__code__.co_filename)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-B", "-c", program + says], capture_output=True, text=True, check=True
+    )
+    count, cached, file = done.stdout.split()
+    assert (count, Path(cached).parent, Path(file)) == ("2", first / "__pycache__", first / "counting.py")
+    (course.package / "counting.py").write_text("def count(x):\n    return 8\n")
+    second = compose(tmp_path / "second", course, course.chapter("01"), SCALING)
+    done = subprocess.run(
+        [sys.executable, "-I", "-B", "-c", program.replace(str(first.parent), str(second.parent)) + says],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.startswith("8 ")
+
+
+# -- right answers over many seeds ------------------------------------------------------------------------------------
+
+
+def test_a_right_answer_that_some_seed_refuses_is_found(tmp_path):
+    course = Course(tmp_path / "toy")
+    shutil.copytree(TOY.root, course.root)
+    course.chapter("01").right_path.parent.mkdir(exist_ok=True)
+    ways = 'right("double", "multiplies", "x + x", "2 * x")\nright("double", "is refused", "x + x", "x * x")\n'
+    course.chapter("01").right_path.write_text(ways, encoding="utf-8")
+    found = list(refused("01", [3, 4], course))
+    assert [(one.seed, one.exercise, one.way) for one in found] == [(seed, "double", "is refused") for seed in (3, 4)]
+    assert {"twice", "slope_is_two"} <= set(found[0].lost) and "2x is not right" in str(found[0])

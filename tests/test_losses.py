@@ -14,7 +14,7 @@ from tinytorch.losses import (
     logsumexp,
     mse_loss,
 )
-from tinytorch.options import BCEWithLogitsLoss, CrossEntropyLoss
+from tinytorch.more_losses import BCEWithLogitsLoss, CrossEntropyLoss
 from tinytorch.tensor import Tensor
 
 # The values and gradients of every reduction and smoothing are rows of the table in primitives.py.

@@ -1,6 +1,7 @@
 """Laws 3 to 6: one name in four places, imports that point backwards, classes that stay as they were, NumPy alone."""
 
 import ast
+import importlib
 import os
 import shutil
 import subprocess
@@ -42,11 +43,32 @@ def test_imports_point_to_earlier_chapters(chapter):
     assert not later, f"{chapter.source.name} imports {later}"
 
 
-@pytest.mark.parametrize(("given", "last"), [("kernels", None), ("parallel", "09")])
+@pytest.mark.parametrize(("given", "last"), [("kernels", None), ("parallel", "09"), ("onnx", "16")])
 def test_given_modules_import_no_chapter_after_their_own(given, last):
     places = {other.name: other.number for other in CHAPTERS}
     used = {places[name] for name in imported(COURSE.package / f"{given}.py") if name in places}
     assert not used if last is None else max(used) <= last, f"{given}.py imports chapters {sorted(used)}"
+
+
+def needed(name: str) -> str:
+    """The last chapter that stands when this module can be imported: its own, or the last one that it imports."""
+    places = {other.name: other.number for other in CHAPTERS}
+    if name in places:
+        return places[name]
+    top = ast.parse((COURSE.package / f"{name}.py").read_text(encoding="utf-8")).body
+    found = [node for node in top if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tinytorch")]
+    modules = {name for node in found for name in ((node.module or "").split(".")[1:] or [a.name for a in node.names])}
+    return max((needed(other) for other in modules if (COURSE.package / f"{other}.py").is_file()), default="00")
+
+
+@pytest.mark.parametrize("facade", ["", ".nn", ".nn.functional", ".nn.init"])
+def test_what_a_chapter_defines_is_found_by_pytorchs_name_as_soon_as_the_chapter_stands(facade):
+    homes = importlib.import_module(f"tinytorch{facade}")._HOMES
+    defined = {name: chapter for chapter in reversed(CHAPTERS) for name in ast.parse(chapter.source.read_text()).body
+               if isinstance(name, ast.FunctionDef | ast.ClassDef)}  # fmt: skip
+    first = {node.name: chapter.number for node, chapter in defined.items()}
+    late = [name for home, names in homes.items() for name in names.split() if needed(home) > first.get(name, "99")]
+    assert not late, f"tinytorch{facade} takes {late} from a module that imports later chapters"
 
 
 def run(code: str, *path: Path, isolated: bool = True) -> subprocess.CompletedProcess[str]:

@@ -94,6 +94,11 @@ WRONG = [  # the checkpoint, the module, the definition, a body, what is said
      " np.roll(targets, 1, axis=1).ravel())", "below 0.2"),
     ("13", "transformers", "standardized_rows_vjp", "return 0 * g, 0 * weight, 0 * bias", "below 0.2"),
     ("13", "transformers", "sample", "return int((-logits).argmax())", "how the week goes on"),
+    ("14", "profiling", "self_times", "return [span.seconds for span in spans]", "self times add up to the clock"),
+    ("14", "profiling", "convolution_flops", "return 2 * math.prod(z) * math.prod(weight)", "FLOPs of conv2d"),
+    ("14", "profiling", "product_flops", "return math.prod(x) * y[-1]", "FLOPs of linear"),
+    ("14", "profiling", "moved_bytes", "return sum(x.nbytes for x in inputs if x is not None)", "relu moves"),
+    ("14", "profiling", "amdahl", "return max(speedups)", "twice as fast"),
 ]  # fmt: skip
 
 

@@ -42,15 +42,14 @@ def mlp(tt: Any) -> Benchmark:
     return training_step(tt, model, optimizer, pairs), 1
 
 
-def training_step(tt: Any, model: Any, optimizer: Any, pairs: list) -> Callable[[], None]:
-    """Forwards, backwards, and the optimizer's step, on one batch after the other."""
-    batches = itertools.cycle(pairs)
+def training_step(tt: Any, model: Any, optimizer: Any, pairs: list, loss: Any = None) -> Callable[[], None]:
+    """Forwards, backwards, and the optimizer's step, on one batch after the other. The usual loss is cross entropy."""
+    batches, loss = itertools.cycle(pairs), loss or tt.nn.functional.cross_entropy
 
     def step() -> None:
         x, y = next(batches)
         optimizer.zero_grad()
-        loss = tt.nn.functional.cross_entropy(model(x), y)
-        loss.backward()
+        loss(model(x), y).backward()
         optimizer.step()
 
     return step
@@ -92,6 +91,102 @@ def cnn_bn(tt: Any) -> Benchmark:
 def cnn_last(tt: Any) -> Benchmark:
     """The same as cnn, where PyTorch too is told to keep the channels of a pixel together: its other layout."""
     return cnn(tt, channels_last=True)
+
+
+def gpt(tt: Any) -> Benchmark:
+    """A whole training step of a GPT: vocabulary 65, width 128, 4 layers of 4 heads, 16 texts of 128 tokens, AdamW."""
+    rng = np.random.default_rng(0)
+    tt.manual_seed(0)
+    model, loss = (our_gpt if tt.__name__ == "tinytorch" else their_gpt)(tt)
+    optimizer = tt.optim.AdamW(model.parameters(), lr=1e-3)
+    texts = [tt.tensor(ids) for ids in rng.integers(0, 65, (4, 16, 129))]
+    pairs = [(ids[:, :-1], ids[:, 1:]) for ids in texts]
+    if tt.__name__ == "tinytorch" and SHARES > 1:
+        from tinytorch.parallel import ParallelTrainer
+
+        trainer, batches = ParallelTrainer(model, optimizer, loss, threads=SHARES), itertools.cycle(pairs)
+        return lambda: trainer.step([next(batches)]), 1
+    return training_step(tt, model, optimizer, pairs, loss), 1
+
+
+def our_gpt(tt: Any) -> tuple[Any, Callable]:
+    """TinyTorch's own GPT, and its loss."""
+    from tinytorch.transformers import GPT, TransformerConfig, next_token_loss
+
+    return GPT(TransformerConfig(65)), next_token_loss
+
+
+def their_gpt(torch: Any) -> tuple[Any, Callable]:
+    """The same network from PyTorch's parts, put together as in nanoGPT, and the loss."""
+    nn, functional = torch.nn, torch.nn.functional
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm1, self.norm2 = nn.LayerNorm(128), nn.LayerNorm(128)
+            self.qkv, self.out = nn.Linear(128, 3 * 128), nn.Linear(128, 128)
+            self.up, self.down = nn.Linear(128, 512), nn.Linear(512, 128)
+
+        def forward(self, x: Any) -> Any:
+            q, k, v = (part.unflatten(-1, (4, 32)).transpose(1, 2) for part in self.qkv(self.norm1(x)).split(128, -1))
+            z = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+            x = x + self.out(z.transpose(1, 2).flatten(-2))
+            return x + self.down(functional.gelu(self.up(self.norm2(x)), approximate="tanh"))
+
+    class GPT(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tokens, self.places = nn.Embedding(65, 128), nn.Embedding(128, 128)
+            self.blocks, self.norm = nn.Sequential(*(Block() for _ in range(4))), nn.LayerNorm(128)
+
+        def forward(self, ids: Any) -> Any:
+            x = self.tokens(ids) + self.places.weight
+            return self.norm(self.blocks(x)) @ self.tokens.weight.T
+
+    return GPT(), lambda logits, y: functional.cross_entropy(logits.flatten(0, 1), y.flatten())
+
+
+def embedding(tt: Any) -> Benchmark:
+    """2,048 of 1,000 vectors of 128 numbers looked up, there and back."""
+    rng = np.random.default_rng(0)
+    weight, ids = leaf(tt, 1000, 128), tt.tensor(rng.integers(0, 1000, (16, 128)))
+    return there_and_back(tt, lambda: tt.nn.functional.embedding(ids, weight), weight), 1
+
+
+def layer_norm(tt: Any) -> Benchmark:
+    """2,048 rows of 128 numbers normalised, there and back."""
+    x, weight, bias = leaf(tt, 16, 128, 128), leaf(tt, 128), leaf(tt, 128)
+    return there_and_back(tt, lambda: tt.nn.functional.layer_norm(x, (128,), weight, bias), x, weight, bias), 1
+
+
+def attention(tt: Any) -> Benchmark:
+    """Causal attention of 16 texts of 128 tokens in 4 heads of 32 numbers, there and back."""
+    q, k, v = (leaf(tt, 16, 4, 128, 32) for _ in range(3))
+    attend = tt.nn.functional.scaled_dot_product_attention
+    return there_and_back(tt, lambda: attend(q, k, v, is_causal=True), q, k, v), 1
+
+
+def cross_entropy(tt: Any) -> Benchmark:
+    """The loss of 2,048 predictions among 65 classes, there and back."""
+    logits, target = leaf(tt, 2048, 65), tt.tensor(np.random.default_rng(0).integers(0, 65, 2048))
+    return there_and_back(tt, lambda: tt.nn.functional.cross_entropy(logits, target), logits), 1
+
+
+def leaf(tt: Any, *shape: int) -> Any:
+    """Normal numbers that ask for a gradient."""
+    return tt.tensor(np.random.default_rng(0).standard_normal(shape, np.float32), requires_grad=True)
+
+
+def there_and_back(tt: Any, function: Callable[[], Any], *leaves: Any) -> Callable[[], None]:
+    """Compute, and go back with a gradient of ones to leaves that have none yet."""
+    g = tt.ones_like(function())
+
+    def once() -> None:
+        for x in leaves:
+            x.grad = None
+        function().backward(g)
+
+    return once
 
 
 def add(tt: Any) -> Benchmark:
@@ -153,7 +248,8 @@ def bpe_encode(library: Any) -> Benchmark:
     return encode, len(text.encode()) // 1000
 
 
-every = (mlp, cnn, cnn_bn, cnn_last, add, chain, bpe_train, bpe_encode)
+steps, parts = (mlp, cnn, cnn_bn, cnn_last, gpt), (embedding, layer_norm, attention, cross_entropy)
+every = (*steps, *parts, add, chain, bpe_train, bpe_encode)
 benchmarks = {function.__name__: function for function in every}
 
 

@@ -439,6 +439,103 @@ def transformers() -> Step:
     return step
 
 
+# -- 14: a profile of a small network ------------------------------------------------------------------------------
+
+
+@workload(times=300)
+def profiling() -> Step:
+    """A training step of a small convolutional network on 128 digits inside a profile, and the tables of it."""
+    from tinytorch.profiling import Profile
+
+    data = digits()
+    hidden = [nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+    model = nn.Sequential(*hidden, nn.Flatten(), nn.Linear(32 * 16, 10))
+    optimizer = tt.optim.Adam(model.parameters(), lr=0.001)
+    batches = cycle(data.x_train.reshape(-1, 1, 8, 8), data.y_train, 128)
+
+    def step():
+        x, y = next(batches)
+        with Profile() as profile:
+            back(optimizer, there(model, x, y))
+            with profile.region("optimizer"):
+                optimizer.step()
+        return read_through(profile)
+
+    return step
+
+
+def read_through(profile: Any) -> list[str]:
+    """The tables of a profile, and its flame."""
+    return [profile.table(), profile.module_table(), profile.flame()]
+
+
+# -- 16: a small network learns from a large one, and is pruned while it learns ------------------------------------
+
+
+@workload(times=700)
+def compression() -> Step:
+    """A step of a student of 64-128-10, taught by 64-256-256-10; masks are chosen at every tenth step."""
+    from tinytorch.compression import Distiller, Pruner
+
+    data = digits()
+    teacher = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10))
+    student = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
+    optimizer = tt.optim.Adam(student.parameters(), lr=1e-3)
+    distiller, pruner = Distiller(student, optimizer, teacher=teacher), Pruner(student, lambda step: 0.9, every=10)
+    batches = cycle(data.x_train, data.y_train, 128)
+
+    def step():
+        loss = distiller.step([next(batches)])
+        pruner(distiller)
+        return loss
+
+    return step
+
+
+# -- 19: what is made of measured times ------------------------------------------------------------------------------
+
+
+@workload(times=25)
+def benchmarking() -> Step:
+    """Of 400 times: the medians of two programs and of their ratio, a trend, and the rate that a server keeps."""
+    from tinytorch.benchmarking import median_interval, paired_ratio, sustained_rate, trend
+
+    rng = np.random.default_rng(0)
+    ours, theirs = rng.lognormal(0, 0.1, (2, 400))
+
+    def step():
+        for seconds in (ours, theirs):
+            median_interval(seconds, rng)
+        paired_ratio(ours, theirs, rng)
+        trend(ours)
+        return sustained_rate(theirs, 10.0, rng)
+
+    return step
+
+
+# -- 18: a step in little memory ---------------------------------------------------------------------------------------
+
+
+@workload(times=60)
+def acceleration() -> Step:
+    """A step of eight linear layers with GELU, 128 wide, in 3 checkpointed segments; 512 rows, 4,096 classes."""
+    from tinytorch.acceleration import checkpoint_sequential, fused_cross_entropy
+
+    layers = [part for _ in range(8) for part in (nn.Linear(128, 128), nn.GELU())]
+    head = nn.Linear(128, 4096, bias=False)
+    optimizer = tt.optim.SGD([*nn.Sequential(*layers).parameters(), *head.parameters()], lr=0.01)
+    rng = np.random.default_rng(0)
+    x, y = tt.Tensor(rng.standard_normal((512, 128), np.float32)), rng.integers(0, 4096, 512)
+
+    def step():
+        loss = fused_cross_entropy(checkpoint_sequential(layers, 3, x), head.weight, y)
+        back(optimizer, loss)
+        optimizer.step()
+        return loss
+
+    return step
+
+
 # -- 15: a network of whole numbers --------------------------------------------------------------------------------
 
 

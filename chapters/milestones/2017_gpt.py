@@ -30,6 +30,7 @@ NEEDS = (
 )  # fmt: skip
 PRESETS = ("standard", "quick", "long", "parts")
 CONTEXT, BATCH, WARM_UP, LOOKS = 128, 16, 50, 10
+SEEDS = 3  # of each network of the preset parts
 
 # What each preset trains, and for how many seconds of a core: of the process's clock, so that others do no harm.
 PARTS: dict[str, dict] = {
@@ -46,7 +47,7 @@ PLANS = {
     "standard": {"classic": 300, "modern": 300},
     "quick": {"classic": 60, "modern": 60},
     "long": {"modern": 900},
-    "parts": dict.fromkeys(["modern", "another seed", *PARTS], 60),
+    "parts": dict.fromkeys(["modern", *PARTS], 60),
 }
 
 # -- attention proves itself ------------------------------------------------------------------------------------------
@@ -182,11 +183,15 @@ def judged(model: GPT, x: np.ndarray, y: np.ndarray):
     return np.concatenate(losses), right / y.size
 
 
-def learn(stage, name: str, texts: tuple, tokenizer: CharTokenizer, seconds: float, steps: int = 0):
-    """Train by a recipe for so many seconds of a core, or so many steps: the model, what was measured, its losses."""
-    seed = stage.seed + (name == "another seed")
+def learn(stage, name: str, texts: tuple, tokenizer: CharTokenizer, seconds: float, steps: int = 0, again: int = 0):
+    """Train by a recipe for so many seconds of a core, or so many steps: the model, what was measured, its losses.
+
+    Each time that it is trained again it has another seed.
+    """
+    seed = stage.seed + again
     manual_seed(seed)
     model, optimizer, clip = recipe(name, len(tokenizer))
+    name += f", seed {seed}" if again else ""
     trainer = ParallelTrainer(model, optimizer, next_token_loss, clip=clip)
     # Seconds of steps alone, and a running mean of the loss. The trainer keeps them, and its history, in checkpoints.
     trainer.running = {"cpu": 0.0, "wall": 0.0, "loss": math.log(len(tokenizer))}
@@ -295,6 +300,35 @@ def gaze(model: GPT, ids: np.ndarray, tokenizer: CharTokenizer, shown: int = 40)
     return {"text": tokenizer.decode(ids[:shown]), "heads": maps.shape[0], **found}
 
 
+# -- and answers ------------------------------------------------------------------------------------------------------
+
+
+def speak(stage, prompt: str = "", chat: bool = False, count: int = 1000):
+    """Go on with a prompt; or answer line by line, as the persons of a play do. By the modern model of the last run."""
+    arrays = stage.kept("modern")
+    tokenizer = CharTokenizer(map(chr, arrays.pop("alphabet")))
+    model = recipe("modern", len(tokenizer))[0]
+    model.load_state_dict(arrays)
+    heard = "" if chat else prompt or "\n"
+    for turn in range(10**6 if chat else 1):
+        line = stage.ask("you: ") if chat else ""
+        if line is None:
+            return
+        heard += f"YOU:\n{line}\n\n" if chat else ""
+        try:
+            ids = tokenizer.encode(heard)[-CONTEXT:]
+        except ValueError as error:
+            stage.say(str(error))
+            heard = ""
+            continue
+        for piece in written(model, tokenizer, tokenizer.decode(ids), count, stage.seed + turn):
+            heard += piece
+            stage.console.print(piece, end="", markup=False)
+            if chat and heard.endswith("\n\n"):
+                break
+        stage.say("")
+
+
 # -- the run ----------------------------------------------------------------------------------------------------------
 
 
@@ -309,10 +343,10 @@ def corpus(stage) -> tuple[str, str]:
 
 
 def compare(measured: dict, losses: dict) -> None:
-    """What each part taken out costs, window by window: the mean difference to the whole, and its error."""
-    for name in losses.keys() - {"modern"}:
-        more = losses[name] - losses["modern"]
-        measured[name] |= {"more": more.mean(), "more_error": more.std() / math.sqrt(len(more))}
+    """What each part taken out costs, seed by seed: its loss, less that of the whole network from the same seed."""
+    means = {name: np.array([each.mean() for each in found]) for name, found in losses.items()}
+    for name, found in means.items():
+        measured[name] |= {"losses": found, "more": found - means["modern"]}
 
 
 def run(stage, preset: str = "standard", steps: int = 0, count: int = 2000):
@@ -332,9 +366,13 @@ def run(stage, preset: str = "standard", steps: int = 0, count: int = 2000):
     measured["fresh"] = known(text[cut:], vocabulary)
     losses = {}
     for name, seconds in PLANS[preset].items():
-        model, measured[name], losses[name] = learn(stage, name, (train, test), tokenizer, seconds, steps)
+        learning = partial(learn, stage, name, (train, test), tokenizer, seconds, steps)
+        model, measured[name], first = learning()
+        losses[name] = [first]
         if preset == "parts":
+            losses[name] += [learning(again)[2] for again in range(1, SEEDS)]
             continue
+        stage.keep(name, {**model.state_dict(), "alphabet": np.array(list(map(ord, tokenizer.characters)))})
         pieces = []
         for piece in written(model, tokenizer, "\n", count, stage.seed):
             pieces.append(piece)
@@ -342,5 +380,6 @@ def run(stage, preset: str = "standard", steps: int = 0, count: int = 2000):
         stage.say("")
         measured[name] |= {"text": "".join(pieces), **known("".join(pieces), vocabulary)}
         measured[name]["gaze"] = gaze(model, test[:CONTEXT], tokenizer)
-    compare(measured, losses)
+    if preset == "parts":
+        compare(measured, losses)
     return {**measured, "seconds": dict(PLANS[preset]), "accuracy": measured["modern"]["accuracy"]}

@@ -109,12 +109,7 @@ right("he_std", "NumPy's root", "math.sqrt", "np.sqrt")
 
 # -- dropout ----------------------------------------------------------------------------------------------------------
 
-right(
-    "dropout",
-    "leaves whole numbers to their fate",
-    'if x.dtype.kind != "f":\n    raise TypeError(f"dropout needs floats, got {x.dtype}")\n',
-    "",
-)
+right("dropout", "asks NumPy what is a float", 'x.dtype.kind != "f"', "not np.issubdtype(x.dtype, np.floating)")
 right("dropout", "multiplies by the scale", "/ x.dtype.type(1 - p)", "* x.dtype.type(1 / (1 - p))")
 right("dropout", "chooses, so that a NaN may be dropped", "return x * mask", "return np.where(mask, x * mask, 0)")
 
@@ -123,6 +118,8 @@ right("dropout", "chooses, so that a NaN may be dropped", "return x * mask", "re
 def dropout_cleared(x, *, p=0.5, rng=None):
     if p < 0 or p >= 1:
         raise ValueError(f"p is a chance from 0 to below 1, not {p}")
+    if not issubclass(x.dtype.type, np.floating):
+        raise TypeError(f"{x.dtype} are no floats")
     mask = np.full_like(x, 1 / (1 - p))
     mask[rng.random(x.shape, dtype=np.float32) < p] = 0
     return mask * x, {"mask": mask}
@@ -132,6 +129,8 @@ def dropout_cleared(x, *, p=0.5, rng=None):
 def dropout_typed(x, *, p=0.5, rng=None):
     if not (p >= 0 and p < 1):
         raise ValueError("p = " + str(p))
+    if x.dtype.kind in "iub":
+        raise TypeError("whole numbers cannot be scaled")
     kept = (rng.random(x.shape, np.float32) >= p).astype(x.dtype)
     mask = kept / x.dtype.type(1 - p)
     z = x * mask

@@ -25,11 +25,11 @@ _HOMES = {
         zeros_like ones_like full_like eye arange linspace rand randn randint randperm broadcast_shape add sub mul div
         floor_divide remainder neg pow maximum minimum where matmul exp log sqrt abs clip clone sum mean amax amin max
         min var std argmax argmin reshape transpose permute broadcast_to concatenate stack""",
-    "operations": """inference_mode cat concat subtract multiply divide true_divide absolute square sin cos round floor
-        ceil sign cumsum norm tril triu clamp split chunk unbind tile repeat_interleave flip gather bmm mm mv dot outer
-        argsort sort topk eq ne lt le gt ge logical_not all any isnan isinf isfinite equal allclose is_tensor numel
-        flatten squeeze unsqueeze t detach is_floating_point from_numpy as_tensor rand_like randn_like normal
-        bernoulli multinomial""",
+    "operations": """inference_mode cat concat subtract multiply divide true_divide absolute square sin cos erf round
+        floor ceil sign cumsum norm tril triu clamp split chunk unbind tile repeat_interleave flip gather bmm mm mv
+        dot outer argsort sort topk eq ne lt le gt ge logical_not all any isnan isinf isfinite equal allclose
+        is_tensor numel flatten squeeze unsqueeze t detach is_floating_point from_numpy as_tensor rand_like randn_like
+        normal bernoulli multinomial""",
     "activations": "relu sigmoid tanh softmax log_softmax",
     "losses": "logsumexp",
     "archive": "save load",

@@ -9,6 +9,7 @@ so on. What TinyTorch lacks is an error that says so, where it is used. Nothing 
 import sys
 import traceback
 from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 import tinytorch
+from tinytorch import nn
 
 # -- what only programs for PyTorch ask ----------------------------------------------------------------------------
 
@@ -62,7 +64,62 @@ def answer(value: Any) -> Callable[..., Any]:
     return lambda *_: value
 
 
-# Names that tinytorch itself has no use for, by the module of PyTorch that a program looks for them in.
+class Linear(nn.Linear):
+    """z = x weight^T + bias: a weight is (out, in) as in PyTorch, so that an embedding can share it."""
+
+    weight: tinytorch.Tensor
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True):
+        super().__init__(in_features, out_features, bias)
+        self.weight = nn.Parameter(self.weight.data.T.copy())
+
+    def forward(self, x: Any) -> tinytorch.Tensor:
+        return linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+def linear(x: Any, weight: tinytorch.Tensor, bias: Any = None) -> tinytorch.Tensor:
+    """x (..., in) times weight (out, in), plus bias."""
+    return nn.functional.linear(x, weight.mT, bias)
+
+
+def gelu(x: Any, approximate: str = "none") -> tinytorch.Tensor:
+    """x times the probability that a normal number is below x; with "tanh", by the formula that GPT-2 trained with."""
+    if approximate == "none":
+        return x * 0.5 * (1 + tinytorch.erf(x * 0.5**0.5))
+    return nn.functional.gelu(x, approximate=approximate)
+
+
+class GELU(nn.Module):
+    """gelu as a module."""
+
+    def __init__(self, approximate: str = "none"):
+        self.approximate = approximate
+
+    def forward(self, x: Any) -> tinytorch.Tensor:
+        return gelu(x, self.approximate)
+
+    def extra_repr(self) -> str:
+        return f"approximate={self.approximate!r}"
+
+
+def by_rows(fill: Callable[..., Any]) -> Callable[..., Any]:
+    """An initialisation that counts what goes in and out, for matrices (out, in)."""
+
+    @wraps(fill)
+    def filled(x: tinytorch.Tensor, *arguments: Any, **options: Any) -> tinytorch.Tensor:
+        if x.ndim != 2:
+            return fill(x, *arguments, **options)
+        with tinytorch.no_grad():
+            fill(x.mT, *arguments, **options)
+        return x
+
+    return filled
+
+
+# Names that tinytorch has no use for or means in another way, by the module of PyTorch where a program looks for them.
 EXTRAS: dict[str, dict[str, Any]] = {
     "torch": {
         "__version__": "2.0.0+tinytorch",
@@ -86,6 +143,12 @@ EXTRAS: dict[str, dict[str, Any]] = {
         "is_initialized": answer(False),
         "init_process_group": absent("torch.distributed"),
         "destroy_process_group": absent("torch.distributed"),
+    },
+    "torch.nn": {"Linear": Linear, "GELU": GELU},
+    "torch.nn.functional": {"linear": linear, "gelu": gelu},
+    "torch.nn.init": {
+        name: by_rows(getattr(nn.init, name))
+        for name in ("kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_")
     },
     "torch.nn.parallel": {"DistributedDataParallel": absent("DistributedDataParallel")},
     "torch.utils": {},

@@ -143,7 +143,7 @@ def repeat_heads(x: Tensor, groups: int) -> Tensor:
 # columns several times as fast as it would do so for rows. Heads that share their keys have an axis of their own:
 # q is (B, K, G, T, d) there, k (B, K, 1, S, d) and v (B, K, 1, S, c). All of them are views.
 
-BLOCK = 2**18  # bytes of scores at a time: they should still be in the cache when the next step reads them
+BLOCK = 2**20  # bytes of scores at a time: they should still be in the cache when the next step reads them
 
 
 def check_attention(query: np.ndarray, key: np.ndarray, value: np.ndarray, enable_gqa: bool) -> None:

@@ -7,6 +7,7 @@ array, so that a step is a few passes over memory, however many tensors there ar
 """
 
 import math
+import operator
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
@@ -115,6 +116,7 @@ class Flat:
         self.steps = [0] * len(parameters)
         ends = np.cumsum([p.numel() for p in parameters]).tolist()
         self.places = [slice(end - p.numel(), end) for p, end in zip(parameters, ends)]
+        self.cuts: dict[tuple[int, int], list] = {}  # the pieces of each run that has been, by its ends
         self.state: dict[str, np.ndarray] = {}
         self.remember(states)
 
@@ -141,8 +143,14 @@ class Flat:
         if run:
             yield run
 
-    def pieces(self, run: list[int]) -> Iterator[list[tuple[int, slice]]]:
+    def pieces(self, run: list[int]) -> list[list[tuple[int, slice]]]:
         """A run in pieces: slices of large parameters, up to a BLOCK, or several small ones TOGETHER."""
+        ends = run[0], run[-1]
+        if ends not in self.cuts:
+            self.cuts[ends] = list(self.cut(run))
+        return self.cuts[ends]
+
+    def cut(self, run: list[int]) -> Iterator[list[tuple[int, slice]]]:
         piece: list[tuple[int, slice]] = []
         room = TOGETHER
         for i in run:
@@ -223,6 +231,7 @@ class Optimizer:
             groups = [{"params": groups}]
         self.defaults = defaults
         self.param_groups: list[dict] = []
+        self.checked: list[dict] = []  # each group as it was when it was last checked
         self.flats: list[list[Flat]] = []
         for group in groups:
             self.add_param_group(group)
@@ -234,6 +243,7 @@ class Optimizer:
         check_parameters([p for known in [*self.param_groups, group] for p in known["params"]])
         check_options(group, self.defaults)
         self.param_groups.append(group)
+        self.checked.append({})
         self.flats.append(self._flat(group))
 
     def _flat(self, group: dict) -> list[Flat]:
@@ -255,13 +265,15 @@ class Optimizer:
 
         Raises as the constructor does for an option set since, ValueError for parameters that came since.
         """
-        for group, flats in zip(self.param_groups, self.flats, strict=True):
-            check_options(group, self.defaults)
-            known = chain.from_iterable(flat.parameters for flat in flats)
-            if set(map(id, group["params"])) != set(map(id, known)):
-                raise ValueError("the parameters of a group are given when it is made: use add_param_group")
-            for flat in flats:
-                flat.remember(self.states(group))
+        for i, (group, flats) in enumerate(zip(self.param_groups, self.flats, strict=True)):
+            if not unchanged(group, self.checked[i]):
+                check_options(group, self.defaults)
+                known = chain.from_iterable(flat.parameters for flat in flats)
+                if set(map(id, group["params"])) != set(map(id, known)):
+                    raise ValueError("the parameters of a group are given when it is made: use add_param_group")
+                for flat in flats:
+                    flat.remember(self.states(group))
+                self.checked[i] = {**group, "params": list(group["params"])}
             yield group, flats
 
     def step(self) -> None:
@@ -340,6 +352,14 @@ def check_options(group: dict, defaults: dict) -> None:
             raise ValueError(f"betas are at least 0 and below 1, got {value}")
         if name != "betas" and not value >= 0:
             raise ValueError(f"{name} is 0 or more, got {value}")
+
+
+def unchanged(group: dict, before: dict) -> bool:
+    """Whether each option and each parameter of a group is the very object that it was."""
+    if group.keys() != before.keys() or len(group["params"]) != len(before["params"]):
+        return False
+    options = (group[name] is before[name] for name in group if name != "params")
+    return all(options) and all(map(operator.is_, group["params"], before["params"]))
 
 
 def plain_number(name: str, value: Any) -> Any:

@@ -68,12 +68,12 @@ class Net(nn.Module):
 
 
 def fill(module):
-    """Weights by a formula; a Linear's are (in, out) here, or (out, in) there."""
+    """Weights by a formula."""
     if isinstance(module, nn.Linear):
         rows, columns = torch.arange(module.in_features).view(-1, 1), torch.arange(module.out_features)
         weight = torch.sin(rows * 1.7 + columns * 0.9 + rows * columns) / module.in_features**0.5
         with torch.no_grad():
-            module.weight.copy_(weight if module.weight.shape == weight.shape else weight.t())
+            module.weight.copy_(weight.t())
         nn.init.zeros_(module.bias)
     elif isinstance(module, nn.Conv2d):
         with torch.no_grad():

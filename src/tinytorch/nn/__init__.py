@@ -7,7 +7,7 @@ _HOMES = {
     "layers": """Module Parameter Buffer Sequential ModuleList ModuleDict Identity Linear Dropout Flatten ReLU LeakyReLU
         Sigmoid Tanh Softplus SiLU GELU Softmax LogSoftmax""",
     "losses": "MSELoss L1Loss",
-    "options": "CrossEntropyLoss NLLLoss BCELoss BCEWithLogitsLoss SmoothL1Loss HuberLoss",
+    "more_losses": "CrossEntropyLoss NLLLoss BCELoss BCEWithLogitsLoss SmoothL1Loss HuberLoss",
     "convolutions": "Conv2d MaxPool2d AvgPool2d AdaptiveAvgPool2d BatchNorm1d BatchNorm2d Dropout2d",
     "embeddings": "Embedding",
     "attention": "MultiheadAttention",

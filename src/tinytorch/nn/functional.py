@@ -7,8 +7,9 @@ _HOMES = {
     "activations": "leaky_relu sigmoid tanh softplus silu gelu softmax log_softmax",
     "layers": "linear",
     "losses": "mse_loss l1_loss",
-    "options": """relu dropout one_hot pad normalize cross_entropy nll_loss binary_cross_entropy
-        binary_cross_entropy_with_logits smooth_l1_loss huber_loss""",
+    "options": "relu dropout one_hot pad normalize",
+    "more_losses": """cross_entropy nll_loss binary_cross_entropy binary_cross_entropy_with_logits
+        smooth_l1_loss huber_loss""",
     "convolutions": "conv2d max_pool2d avg_pool2d adaptive_avg_pool2d batch_norm",
     "embeddings": "embedding",
     "attention": "scaled_dot_product_attention",

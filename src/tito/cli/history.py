@@ -67,6 +67,8 @@ def run_milestone(
     ] = None,
     preset: Annotated[str, typer.Option(help="Of a milestone that has several, such as long in 1998.")] = "",
     note: Annotated[str, typer.Option(help="A remark that the result keeps: on the data, say, or the machine.")] = "",
+    prompt: Annotated[str, typer.Option(help="Train nothing: let what 2017 trained go on with this text.")] = "",
+    chat: Annotated[bool, typer.Option("--chat", help="Train nothing: talk with what 2017 trained.")] = False,
 ) -> None:
     """Run a milestone on your own code.
 
@@ -78,11 +80,16 @@ def run_milestone(
       tito milestone run all --reference    all of them, on the reference
       tito milestone run 1986 --fresh       from the start, whatever a stopped run kept
       tito milestone run 1998 --preset long a longer training than usual
+      tito milestone run 2017 --prompt "ROMEO:"    a text by what the last run trained
     """
     here = workspace()
     if record and not reference:
         fail("the book shows what the reference does: --record needs --reference")
     found = milestones.wanted(here.course, name, preset)
+    if prompt or chat:
+        options = {"prompt": prompt, "chat": chat}
+        each = [milestones.speak(chosen, here, reference, seed or 0, options) for chosen in found]
+        raise typer.Exit(max(each))
     codes = [_run_milestone(chosen, here, reference, fresh, record, seed, note) for chosen in found]
     raise typer.Exit(max(codes))
 

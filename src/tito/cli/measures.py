@@ -1,4 +1,4 @@
-"""Commands that measure: a chapter's profile, the comparison with PyTorch."""
+"""Commands that measure: a chapter's profile, the comparison with PyTorch, what people claim."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from tinytorch.datasets import data_root
 from tito.cli.common import app, fail, say
 from tito.course import default
 from tito.data import named, state
-from tito.measure import comparison, profiles
+from tito.measure import claims, comparison, profiles
 
 
 @app.command()
@@ -66,3 +66,30 @@ def compare(
     if record:
         comparison.save(done, comparison.recorded(course))
         say(f"Recorded: {comparison.recorded(course)}")
+
+
+@app.command("claims")
+def claims_(
+    only: Annotated[str | None, typer.Option("-k", metavar="TEXT", help="Only claims named so.")] = None,
+    record: Annotated[bool, typer.Option("--record", help="Keep the numbers for the book.")] = False,
+) -> None:
+    """Measure what people repeat about these systems: that Adam holds three times the parameters, and the like.
+
+    Each is measured in a process of its own. The page about claims says what the numbers make of the sentence.
+
+    \b
+      tito claims              the same as: nox -s claims
+      tito claims -k adam      one of them
+      tito claims --record     writes chapters/measures/claims.json, which the page shows
+    """
+    course = default()
+    names = [name for name in claims.names(course) if (only or "") in name]
+    if not names:
+        fail(f"no claim is named {only!r}; there are: {', '.join(claims.names(course))}")
+    for name in names:
+        made = claims.measure(course, name)
+        say(made.table() + "\n")
+        if record:
+            claims.record(course, made)
+    if record:
+        say(f"Recorded: {claims.recorded(course)}")

@@ -1,4 +1,4 @@
-"""Reports for the terminal: plain lines, one block for each exercise that did not pass."""
+"""Reports for the terminal: plain lines, one block for each exercise that did not pass, or printed something."""
 
 import textwrap
 
@@ -12,7 +12,7 @@ COLOURS = {"passed": "green", "failed": "red", "not started": "yellow", "error":
 
 
 def show(report: Report, console: Console, label: str = "") -> None:
-    """Print a report: every exercise on a line, then what there is to say about each that did not pass."""
+    """Print a report: every exercise on a line, then what there is to say about some of them."""
 
     def say(text: str | Text = "") -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -41,8 +41,10 @@ def show(report: Report, console: Console, label: str = "") -> None:
 
 def _told(exercise: ExerciseResult) -> list[str]:
     lost = [check for check in exercise.checks if check.state != "passed"]
-    if not lost or exercise.state == "not started":
+    if exercise.state == "not started":
         return []
+    if not lost:
+        return [f"\n{exercise.name}: {exercise.state}", *printed] if (printed := _printed(exercise)) else []
     lines = [f"\n{exercise.name}: {exercise.points} of {_points(exercise.possible)}"]
     if (
         len({(check.message, check.where) for check in lost}) == 1
@@ -57,11 +59,16 @@ def _told(exercise: ExerciseResult) -> list[str]:
                 *_wrap(check.doc, "    "),
                 *said(check),
             ]
-    if exercise.printed.strip():
-        printed = exercise.printed.strip("\n").split("\n")
-        lines += ["  your code printed:", *(f"    | {line}" for line in printed[:12])]
-        lines += [f"    | ({len(printed) - 12} more lines)"] if len(printed) > 12 else []
-    return [*lines, *_pointers(exercise, debug=any(check.call for check in lost))]
+    return [*lines, *_printed(exercise), *_pointers(exercise, debug=any(check.call for check in lost))]
+
+
+def _printed(exercise: ExerciseResult) -> list[str]:
+    """What the student's code printed, the first lines of it; nothing where it printed nothing."""
+    if not exercise.printed.strip():
+        return []
+    printed = exercise.printed.strip("\n").split("\n")
+    more = [f"    | ({len(printed) - 12} more lines)"] if len(printed) > 12 else []
+    return ["  your code printed:", *(f"    | {line}" for line in printed[:12]), *more]
 
 
 def _waiting(report: Report) -> list[str]:

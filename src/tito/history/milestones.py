@@ -33,7 +33,7 @@ from tito.work.workspace import Workspace, write
 class Milestone:
     """One milestone: "1957", what it shows, its script, the modules it needs, and the presets it can be run with.
 
-    `preset` is the one to run, if not the first.
+    `preset` is the one to run, if not the first. `speaks`: what it trained can go on with a text.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Milestone:
     needs: tuple[str, ...]
     presets: tuple[str, ...] = ()
     preset: str = ""
+    speaks: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,6 +68,10 @@ class Milestone:
         """Where the result of a run stands: next to the student's work."""
         return workspace.folder / "milestones" / f"{self.stem}{'.reference' if reference else ''}.json"
 
+    def models(self, workspace: Workspace, reference: bool = False) -> Path:
+        """The folder of the models that a run trained, next to its result."""
+        return self.result(workspace, reference).with_suffix(".models")
+
 
 def milestones(course: Course) -> list[Milestone]:
     """The milestones in the order of their years."""
@@ -81,7 +86,8 @@ def _read(path: Path) -> Milestone:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("NEEDS", "PRESETS")
     }
     title = (ast.get_docstring(tree) or "").split("\n")[0].partition(": ")[2].rstrip(".")
-    return Milestone(path.stem.partition("_")[0], title, path, said["NEEDS"], said.get("PRESETS", ()))
+    speaks = any(isinstance(node, ast.FunctionDef) and node.name == "speak" for node in tree.body)
+    return Milestone(path.stem.partition("_")[0], title, path, said["NEEDS"], said.get("PRESETS", ()), speaks=speaks)
 
 
 def wanted(course: Course, name: str, preset: str = "") -> list[Milestone]:
@@ -178,23 +184,11 @@ def forget(folder: Path, others: bool = False) -> None:
 
 def run(milestone: Milestone, workspace: Workspace, reference: bool, seed: int, note: str = "") -> Run:
     """Run a milestone in a process of its own, on the student's modules or the reference's. The result keeps a note."""
-    folder = state_folder(milestone, workspace, reference, seed)
-    forget(folder, others=True)
-    with tempfile.TemporaryDirectory(prefix="tito-", ignore_cleanup_errors=True) as temporary:
-        place = Path(temporary).resolve()
-        tree, result = place / "tree", place / "result.json"
-        whose = play(tree, workspace.course, workspace.folder, only=() if reference else milestone.needs)
-        plan = {
-            "script": str(milestone.path), "seed": seed, "folder": str(folder), "data": str(data_root()),
-            "result": str(result), "tree": str(tree), "whose": whose,
-            "options": {"preset": milestone.preset} if milestone.preset else {},
-        }  # fmt: skip
-        (place / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
-        env = launch.environment(tree)
-        code = _wait([sys.executable, "-m", "tito.history.runner", str(place / "plan.json")], env)
-        if code or not result.is_file():
-            return Run(code or 1, None, whose)
-        found = json.loads(result.read_text(encoding="utf-8"))
+    forget(state_folder(milestone, workspace, reference, seed), others=True)
+    options = {"preset": milestone.preset} if milestone.preset else {}
+    code, found, whose, threads = _play(milestone, workspace, reference, seed, "run", options)
+    if found is None:
+        return Run(code or 1, None, whose)
     mine = [name for name in milestone.needs if whose.get(name) == "work"]
     about = {
         "milestone": milestone.name,
@@ -209,9 +203,40 @@ def run(milestone: Milestone, workspace: Workspace, reference: bool, seed: int, 
         **({"preset": milestone.preset} if milestone.preset else {}),
         **({"note": note} if note else {}),
         "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "machine": machine(int(env["OPENBLAS_NUM_THREADS"])),
+        "machine": machine(threads),
     }
     return Run(0, {**about, "measured": found["measured"]}, whose)
+
+
+def speak(milestone: Milestone, workspace: Workspace, reference: bool, seed: int, options: dict[str, Any]) -> int:
+    """Let what the last run trained go on with a text: the exit code. Raises CourseError where nothing was trained."""
+    if not milestone.speaks:
+        raise CourseError(f"{milestone.name} does not write: a prompt is for 2017")
+    if not milestone.models(workspace, reference).is_dir():
+        command = f"tito milestone run {milestone.name}" + (" --reference" if reference else "")
+        command += f" --preset {milestone.preset}" if milestone.preset else ""
+        raise CourseError(f"nothing is trained yet that could answer. First: {command}")
+    code = _play(milestone, workspace, reference, seed, "speak", options)[0]
+    return 0 if code in (STOPPED, -signal.SIGINT) else code  # Ctrl-C is how one leaves
+
+
+def _play(milestone, workspace, reference, seed, does: str, options: dict[str, Any]):
+    """Call a function of the script in a process of its own: exit code, result, whose each module was, BLAS threads."""
+    with tempfile.TemporaryDirectory(prefix="tito-", ignore_cleanup_errors=True) as temporary:
+        place = Path(temporary).resolve()
+        tree, result = place / "tree", place / "result.json"
+        whose = play(tree, workspace.course, workspace.folder, only=() if reference else milestone.needs)
+        plan = {
+            "script": str(milestone.path), "seed": seed, "data": str(data_root()), "does": does, "options": options,
+            "folder": str(state_folder(milestone, workspace, reference, seed)),
+            "models": str(milestone.models(workspace, reference)),
+            "result": str(result), "tree": str(tree), "whose": whose,
+        }  # fmt: skip
+        (place / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+        env = launch.environment(tree)
+        code = _wait([sys.executable, "-m", "tito.history.runner", str(place / "plan.json")], env)
+        found = None if code or not result.is_file() else json.loads(result.read_text(encoding="utf-8"))
+    return code, found, whose, int(env["OPENBLAS_NUM_THREADS"])
 
 
 def machine(threads: int) -> dict[str, Any]:

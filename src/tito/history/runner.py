@@ -32,10 +32,21 @@ class Stopped(Exception):
 
 
 class Stage:
-    """What a milestone is given. `folder` holds its checkpoints; `data` is the root of the data sets, or None."""
+    """What a milestone is given.
 
-    def __init__(self, folder: Path, seed: int = 0, data: Path | None = None, console: Console | None = None):
-        self.folder, self.seed, self.data = folder, seed, data
+    `folder` holds its checkpoints, and goes when it has ended; `models` holds what it trained, for later; `data` is the
+    root of the data sets, or None.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        seed: int = 0,
+        data: Path | None = None,
+        console: Console | None = None,
+        models: Path | None = None,
+    ):
+        self.folder, self.seed, self.data, self.models = folder, seed, data, models or folder
         self.console = console or Console(highlight=False)
         self.stopping = False
         self.clock: dict[str, float] = {}  # seconds of each part, on the wall and of a core
@@ -143,6 +154,14 @@ class Stage:
         if have <= 1 << 16 or have == total:
             self.say(f"{name}: {have:,} of {total:,} bytes")
 
+    def ask(self, what: str) -> str | None:
+        """A line that is typed; None at the end of all input."""
+        try:
+            return self.console.input(what, markup=False)
+        except EOFError:
+            self.say("")
+            return None
+
     # -- state --------------------------------------------------------------------------------------------------------
 
     def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
@@ -151,6 +170,19 @@ class Stage:
 
         self.folder.mkdir(parents=True, exist_ok=True)
         serialization.save(arrays, self.folder / f"{name}.safetensors")
+
+    def keep(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        """Keep a trained model beside the results, for those who want to use it."""
+        from tinytorch import serialization
+
+        self.models.mkdir(parents=True, exist_ok=True)
+        serialization.save(arrays, self.models / f"{name}.safetensors")
+
+    def kept(self, name: str) -> dict[str, np.ndarray]:
+        """The model that the last run kept. Raises FileNotFoundError, ValueError where there is none to be read."""
+        from tinytorch import serialization
+
+        return serialization.load(self.models / f"{name}.safetensors")
 
     def load(self, name: str) -> dict[str, np.ndarray]:
         """What was kept; nothing at first."""
@@ -188,15 +220,18 @@ def blame(error: BaseException, tree: Path, whose: dict[str, str]) -> str:
 def main() -> int:
     plan = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     folder, data = Path(plan["folder"]), plan["data"]
-    stage = Stage(folder, plan["seed"], Path(data) if data else None)
-    signal.signal(signal.SIGINT, stage.interrupt)
+    stage = Stage(folder, plan["seed"], Path(data) if data else None, models=Path(plan["models"]))
+    runs = plan["does"] == "run"
+    signal.signal(signal.SIGINT, stage.interrupt if runs else signal.default_int_handler)
     try:
-        measured = program(Path(plan["script"])).run(stage, **plan["options"])
+        measured = getattr(program(Path(plan["script"])), plan["does"])(stage, **plan["options"])
     except (Stopped, KeyboardInterrupt):
         return STOPPED
     except Exception as error:
         stage.say(f"{type(error).__name__}: {error}\n  {blame(error, Path(plan['tree']), plan['whose'])}")
         return 1
+    if not runs:
+        return 0
     result = {"measured": plain(measured), "seconds": plain(stage.clock), "cpu": plain(stage.cpu)}
     Path(plan["result"]).write_text(json.dumps(result), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)

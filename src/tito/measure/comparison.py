@@ -26,21 +26,28 @@ from tito import launch
 from tito.course import Course, CourseError, default
 from tito.work.workspace import write
 
-CALLS = {  # in one turn: about a second, or less
-    "mlp": 300, "cnn": 4, "cnn_bn": 4, "cnn_last": 4, "add": 2000, "chain": 300, "bpe_train": 1, "bpe_encode": 1,
+CALLS = {  # in one turn: a second or two, or less
+    "mlp": 300, "cnn": 4, "cnn_bn": 4, "cnn_last": 4, "gpt": 8,
+    "embedding": 500, "layer_norm": 300, "attention": 60, "cross_entropy": 500,
+    "add": 2000, "chain": 300, "bpe_train": 1, "bpe_encode": 1,
 }  # fmt: skip
 WORDS = {
     "mlp": "step of the MLP",
     "cnn": "step of the CNN",
     "cnn_bn": "CNN with BatchNorm",
     "cnn_last": "CNN, channels_last",
+    "gpt": "step of the GPT",
+    "embedding": "embedding",
+    "layer_norm": "LayerNorm",
+    "attention": "causal attention",
+    "cross_entropy": "cross entropy",
     "add": "one addition",
     "chain": "one of 200 in a chain",
     "bpe_train": "1,000 merges learned",
     "bpe_encode": "1,000 bytes encoded",
 }
-THREADS = {name: (1, 2) if name in ("mlp", "cnn", "cnn_bn") else (1,) for name in CALLS}
-SHARED = ("cnn", "cnn_bn")  # where TinyTorch has threads of its own, each with a matrix library on one
+THREADS = {name: (1, 2) if name in ("mlp", "cnn", "cnn_bn", "gpt") else (1,) for name in CALLS}
+SHARED = ("cnn", "cnn_bn", "gpt")  # where TinyTorch has threads of its own, each with a matrix library on one
 PATIENCE = 120  # seconds to wait for a quiet machine, on two threads
 PAUSE = 0.5  # seconds between turns on two threads: a matrix library's idle thread spins for a while before it sleeps
 FEWEST = 5  # turns on two threads that make a result

@@ -2,9 +2,10 @@
 
 weak     child processes: -I -S -B, an empty environment, its own sys.path, no terminal, rlimits, a deadline, a folder
          that only the user may enter, a judge whose memory and environment cannot be read (Linux, not root), and at
-         the end everything that was started is ended, by a warden. It does not stop reading and writing what the user
-         may read and write (the reference and other jobs, too), the network, or signals to the user's other processes.
-         Enough for grading oneself.
+         the end everything that was started is ended, by a warden. Where Linux has Landlock, it writes in its own
+         scratch folder only, and neither signals nor looks into other processes. It does not stop reading what the
+         user may read (the reference and other jobs, too) or the network; without Landlock, neither writing what the
+         user may write, nor signals. Enough for grading oneself.
 strong   bubblewrap or a container: the place for it is LAYERS.
 """
 

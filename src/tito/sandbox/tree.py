@@ -4,13 +4,18 @@ Chapters before k come from the reference (isolated) or from the student's folde
 given, and what is no chapter (facades, data sets) comes from the reference. A file that is missing is missing.
 """
 
+import functools
+import marshal
 import shutil
+import struct
 from collections.abc import Collection, Mapping
+from importlib.machinery import SourceFileLoader
+from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
 from pathlib import Path
 
 from tito.course import Chapter, Course
 
-PIECES = ("worker.py", "wire.py", "warden.py")
+PIECES = ("worker.py", "wire.py", "warden.py", "landlock.py")
 
 
 def compose(tree: Path, course: Course, chapter: Chapter, text: str, earlier: Path | None = None) -> Path:
@@ -44,7 +49,25 @@ def _write(tree: Path, course: Course, sources: Mapping[str, Path], texts: Mappi
             shutil.copyfile(path, package / f"{name}.py")
     for name, text in texts.items():
         (package / f"{name}.py").write_bytes(text.encode("utf-8"))
+    for path in package.rglob("*.py"):
+        original = course.package / path.relative_to(package)
+        if path.stem not in texts and sources.get(path.stem, original) == original:
+            _compile(path, original)
     return package
+
+
+def _compile(path: Path, original: Path) -> None:
+    """Put bytecode beside a file of the reference, so that not every worker has to compile the framework anew."""
+    cache = Path(cache_from_source(str(path)))
+    cache.parent.mkdir(exist_ok=True)
+    cache.write_bytes(_bytecode(original, original.stat().st_mtime_ns))
+
+
+@functools.lru_cache(maxsize=256)
+def _bytecode(original: Path, changed: int) -> bytes:
+    """What Python would keep in __pycache__ for this file, to be used without a look at the source."""
+    code = SourceFileLoader(original.stem, str(original)).get_code(original.stem)
+    return MAGIC_NUMBER + struct.pack("<I", 1) + source_hash(original.read_bytes()) + marshal.dumps(code)
 
 
 def _top(folder: str, names: list[str], course: Course, chapters: set[str]) -> set[str]:

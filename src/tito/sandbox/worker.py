@@ -3,8 +3,8 @@
     python -I -S -B worker.py SITE TREE
 
 SITE is the folder that holds numpy, TREE the folder that holds the composed tinytorch/. Standard input and output are
-duplicated for the wire and then redirected, so that prints cannot reach it. This file, wire.py and warden.py are
-copied into the job: nothing else of the course is there.
+duplicated for the wire and then redirected, so that prints cannot reach it. This file, wire.py, warden.py
+and landlock.py are copied into the job: nothing else of the course is there.
 """
 
 import ast
@@ -26,9 +26,11 @@ def main() -> None:
     del sys.argv[1:]
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path.insert(0, here)
-    import warden  # type: ignore[import-not-found]  # copied beside this file, as wire is
+    import landlock  # type: ignore[import-not-found]  # copied beside this file, as warden and wire are
+    import warden  # type: ignore[import-not-found]
 
     warden.divide(here)
+    landlock.confine(os.path.join(here, "scratch"))
     incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     _redirect()
     _limit()
