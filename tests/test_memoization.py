@@ -184,6 +184,46 @@ def test_one_place_goes_through_layers_that_were_exchanged():
         np.testing.assert_allclose(attention(x, cache=cache).data, attention(x).data, rtol=1e-5)
 
 
+def exchange(model, part):
+    """Another kind of layer or norm in the last block, or another block, which computes something else."""
+    owner, name = {
+        "out": (model.transformer.blocks[2].attention, "out"),
+        "norm2": (model.transformer.blocks[2], "norm2"),
+        "attention": (model.transformer.blocks[2], "attention"),
+        "norm": (model.transformer, "norm"),
+    }[part]
+    old = getattr(owner, name)
+
+    class Other(type(old)):
+        def forward(self, *inputs, **options):
+            return super().forward(*inputs, **options) * 2
+
+    old.__class__ = Other
+
+
+@pytest.mark.parametrize("part", ["out", "norm2", "attention", "norm"])
+def test_a_short_way_is_not_taken_around_a_part_that_was_exchanged(part):
+    model, ids = model_of(), [3, 1, 4, 1, 5]
+    with no_grad():
+        before = model([ids]).data
+        exchange(model, part)
+        whole, caches = model([ids]).data, caches_for(model)
+        parts = [model([[token]], caches, place).data for place, token in enumerate(ids)]
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, rtol=1e-3, atol=1e-4)
+    assert np.abs(whole - before).max() > 0.1
+
+
+def test_dropout_drops_where_one_place_is_read_too():
+    model = model_of()
+    for module in model.modules():
+        if isinstance(getattr(module, "p", None), float):
+            module.p = 0.5
+    model.train()
+    with no_grad():
+        logits = [model([[1]], caches_for(model)).data for _ in range(2)]
+    assert (logits[0] != logits[1]).any()
+
+
 # -- places of their own -------------------------------------------------------------------------------------------
 
 

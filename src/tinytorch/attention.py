@@ -6,6 +6,7 @@ Notation: T queries q (..., T, d) meet S keys k (..., S, d) and take their value
 """
 
 import builtins
+import functools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
@@ -267,6 +268,12 @@ def hide_later(scores: np.ndarray, first: int) -> None:
     scores[..., first:, :] += np.where(later, scores.dtype.type(-math.inf), scores.dtype.type(0))
 
 
+@functools.cache
+def least(dtype: Any) -> float:
+    """The least number of a float dtype: what is less is -inf."""
+    return float(np.finfo(dtype).min)
+
+
 def is_one_query(query: np.ndarray, key: np.ndarray, value: np.ndarray) -> bool:
     """Whether each head has one query, (B, H, 1, d), with keys (B, H, S, d) and values, and scores fit into a block."""
     lead = (*query.shape[:2], key.shape[-2])
@@ -280,9 +287,9 @@ def is_one_query(query: np.ndarray, key: np.ndarray, value: np.ndarray) -> bool:
 def one_query(query: np.ndarray, key: np.ndarray, value: np.ndarray, scale: float) -> tuple[np.ndarray, dict]:
     """scaled_dot_product_attention where a text grows place by place: nothing has to be turned, or cut into bands."""
     w = (query * scale) @ key.mT  # (B, H, 1, S)
-    w -= w.max(axis=-1, keepdims=True, initial=np.finfo(w.dtype).min)
+    w -= w.max(axis=-1, keepdims=True, initial=least(w.dtype))
     np.exp(w, out=w)
-    w *= 1 / np.maximum(w.sum(axis=-1, keepdims=True), 1)  # below 1 only if all scores are -inf
+    w /= np.maximum(w.sum(axis=-1, keepdims=True), 1)  # below 1 only if all scores are -inf
     return w @ value, {"weights": [w.mT[:, :, None]], "kept": []}
 
 
@@ -526,8 +533,9 @@ class MultiHeadAttention(Module):
         A mask is as for scaled_dot_product_attention. With a cache, the places of x come after those it remembers.
         `prepare` is applied to queries and keys (B, heads, T, d): a rotation, say.
         """
-        if cache is not None and memory is None and mask is None and self.takes_one(x):
-            return self.next_place(x, cache, prepare)
+        alone = cache is not None and x.shape[-2] == 1 and memory is None and mask is None
+        if cache is not None and alone and unobserved() and self.takes_one():
+            return Tensor(self.next_place(x.data, cache, prepare))
         memory = x if memory is None else memory
         q, k, v = self.project(x, memory, memory)
         if prepare is not None:
@@ -541,25 +549,24 @@ class MultiHeadAttention(Module):
         q = split_heads(self.query(query), self.heads)
         return q, split_heads(self.key(key), self.kv_heads), split_heads(self.value(value), self.kv_heads)
 
-    def takes_one(self, x: Tensor) -> bool:
-        """Whether x is one place a sequence, nobody records or watches operations, and all is as __init__ made it."""
-        if x.shape[-2] != 1 or is_grad_enabled() or observers or self.heads != self.kv_heads:
-            return False
+    def takes_one(self) -> bool:
+        """Whether next_place does what forward does: layers as __init__ made them, nothing shared, nothing dropped."""
         layers = type(self.query), type(self.key), type(self.value), type(self.out)
-        return layers == (Linear, Linear, Linear, Linear) and not (self.training and self.dropout)
+        plain = layers == (Linear, Linear, Linear, Linear) and self.heads == self.kv_heads
+        return plain and not (self.training and self.dropout)
 
-    def next_place(self, x: Tensor, cache: Cache, prepare: Callable[[Tensor], Tensor] | None) -> Tensor:
-        """forward of one place (B, 1, width) after those that a cache holds, on plain arrays.
+    def next_place(self, x: np.ndarray, cache: Cache, prepare: Callable[[Tensor], Tensor] | None) -> np.ndarray:
+        """forward of one place a text, (B, 1, width) or (width,), after those that a cache holds, on plain arrays.
 
         One place is so little work that each operation on tensors costs more than what it computes.
         """
-        shape = (*x.shape[:-2], self.heads, 1, x.shape[-1] // self.heads)
-        q, k, v = (Tensor(affine(x.data, layer).reshape(shape)) for layer in (self.query, self.key, self.value))
+        shape = (-1, self.heads, 1, x.shape[-1] // self.heads)
+        q, k, v = (Tensor(affine(x, layer).reshape(shape)) for layer in (self.query, self.key, self.value))
         if prepare is not None:
             q, k = prepare(q), prepare(k)
         k, v = cache.update(k, v)
-        z, _ = one_query(q.data, k.data, v.data, default_scale(q.data, None))
-        return Tensor(affine(z.reshape(x.shape), self.out))
+        z, _ = one_query(q.data, k.data, v.data, 1 / math.sqrt(shape[-1]))
+        return affine(z.reshape(x.shape), self.out)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Any = None, is_causal: bool = False) -> Tensor:
         """The attention of all heads; the last query stands beside the last key, if causal."""
@@ -573,9 +580,14 @@ class MultiHeadAttention(Module):
         return scaled_dot_product_attention(q, k, v, mask, is_causal=is_causal, enable_gqa=shared, **options)
 
 
+def unobserved() -> bool:
+    """Whether nobody records operations, for gradients, and nobody watches them."""
+    return not (is_grad_enabled() or observers)
+
+
 def affine(x: np.ndarray, layer: Linear) -> np.ndarray:
     """z = x weight + bias, on arrays."""
-    z = x @ layer.weight.data
+    z = x.dot(layer.weight.data)
     if layer.bias is not None:
         z += layer.bias.data
     return z

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from tinytorch.activations import silu, tanh
-from tinytorch.attention import Cache, MultiHeadAttention
+from tinytorch.attention import Cache, MultiHeadAttention, affine, unobserved
 from tinytorch.embeddings import Embedding, LearnedPositions, SinusoidalPositions, check_ids, rotate, tied_logits
 from tinytorch.environment import generator
 from tinytorch.layers import Dropout, Linear, Module, Parameter
@@ -60,14 +60,14 @@ def mean_column(width: int, dtype: Any) -> np.ndarray:
     return np.full((width, 1), 1 / max(1, width), dtype)
 
 
-def one_row(x: np.ndarray, row: np.ndarray, weight: Any, bias: Any, eps: float) -> tuple[np.ndarray, dict]:
-    """standardized_rows where x has a single row: plain numbers, instead of columns of length 1, are twice as fast."""
+def one_row(row: np.ndarray, weight: Any, bias: Any, eps: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """standardized_rows of a single row (C,), as z, n and scale: plain numbers instead of columns of length 1."""
     n = row - float(row.sum()) / max(1, len(row))
     scale = 1 / math.sqrt(float(n @ n) / max(1, len(row)) + eps)
     n *= scale
     z = n if weight is None else n * weight.ravel()
     z = z if bias is None else z + bias.ravel()
-    return z.reshape(x.shape), {"n": n[None], "scale": np.array([[scale]], row.dtype)}
+    return z, n, scale
 
 
 @primitive
@@ -85,7 +85,8 @@ def standardized_rows(x, weight=None, bias=None, *, axes=1, eps=1e-5):
     # Four lines do it; the reference goes block by block, and takes means by products, which are faster.
     rows = rows_of(x, axes)
     if len(rows) == 1:
-        return one_row(x, rows[0], weight, bias, eps)
+        alone, row, factor = one_row(rows[0], weight, bias, eps)
+        return alone.reshape(x.shape), {"n": row[None], "scale": np.array([[factor]], row.dtype)}
     z, n, scale = np.empty_like(rows), np.empty_like(rows), np.empty_like(rows[:, :1])
     average = mean_column(rows.shape[1], rows.dtype)
     for part in row_blocks(rows):
@@ -205,6 +206,11 @@ class LayerNorm(Module):
         if x.shape[-1:] == self.normalized_shape:  # what layer_norm would find out
             return standardized_rows(x, self.weight, self.bias, eps=self.eps)
         return layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def next_place(self, x: np.ndarray) -> np.ndarray:
+        """forward of one row (C,), on plain arrays."""
+        weight, bias = (None if p is None else p.data for p in (self.weight, self.bias))
+        return one_row(x, weight, bias, self.eps)[0]
 
     def extra_repr(self) -> str:
         return f"{self.normalized_shape}, eps={self.eps}"
@@ -348,6 +354,13 @@ class FeedForward(Module):
         up, down = self.up, self.down
         return feed_forward(x, up.weight, up.bias, down.weight, down.bias, activation=self.activation)
 
+    def next_place(self, x: np.ndarray) -> np.ndarray:
+        """forward of one place (C,), on plain arrays."""
+        hidden = affine(x, self.up)
+        value = np.empty_like(hidden)
+        ACTIVATIONS[self.activation](hidden, value, None)
+        return affine(value, self.down)
+
 
 class SwiGLU(Module):
     """down(silu(gate(x)) * up(x)): one product decides how much of the other passes. Shazeer, 2020.
@@ -477,6 +490,23 @@ class Block(Module):
         x = x + self.dropout(attended)
         return x + self.dropout(self.feed_forward(self.norm2(x)))
 
+    def takes_one(self) -> bool:
+        """Whether next_place does what forward does: parts as __init__ made them, GPT-2's, and nothing dropped."""
+        parts = type(self.norm1), type(self.norm2), type(self.feed_forward), type(self.attention)
+        if parts != (LayerNorm, LayerNorm, FeedForward, MultiHeadAttention) or (self.training and self.dropout.p):
+            return False
+        feed: Any = self.feed_forward
+        return self.attention.takes_one() and type(feed.up) is type(feed.down) is Linear
+
+    def next_place(self, x: np.ndarray, cache: Cache, start: int) -> np.ndarray:
+        """forward of one place (C,) of one text, on plain arrays: see MultiHeadAttention.next_place."""
+        one, two, feed = cast(LayerNorm, self.norm1), cast(LayerNorm, self.norm2), cast(FeedForward, self.feed_forward)
+        turned = self.config.positions == "rotary" or self.config.normalized_qk
+        prepare = partial(self.prepare, start=start) if turned else None
+        x = x + self.attention.next_place(one.next_place(x), cache, prepare)
+        x += feed.next_place(two.next_place(x))
+        return x
+
     def prepare(self, x: Tensor, start: Any) -> Tensor:
         """Queries or keys (B, heads, T, d): turned by their places, and made equally long, if so configured."""
         if self.config.positions == "rotary":
@@ -524,9 +554,20 @@ class Transformer(Module):
         if self.positions is not None:
             x = self.positions(x, start)
         x = self.dropout(x)
+        if caches is not None and mask is None and self.takes_one(x):
+            row = x.data[0, 0]
+            for block, cache in zip(self.blocks, caches):
+                row = block.next_place(row, cache, start)
+            return Tensor(cast(LayerNorm, self.norm).next_place(row)[None, None])
         for i, block in enumerate(self.blocks):
             x = block(x, mask, is_causal, None if caches is None else caches[i], start)
         return self.norm(x)
+
+    def takes_one(self, x: Tensor) -> bool:
+        """Whether x is one place of one text, and all parts have a short way for it."""
+        if x.shape[:-1] != (1, 1) or type(self.norm) is not LayerNorm or not unobserved():
+            return False
+        return all(type(block) is Block and block.takes_one() for block in self.blocks)
 
 
 def initialise(model: Module, config: TransformerConfig, rng: np.random.Generator) -> None:
