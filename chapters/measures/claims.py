@@ -170,6 +170,117 @@ def recorded_peak(q: tt.Tensor) -> int:
     return peak_of(there_and_back)
 
 
+# -- smaller, sooner --------------------------------------------------------------------------------------------------
+
+
+@claim("A key-value cache makes writing ten times faster")
+def cache() -> Numbers:
+    """How many times as long a GPT takes to write a text if it reads all of it again for each token; the same text."""
+    from tinytorch.memoization import caches_for
+    from tinytorch.transformers import GPT, TransformerConfig, generate
+
+    tt.manual_seed(0)
+    model = GPT(TransformerConfig(65, context=512, width=128, layers=4, heads=4)).eval()
+    texts: dict[bool, list[int]] = {}
+
+    def write(count: int, cached: bool) -> None:
+        caches = caches_for(model) if cached else None
+        texts[cached] = list(generate(model, [0], count, temperature=0, caches=caches))
+
+    found: Numbers = {}
+    for count in (16, 64, 512):
+        seconds = {
+            cached: seconds_of(lambda c=cached, n=count: write(n, c), 3 - (count > 64)) for cached in (False, True)
+        }
+        assert texts[True] == texts[False]
+        found[f"a text of {count} tokens"] = seconds[False] / seconds[True]
+    return found
+
+
+@claim("int8 takes a quarter of the size")
+def eight_bits() -> Numbers:
+    """Bytes of weights in int8, and of everything in the file, over those in float32: of an MLP and of a GPT."""
+    from tinytorch.quantization import quantize_model, save_quantized
+    from tinytorch.transformers import GPT, TransformerConfig
+
+    tt.manual_seed(0)
+    draw = np.random.default_rng(0)
+    mlp = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10))
+    gpt = GPT(TransformerConfig(65, context=128, width=128, layers=4, heads=4)).eval()
+    found: Numbers = {}
+    for name, model, batch in (
+        ("MLP", mlp, tt.Tensor(draw.random((64, 784), np.float32))),
+        ("GPT", gpt, draw.integers(0, 65, (4, 128))),
+    ):
+        small = quantize_model(model, [batch])
+        matrices = {n: x for n, x in small.state_dict().items() if x.dtype == np.int8}
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model"
+            save_quantized(small, path)
+            size = path.stat().st_size
+        whole = sum(p.nbytes for p in model.parameters())
+        found[f"{name}, weights"] = sum(x.nbytes for x in matrices.values()) / sum(
+            4 * x.size for x in matrices.values()
+        )
+        found[f"{name}, the file"] = size / whole
+    return found
+
+
+@claim("70 % of the weights can go")
+def pruning() -> Numbers:
+    """New digits read right by a wide and by a narrow network: whole, with the smallest 70 % cut, and trained on."""
+    from tinytorch.compression import Pruner, magnitude_mask, prunable
+    from tinytorch.datasets import digits
+    from tinytorch.training import Batches, Trainer, accuracy
+
+    data = digits()
+
+    def trained(model: Any, epochs: int, callbacks: tuple = ()) -> Any:
+        optimizer = tt.optim.Adam(model.parameters(), lr=0.002)
+        Trainer(model, optimizer, callbacks=callbacks).fit(Batches(data.x_train, data.y_train), epochs)
+        return model
+
+    def right(model: Any) -> float:
+        with tt.no_grad():
+            return float(accuracy(model.eval()(tt.Tensor(data.x_test)), tt.Tensor(data.y_test)))
+
+    found: Numbers = {}
+    for name, width in (("wide", 256), ("narrow", 8)):
+        tt.manual_seed(70)
+        model = trained(nn.Sequential(nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 10)), 20)
+        found[f"{name}, whole"] = right(model)
+        for p in prunable(model).values():
+            p.data[~magnitude_mask(p.data, 0.7)] = 0
+        found[f"{name}, cut"] = right(model)
+        pruner = Pruner(model, lambda step: 0.7, every=10**9)
+        found[f"{name}, cut and trained on"] = right(trained(model, 8, (pruner,)))
+    return found
+
+
+@claim("Checkpointing trades compute for memory")
+def checkpointing() -> Numbers:
+    """Peak memory and time of a step of 24 layers, computed twice in 4 segments, over those of the plain step."""
+    from tinytorch.acceleration import checkpoint_sequential
+
+    tt.manual_seed(0)
+    layers = [nn.Sequential(nn.Linear(128, 128), nn.Tanh()) for _ in range(24)]
+    whole = nn.Sequential(*layers)
+    x = tt.Tensor(np.random.default_rng(0).random((2048, 128), np.float32))
+
+    def plain() -> None:
+        whole.zero_grad()
+        (whole(x) ** 2).sum().backward()
+
+    def again() -> None:
+        whole.zero_grad()
+        (checkpoint_sequential(layers, 4, x) ** 2).sum().backward()
+
+    return {
+        "peak memory": peak_of(again) / peak_of(plain),
+        "time": times_as_long(again, plain, 9),
+    }
+
+
 # -- loops ------------------------------------------------------------------------------------------------------------
 
 
