@@ -116,8 +116,11 @@ def our_gpt(tt: Any) -> tuple[Any, Callable]:
     return GPT(TransformerConfig(65)), next_token_loss
 
 
-def their_gpt(torch: Any) -> tuple[Any, Callable]:
-    """The same network from PyTorch's parts, put together as in nanoGPT, and the loss."""
+def their_gpt(torch: Any, context: int = 128) -> tuple[Any, Callable]:
+    """The same network from PyTorch's parts, put together as in nanoGPT, and the loss.
+
+    A cache (2, B, heads, context, width) a block, if given, is written into in place.
+    """
     nn, functional = torch.nn, torch.nn.functional
 
     class Block(nn.Module):
@@ -127,21 +130,27 @@ def their_gpt(torch: Any) -> tuple[Any, Callable]:
             self.qkv, self.out = nn.Linear(128, 3 * 128), nn.Linear(128, 128)
             self.up, self.down = nn.Linear(128, 512), nn.Linear(512, 128)
 
-        def forward(self, x: Any) -> Any:
+        def forward(self, x: Any, cache: Any = None, start: int = 0) -> Any:
             q, k, v = (part.unflatten(-1, (4, 32)).transpose(1, 2) for part in self.qkv(self.norm1(x)).split(128, -1))
-            z = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+            if cache is not None:
+                end = start + x.shape[1]
+                cache[0, :, :, start:end], cache[1, :, :, start:end] = k, v
+                k, v = cache[:, :, :, :end]
+            z = functional.scaled_dot_product_attention(q, k, v, is_causal=x.shape[1] > 1)
             x = x + self.out(z.transpose(1, 2).flatten(-2))
             return x + self.down(functional.gelu(self.up(self.norm2(x)), approximate="tanh"))
 
     class GPT(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.tokens, self.places = nn.Embedding(65, 128), nn.Embedding(128, 128)
-            self.blocks, self.norm = nn.Sequential(*(Block() for _ in range(4))), nn.LayerNorm(128)
+            self.tokens, self.places = nn.Embedding(65, 128), nn.Embedding(context, 128)
+            self.blocks, self.norm = nn.ModuleList(Block() for _ in range(4)), nn.LayerNorm(128)
 
-        def forward(self, ids: Any) -> Any:
-            x = self.tokens(ids) + self.places.weight
-            return self.norm(self.blocks(x)) @ self.tokens.weight.T
+        def forward(self, ids: Any, caches: Any = (None,) * 4, start: int = 0) -> Any:
+            x = self.tokens(ids) + self.places.weight[start : start + ids.shape[1]]
+            for block, cache in zip(self.blocks, caches):
+                x = block(x, cache, start)
+            return self.norm(x) @ self.tokens.weight.T
 
     return GPT(), lambda logits, y: functional.cross_entropy(logits.flatten(0, 1), y.flatten())
 
@@ -162,38 +171,8 @@ def our_writer(tt: Any) -> Callable[[], list[int]]:
 
 
 def their_writer(torch: Any) -> Callable[[], list[int]]:
-    """The same network from PyTorch's parts, with a cache by hand that is written into in place."""
-    nn, functional = torch.nn, torch.nn.functional
-
-    class Block(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.norm1, self.norm2 = nn.LayerNorm(128), nn.LayerNorm(128)
-            self.qkv, self.out = nn.Linear(128, 3 * 128), nn.Linear(128, 128)
-            self.up, self.down = nn.Linear(128, 512), nn.Linear(512, 128)
-
-        def forward(self, x: Any, cache: Any, start: int) -> Any:
-            end = start + x.shape[1]
-            q, k, v = (part.unflatten(-1, (4, 32)).transpose(1, 2) for part in self.qkv(self.norm1(x)).split(128, -1))
-            cache[0, :, :, start:end], cache[1, :, :, start:end] = k, v
-            seen = cache[:, :, :, :end]
-            z = functional.scaled_dot_product_attention(q, seen[0], seen[1], is_causal=x.shape[1] > 1)
-            x = x + self.out(z.transpose(1, 2).flatten(-2))
-            return x + self.down(functional.gelu(self.up(self.norm2(x)), approximate="tanh"))
-
-    class GPT(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.tokens, self.places = nn.Embedding(65, 128), nn.Embedding(512, 128)
-            self.blocks, self.norm = nn.ModuleList(Block() for _ in range(4)), nn.LayerNorm(128)
-
-        def forward(self, ids: Any, caches: Any, start: int) -> Any:
-            x = self.tokens(ids) + self.places.weight[start : start + ids.shape[1]]
-            for block, cache in zip(self.blocks, caches):
-                x = block(x, cache, start)
-            return self.norm(x) @ self.tokens.weight.T
-
-    model = GPT().eval()
+    """PyTorch's, with a cache by hand."""
+    model = their_gpt(torch, context=512)[0].eval()
 
     @torch.inference_mode()
     def write() -> list[int]:
