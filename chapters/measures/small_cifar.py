@@ -188,7 +188,7 @@ def record(folder: Path) -> None:
         "float32": share_right(model, x, y), "int8": share_right(small, x, y), "images": len(x),
         "parameters": sum(p.numel() for p in model.parameters()), "file": file, "bytes": memory(small, x[:1]),
         "epochs": trained["epoch"], "losses": [round(epoch["loss"], 4) for epoch in trained["history"]],
-        "cpu_seconds": round(used["cpu"]), "wall_seconds": round(used["wall"]),
+        "cpu_seconds": round(used["cpu"]), "budget": BUDGET, "rate": trained["history"][-1]["lr"], "wall_seconds": round(used["wall"]),
         "settings": {"seed": SEED, "batch": BATCH, "rate": RATE, "decay": DECAY, "smoothing": SMOOTHING},
         "cpu": about.cpu, "python": platform.python_version(), "numpy": np.__version__,
         "when": date.today().isoformat(), "note": "This copy of CIFAR-10 went through JPEG once.",
