@@ -576,7 +576,12 @@ def answers():
     graded = set(rubric.load("18").exercises)
     for node in ast.parse(source.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef) and node.name in graded:
-            yield node.name, [shape_of(statement) for statement in node.body[1:]]
+            yield node.name, [shape_of(statement) for statement in node.body[1:] if not is_guard(statement)]
+
+
+def is_guard(statement):
+    """Whether a statement only refuses what does not fit, as any function of two matrices does."""
+    return isinstance(statement, ast.If) and [type(one) for one in statement.body] == [ast.Raise]
 
 
 def test_no_file_of_the_tree_holds_an_answer():
