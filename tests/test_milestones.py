@@ -361,6 +361,7 @@ def test_2017_trains_all_its_recipes_and_compares_them(quiet, gpt):
 
 
 def test_2017_what_was_trained_goes_on_with_a_prompt_and_answers(quiet, gpt, monkeypatch):
+    monkeypatch.setattr(gpt, "tiny_shakespeare", lambda *_: "YOU:\n" + TEXT)
     gpt.run(quiet(), "quick", steps=10, count=0)
     shown = quiet()
     gpt.speak(shown, prompt="The quick", count=40)
