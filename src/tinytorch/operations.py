@@ -90,7 +90,16 @@ def erf(x):
     if x.dtype == np.float64:
         return np.array([math.erf(number) for number in x.flat]).reshape(x.shape)
     near = np.clip(x, -4, 4)
-    return near * np.polyval(ERF_ABOVE, near * near) / np.polyval(ERF_BELOW, near * near)
+    above, below = (horner(coefficients, near * near) for coefficients in (ERF_ABOVE, ERF_BELOW))
+    return near * above / below
+
+
+def horner(coefficients: Sequence[float], x: np.ndarray) -> np.ndarray:
+    """The polynomial of x with these coefficients, the highest power's first, in the dtype of x."""
+    value = np.zeros_like(x)
+    for coefficient in coefficients:
+        value = value * x + coefficient
+    return value
 
 
 @erf.vjp(reads="x")
