@@ -95,6 +95,7 @@ COUNTS: dict[str, tuple[int, int]] = {
     "mse_loss": (3, 2), "l1_loss": (2, 1),
     "max_pool2d": (1, 2), "avg_pool2d": (1, 1), "adaptive_avg_pool2d": (1, 1),
     "standardize": (4, 8), "standardized_rows": (7, 11), "scaled_rows": (4, 8), "rotate": (3, 3),
+    "fake_quantize": (5, 5), "through_half": (2, 0), "checkpointed": (0, 0),  # whose operations are counted themselves
 }  # fmt: skip
 
 
@@ -175,6 +176,7 @@ PRODUCTS: dict[str, Callable[..., int]] = {
     "scaled_dot_product_attention": lambda z, q, k, v, mask=None: attention_flops(q, k, v),
     "blockwise_attention": lambda z, q, k, v: attention_flops(q, k, v),
     "embedding": lambda z, ids, weight: 0,  # rows are copied
+    "fused_cross_entropy": lambda z, x, weight, target: 3 * product_flops(x, weight) + 8 * x[0] * weight[1],
 }
 
 RULES: dict[str, Callable[..., int]] = {
@@ -185,6 +187,7 @@ RULES: dict[str, Callable[..., int]] = {
     "scaled_dot_product_attention": attention_rule_flops,
     "blockwise_attention": blockwise_rule_flops,
     "embedding": lambda gradients, g, ids, weight: math.prod(g),  # each row of g is added to a row of the table
+    "fused_cross_entropy": lambda gradients, g, x, weight, target: math.prod(x) + math.prod(weight),
 }
 
 # -- bytes ---------------------------------------------------------------------------------------------------------
@@ -193,7 +196,7 @@ RULES: dict[str, Callable[..., int]] = {
 READS_NOTHING = {
     "add", "sub", "floor_divide", "neg", "clone", "cast", "sum", "mean", "reshape", "transpose", "permute", "padded",
     "broadcast_to", "getitem", "setitem", "concatenate", "stack", "dropout", "rotate", "tril", "triu", "cumsum",
-    "round", "floor", "ceil", "sign", "avg_pool2d", "adaptive_avg_pool2d",
+    "round", "floor", "ceil", "sign", "avg_pool2d", "adaptive_avg_pool2d", "through_half", "fused_cross_entropy",
 }  # fmt: skip
 READS_RESULT = {"exp", "sqrt", "sigmoid", "tanh", "softmax", "log_softmax"}
 
