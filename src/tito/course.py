@@ -53,7 +53,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Tier:
-    """A part of the course: the chapters from the first number to the last. What stands before all tiers has no name."""
+    """A part of the course, from its first chapter to its last. What stands before all tiers has no name."""
 
     name: str
     first: str

@@ -1,6 +1,6 @@
 """Every command as it describes itself: `python -m tito.cli.manual` prints [{"name", "summary", "help"}, ...] as JSON.
 
-The page of commands is made from it, in a process of its own: what makes the book imports no part that runs student code.
+The page of commands is made from it, in a process of its own: what makes the book runs no code of a student.
 """
 
 import json
