@@ -404,6 +404,13 @@ def test_on_a_terminal_it_is_live():
 
 
 @on_a_terminal
+def test_a_sentence_is_asked_for_where_somebody_can_type():
+    code, seen = live("12", "--reference", "--speed", "100", typed="ring a ring\n")
+    assert code == 0 and "A sentence, of up to 14 words: [the cat saw" in seen
+    assert "ring (3) hears ring (1) 50%, ring (3) 50%" in seen
+
+
+@on_a_terminal
 @pytest.mark.parametrize("until", ["On the reference", "Gradients flow back"])
 def test_ctrl_c_ends_it(until):
     code, seen = live("05", "--reference", until=until)

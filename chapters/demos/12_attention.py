@@ -50,5 +50,5 @@ def frames(stage):
             yield (
                 table(words, weights, i),
                 f"Looking back only: {word} ({i + 1}) hears {heard}.",
-                2 if i + 1 == len(words) else 0.45,
+                2 if i + 1 == len(words) else 0.3,
             )
