@@ -245,7 +245,7 @@ def test_13_it_learns_to_write():
     assert [numbers(said(page))[0] for page in learned] == [1, 80, 240]
     assert losses[0] > 3.5 > 2.9 > losses[1] > losses[2] > 1.5
     text = written.partition("\n\nWritten")[0]
-    assert len(text) > 300 and len(set(text.lower()) & set("etaoinshr")) == 9
+    assert len(text) > 250 and len(set(text.lower()) & set("etaoinshr")) == 9
 
 
 def test_14_the_shares_are_all_of_the_time():

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,9 @@ def show(frames: Iterator[Frame], title: str, console: Console, speed: float = 1
             if seconds >= STAYS:
                 console.print(_page(title, picture, caption), "")
         return
+    first = next(frames)  # what a demo asks, it asks before
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
-        for picture, caption, seconds in frames:
+        for picture, caption, seconds in chain([first], frames):
             live.update(_page(title, picture, caption), refresh=True)
             time.sleep(seconds / speed)
 
