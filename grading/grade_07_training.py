@@ -592,8 +592,8 @@ def bytes_of_a_checkpoint():
 @rubric.accounting(points=1, unit="bytes", counted=bytes_of_a_checkpoint, tolerance=0, difficulty=1, minutes=6)
 def checkpoint_bytes():
     """How many bytes do the float32 arrays of a checkpoint take? The network is `nn.Linear(784, 128)`, a ReLU and
-    `nn.Linear(128, 10)`; the optimizer is AdamW. (Its options, such as the learning rate, are float64, and its counts of
-    steps are whole numbers.)"""
+    `nn.Linear(128, 10)`; the optimizer is AdamW. (Its options, such as the learning rate, are float64, and its counts
+    of steps are whole numbers.)"""
     # A layer has a weight and a bias. What does AdamW remember of each of their numbers? Do
     # the gradients have to be kept, or does the next step make them anew?
     numbers = 784 * 128 + 128 + 128 * 10 + 10
