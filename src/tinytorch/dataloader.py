@@ -142,9 +142,9 @@ def shuffled(n: int, seed: int, epoch: int = 0) -> np.ndarray:
     >>> shuffled(5, seed=0), shuffled(5, seed=0, epoch=1)
     (array([3, 2, 1, 0, 4]), array([4, 1, 2, 0, 3]))
     """
-    # np.random.PCG64([seed, epoch]).random_raw(n) draws n keys. np.argsort tells which
-    # number stands where once they are sorted; kind="stable" leaves nothing open if two
-    # are equal.
+    # np.random.PCG64 takes a pair for a seed, and its random_raw(n) are n keys. Which
+    # function of NumPy says in which order its numbers would be sorted? One of its kinds
+    # leaves nothing open if two keys are equal.
     return np.argsort(np.random.PCG64([seed, epoch]).random_raw(n), kind="stable")
 
 
@@ -311,7 +311,8 @@ def crop(images: np.ndarray, rng: np.random.Generator, padding: int = 4) -> np.n
     """
     # np.pad puts zeros around the last two axes. sliding_window_view(padded, (H, W),
     # axis=(2, 3)) is every window there is, (B, C, 2p + 1, 2p + 1, H, W), without a copy:
-    # pick one for each image. Indices [np.arange(B), :, dy, dx] pick them all at once.
+    # pick one for each image. Index arrays of length B pick them all at once: one for the
+    # images, and which others, on which axes?
     b, _, h, w = image_axes(images)
     dy, dx = rng.integers(0, 2 * padding + 1, (2, b))
     edges = ((0, 0), (0, 0), (padding, padding), (padding, padding))
@@ -325,8 +326,8 @@ def flip(images: np.ndarray, rng: np.random.Generator, p: float = 0.5) -> np.nda
     >>> flip(np.arange(3).reshape(1, 1, 1, 3), np.random.default_rng(0), p=1.0)
     array([[[[2, 1, 0]]]])
     """
-    # images[..., ::-1] mirrors all of them; np.where chooses, if the choice has shape (B,
-    # 1, 1, 1).
+    # A slice mirrors all of them at once. np.where chooses between two arrays: what shape
+    # must the choice have, so that it is one for each image?
     b, *_ = image_axes(images)
     mirrored = (rng.random(b) < p).reshape(b, 1, 1, 1)
     return np.where(mirrored, images[..., ::-1], images)
