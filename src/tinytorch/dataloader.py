@@ -413,11 +413,11 @@ def prefetch(items: Iterable[Any], depth: int = 2) -> Iterator[Any]:
     >>> list(prefetch(range(3)))
     [0, 1, 2]
     """
-    # Start threading.Thread(target=line.make, args=(items,), daemon=True). Then take
-    # (item, reason) from line.ready.get(), again and again. A reason is a StopIteration,
-    # and you are done, or an error to raise. For an item taken, line.room.release() lets
-    # the thread make another one, so do that before you yield. In a `finally`, abandon
-    # the line and join the thread.
+    # A Pipeline is the line between the two. What the thread runs is line.make(items); as a
+    # daemon it holds up no program that ends. line.ready.get() waits for (item, reason):
+    # three kinds of reason, what does each ask for? When may the thread make another item,
+    # before you yield or after? A generator may be left at its yield: which statement runs
+    # however that happens, and what has to be done there, so that no thread is left?
     line = Pipeline(depth)
     thread = threading.Thread(target=line.make, args=(items,), daemon=True)
     thread.start()
