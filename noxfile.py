@@ -139,7 +139,7 @@ def oracles(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Everything that must pass: lint, docstrings, and the tests; one of them builds the book, which runs every cell."""
+    """Everything that must pass: lint, docstrings, and the tests; one of these builds the book and runs its cells."""
     lint(session)
     python(session, "-m", "doctest", "README.md")
     python(session, "-m", "pytest", "-p", "no:hypothesispytest", "--xdoctest", "src")
