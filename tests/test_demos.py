@@ -349,6 +349,13 @@ def test_what_is_not_there_is_said(toy):
     assert tito("demo", "1", "--speed", "0")[0] == 2
 
 
+def test_a_text_that_does_not_fit_is_refused():
+    done = subprocess.run(
+        [sys.executable, "-m", "tito", "demo", "11", "wolf"], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 2 and done.stderr.startswith("tito: 'wolf' is none of: cat, dog, ")
+
+
 def test_an_error_names_the_students_line(toy, capfd):
     (toy / "scaling.py").write_text(SCALING, encoding="utf-8")
     assert tito("grade", "1")[0] == 0

@@ -36,16 +36,12 @@ def frames(stage):
     rates: dict[str, float] = {}
     for name, (program, tall, wide, code) in PROGRAMS.items():
         tiles = (CELLS // tall) * (CELLS // wide)
-        rates[name] = matmul_flops(SIZE, SIZE, SIZE) / timeit(partial(program, a, b), repeats=3).fastest
+        rates[name] = 1e-6 * matmul_flops(SIZE, SIZE, SIZE) / timeit(partial(program, a, b), repeats=3).fastest
         error = np.abs(program(a, b) - a.astype(np.float64) @ b).max()
-        rows = [
-            (f"{which:11}", 1 + np.log10(rate / 1e6), f"{rate / 1e6:9.1f} MFLOP/s") for which, rate in rates.items()
-        ]
+        rows = [(f"{which:11}", 1 + np.log10(rate), f"{rate:9.1f} MFLOP/s") for which, rate in rates.items()]
+        speeds = lines([bars(rows, 7, 14), "", "bars: powers of ten"])
         for done in range(tiles + 1):
-            picture = (
-                lines([code, ""]),
-                beside(board(done, tall, wide), lines([bars(rows, 7, 14), "", "bars: powers of ten"])),
-            )
-            yield Group(*picture), f"{name} ...", min(0.3, 1.2 / tiles)
+            picture = Group(Text(code), "", beside(board(done, tall, wide), speeds))
+            yield picture, f"{name} ...", min(0.3, 1.2 / tiles)
         times = rates[name] / rates["numbers"]
-        yield Group(*picture), f"{name}: {times:.0f} times as fast as numbers, off by {error:.0e} at the most.", 1.3
+        yield picture, f"{name}: {times:.0f} times as fast as numbers, off by {error:.0e} at the most.", 1.3
