@@ -14,7 +14,7 @@ from rich.text import Text
 from tinytorch.acceleration import matmul_blocked, matmul_loops, matmul_vectors
 from tinytorch.environment import matmul_flops, timeit
 
-SIZE, CELLS, BLOCK = 96, 12, 24
+SIZE, CELLS, BLOCK = 72, 12, 24
 PROGRAMS = {
     "numbers": (matmul_loops, 1, 1, "for i, for j, for k:  c[i, j] += a[i, k] b[k, j]"),
     "rows": (matmul_vectors, 1, CELLS, "for i, for k:  c[i] += a[i, k] b[k]"),
