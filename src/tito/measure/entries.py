@@ -1,44 +1,32 @@
-"""Entries of the Torch Olympics: each runs in a worker of its own beside the baseline, turn by turn, and is judged.
+"""Entries of the Torch Olympics: what one is, the baseline that it is compared with, and a worker to run it in.
 
-An entry is a program, entry.py, and the weights beside it, weights.safetensors. The judge draws fresh inputs for every
-turn, reads the clock, and judges the very answers that it timed; between its turns a worker stands still. A third one
-answers without computing anything: what that takes is the wire's, and is subtracted from both.
+An entry is a program, entry.py, and the weights beside it, weights.safetensors. It has `load(weights)`, which returns a
+model, or `predict(x)`; in the closed division perhaps `pack(weights)`; in a speedrun `train(ids, characters, seed)`.
 """
 
 import contextlib
 import hashlib
 import json
-import secrets
 import shutil
 import stat
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tinytorch import olympics, serialization
-from tinytorch.benchmarking import Estimate
-from tinytorch.olympics import Event, Examples, Heat, Score
+from tinytorch.olympics import Event
 from tito import sandbox
 from tito.course import Course, CourseError
-from tito.outcomes import Infrastructure, NotStarted, Outcome, StudentError
-from tito.sandbox import entrant
-from tito.sandbox.isolation import strongest, unreadable
+from tito.outcomes import NotStarted, Outcome, StudentError
+from tito.sandbox.isolation import strongest
 from tito.sandbox.lane import Lane
 from tito.sandbox.tree import play
 
 PROGRAM, WEIGHTS = "entry.py", "weights.safetensors"
 PROGRAM_CAP, WEIGHTS_CAP = 1 << 20, 64 << 20  # bytes
-CLOSED_CAP = 20_000  # bytes of a program that brings no weights: it is not to hold them as text
-AGREEMENT = 0.95  # of the baseline's answers an entry of the closed division has to give, too
-TURNS = 20  # of a batch; ten times as many of one input
 PATIENCE = 30.0  # seconds for one answer
-LEAST_NET = 0.02  # of the baseline's time: what is left of a time at least, once the wire's is subtracted
-SURE = 3.0  # standard errors by which the answers of one kind may miss the gate that all together pass
-Progress = Callable[[str, int, int, str], None]  # (what, turns so far, turns in all, a note)
+Progress = Callable[[str, int, int, str], None]  # (what, steps so far, steps in all, a note)
 
 
 class Refused(CourseError):
@@ -95,6 +83,23 @@ def _bytes(path: Path, most: int) -> bytes:
         raise Refused(f"{path} cannot be read ({reason}): an entry is {PROGRAM}, and {WEIGHTS} beside it") from None
 
 
+@dataclass(frozen=True)
+class Framework:
+    """The chapters of its author that an entry runs on, in a folder; all others are the reference's."""
+
+    folder: Path
+    chapters: tuple[str, ...] = ()
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The SHA-256 of each of these chapters, by its name."""
+        texts = {name: (self.folder / f"{name}.py").read_bytes() for name in self.chapters}
+        return {name: hashlib.sha256(text).hexdigest() for name, text in texts.items()}
+
+
+REFERENCE = Framework(Path())
+
+
 def event(name: str) -> Event:
     """The event of this name. Raises CourseError, listing what there is."""
     if name not in olympics.EVENTS:
@@ -132,38 +137,17 @@ def baseline(course: Course, chosen: Event, learn: Any, progress: Progress = lam
 # -- a worker for each ------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Runner:
-    """A contestant in its lane: it answers, and remembers the seconds and the answers of every turn."""
-
-    name: str
-    lane: Lane
-    columns: int = 0
-    seconds: list[float] = field(default_factory=list)
-    answers: list[np.ndarray] = field(default_factory=list)
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        began = time.perf_counter()
-        z = self.lane.answer(x)
-        self.seconds.append(time.perf_counter() - began)
-        if self.columns and (z.shape[1] != self.columns or z.dtype.name not in ("float32", "int64")):
-            given = f"{z.dtype} of shape {z.shape}"
-            raise StudentError(f"answers (n, {self.columns}) of float32 or int64 are needed, got {given}")
-        self.answers.append(z)
-        return z
-
-
 @contextlib.contextmanager
 def worker(
-    course: Course, entry: Entry, own: Mapping[str, Path] | None = None, patience: float = PATIENCE, cpu: int = 0
+    course: Course, entry: Entry, own: Framework = REFERENCE, patience: float = PATIENCE, cpu: int = 0
 ) -> Iterator[Lane]:
-    """A lane to an entry on a framework of its own: the reference's, but for the chapters in `own`. Raises an Outcome.
+    """A lane to an entry on a framework of its own: the reference's, but for the chapters of `own`. Raises an Outcome.
 
     The data sets of the package are not there. `cpu`: the CPU seconds that it may use, if more than the sandbox gives.
     """
 
     def fill(tree: Path) -> None:
-        play(tree, course, Path(next(iter(own.values())).parent if own else tree), own or ())
+        play(tree, course, own.folder, own.chapters)
         package = tree / "tinytorch"
         (package / "digits.npz").unlink(missing_ok=True)
         shutil.copyfile(entrant_file(), package / "entrant.py")

@@ -98,7 +98,12 @@ def program(known: dict, pid: int) -> bytes:
     load, equal, above, has, answer = 0x20, 0x15, 0x35, 0x45, 0x06
     allow, refuse, unknown = 0x7FFF0000, 0x00050001, 0x00050026  # EPERM; ENOSYS, after which glibc uses clone
     number, architecture, first = 0, 4, 16  # where they stand
-    code = [(load, 0, 0, architecture), (equal, 1, 0, known["architecture"]), (answer, 0, 0, refuse), (load, 0, 0, number)]
+    code = [
+        (load, 0, 0, architecture),
+        (equal, 1, 0, known["architecture"]),
+        (answer, 0, 0, refuse),
+        (load, 0, 0, number),
+    ]
     code += [(above, 0, 1, 0x40000000), (answer, 0, 0, refuse)]  # another numbering of x86-64's
     for call in known["never"].values():
         code += [(equal, 0, 1, call), (answer, 0, 0, refuse)]

@@ -4,13 +4,13 @@ An entry says `load(weights)`, which returns a model, or `predict(x)`; it may sa
 `train(ids, characters, seed)`. README of the olympics: docs/olympics.md.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinytorch import entry, olympics, serialization  # type: ignore[attr-defined]
+from tinytorch import entry, olympics, serialization
 from tinytorch.memoization import caches_for
 from tinytorch.tensor import no_grad
 
@@ -60,7 +60,7 @@ def silent(columns: int, dtype: str) -> None:
 
 def train(ids: np.ndarray, characters: int, seed: int) -> None:
     """Begin to train: nothing happens before `go_on`."""
-    state["training"]: Iterator[Any] = iter(entry.train(ids, characters, seed))
+    state["training"] = iter(entry.train(ids, characters, seed))
 
 
 def go_on() -> bool:

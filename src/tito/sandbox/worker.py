@@ -72,7 +72,7 @@ def _redirect() -> None:
 
 
 def _limit(job: str) -> None:
-    """Limits where the platform has them, and others where the job has a limits.json. Windows has none; macOS refuses some."""
+    """Limits where the platform has them: those of a limits.json come first. Windows has none; macOS refuses some."""
     try:
         import resource
     except ModuleNotFoundError:
