@@ -675,8 +675,7 @@ def late_bound(late: int, queries: int, level: float = 0.99) -> float:
     if late == queries:
         return 1.0
     k = np.arange(late + 1)
-    factorials = np.array([math.lgamma(i + 1) + math.lgamma(queries - i + 1) for i in range(late + 1)])
-    ways = math.lgamma(queries + 1) - factorials
+    ways = np.array([math.lgamma(queries + 1) - math.lgamma(i + 1) - math.lgamma(queries - i + 1) for i in k])
     low, high = 0.0, 1.0
     for _ in range(60):
         s = (low + high) / 2
