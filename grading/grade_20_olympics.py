@@ -206,8 +206,8 @@ POINTS = [(end, end, margin) for end in (0.25, 0.99, 1.0, 1.01, 4.0) for margin 
 
 def worth(low, high, margin):
     """The gain, from the ends."""
-    alike = all(1 / (1 + margin) <= end <= 1 + margin for end in (low, high))
-    return 1.0 if alike or low <= 1 <= high else 1 / high if high < 1 else 1 / low
+    end = 1.0 if low <= 1 <= high else high if high < 1 else low
+    return 1.0 if 1 / (1 + margin) <= end <= 1 + margin else 1 / end
 
 
 @rubric.check("gain", points=1, examples=20)
@@ -227,12 +227,12 @@ def the_end_nearest_to_1_counts(student, low, high, margin):
 @rubric.check("gain", points=1)
 @given(st.floats(0.05, 0.95), st.floats(1.05, 20.0), always=[(0.981, 1.3), (0.7, 1.019), (0.5, 1.0)])
 def what_may_be_chance_earns_nothing(student, low, high):
-    """An interval that holds 1 earns 1, and so does one that lies within the margin, 0.02, whatever its value."""
+    """An interval that holds 1 earns 1, and so does one that comes as near to 1 as the margin, 0.02."""
     for value in (low, high):
         close(student.earned_by_default(value, low, high), 1.0, "the gain of an interval that holds 1")
-    for end in (0.985, 1.015):
-        close(student.earned_by_default(end, end, end), 1.0, "the gain of a difference within the margin")
-    close(student.earned_by_default(0.975, 0.975, 0.975), 1 / 0.975, "the gain of a difference beyond the margin")
+    close(student.earned_by_default(low, low / 2, 0.985), 1.0, "the gain of an interval that ends at 0.985")
+    close(student.earned_by_default(high, 1.015, 2 * high), 1.0, "the gain of an interval that begins at 1.015")
+    close(student.earned_by_default(low, low / 2, 0.975), 1 / 0.975, "the gain of an interval that ends at 0.975")
 
 
 @rubric.check("gain", points=1)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from tinytorch.benchmarking import verdict
 from tinytorch.olympics import Heat
 from tito.rubrics.planted import wrong
 
@@ -164,22 +165,23 @@ def race_in_blocks(contestants, fresh, judge, clock, rng, turns=20, warmup=1):
 # -- gain -------------------------------------------------------------------------------------------------------------
 
 wrong(
-    "gain",
-    "takes the lucky end",
-    '{"faster": ratio.high, "slower": ratio.low}',
-    '{"faster": ratio.low, "slower": ratio.high}',
+    "gain", "takes the lucky end", "min(max(ratio.low, 1.0), ratio.high)", "ratio.low if ratio.high < 1 else ratio.high"
 )
+wrong("gain", "takes the value", "min(max(ratio.low, 1.0), ratio.high)", "ratio.value")
+wrong("gain", "takes the high end always", "min(max(ratio.low, 1.0), ratio.high)", "ratio.high")
+wrong("gain", "forgives what is slower", "min(max(ratio.low, 1.0), ratio.high)", "min(1.0, ratio.high)")
+wrong("gain", "tells the ratio", "else 1 / nearest", "else nearest")
+wrong("gain", "has a margin of its own", "1 / (1 + margin) <= nearest <= 1 + margin", "1 / 1.02 <= nearest <= 1.02")
+wrong("gain", "knows no margin", "1 / (1 + margin) <= nearest <= 1 + margin", "nearest == 1")
 wrong(
     "gain",
-    "takes the value",
-    '{"faster": ratio.high, "slower": ratio.low}',
-    '{"faster": ratio.value, "slower": ratio.value}',
+    "has the margin on one side",
+    "1 / (1 + margin) <= nearest <= 1 + margin",
+    "1 / (1 + margin) <= nearest <= 1",
 )
-wrong("gain", "forgives what is slower", ', "slower": ratio.low', "")
-wrong("gain", "tells the ratio", "1 / nearest", "nearest")
-wrong("gain", "has a margin of its own", "verdict(ratio, margin)", "verdict(ratio)")
-wrong("gain", "knows no margin", "verdict(ratio, margin)", "verdict(ratio, 0)")
-wrong("gain", "earns nothing for no difference", ", 1.0)", ", math.inf)")
+wrong("gain", "subtracts the margin", "1 / (1 + margin) <= nearest", "1 - margin <= nearest")
+wrong("gain", "leaves the margin's ends out", "<= nearest <=", "< nearest <")
+wrong("gain", "earns nothing for no difference", "return 1.0 if", "return 0.0 if")
 wrong("gain", "takes what is no interval", "not 0 < ratio.low <= ratio.high < math.inf", "False")
 wrong("gain", "takes 0, which would earn everything", "not 0 < ratio.low", "not 0 <= ratio.low")
 wrong("gain", "takes infinity", " < math.inf", " <= math.inf")
@@ -195,6 +197,14 @@ wrong(
     "not 0 < ratio.low <= ratio.high < math.inf",
     "ratio.low <= 0 or ratio.low > ratio.high or ratio.high == math.inf",
 )
+
+
+@wrong("gain", "earns 1 only where the whole interval is within the margin, or holds 1")
+def gain_by_verdict(ratio, margin=0.02):
+    if not 0 < ratio.low <= ratio.high < math.inf:
+        raise ValueError("no interval")
+    nearest = {"faster": ratio.high, "slower": ratio.low}
+    return 1 / nearest.get(verdict(ratio, margin), 1.0)
 
 
 @wrong("gain", "looks whether the value is better")

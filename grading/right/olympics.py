@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 
-from tinytorch.benchmarking import verdict
 from tinytorch.olympics import Heat
 from tito.rubrics.planted import right
 
@@ -103,34 +102,31 @@ right(
 )
 
 
+right("gain", "lets NumPy clip", "min(max(ratio.low, 1.0), ratio.high)", "float(np.clip(1.0, ratio.low, ratio.high))")
+right("gain", "goes from the high end", "min(max(ratio.low, 1.0), ratio.high)", "max(ratio.low, min(1.0, ratio.high))")
+
+
 @right("gain", "asks the ends")
 def gain_by_ends(ratio, margin=0.02):
     _, low, high = ratio
     if not (math.isfinite(low) and math.isfinite(high)) or low <= 0 or high < low:
         raise ValueError("no interval")
-    small = low >= 1 / (1 + margin) and high <= 1 + margin
-    if small or low <= 1 <= high:
-        return 1
-    return 1 / high if high < 1 else 1 / low
+    if high < 1 / (1 + margin):
+        return 1 / high
+    if low > 1 + margin:
+        return 1 / low
+    return 1
 
 
-@right("gain", "goes by the words")
-def gain_by_words(ratio, margin=0.02):
+@right("gain", "compares what is earned with the margin")
+def gain_by_distance(ratio, margin=0.02):
     if not 0 < ratio.low <= ratio.high < float("inf"):
         raise ValueError("no interval")
-    word = verdict(ratio, margin)
-    if word == "faster":
-        return 1 / ratio.high
-    return 1 / ratio.low if word == "slower" else 1.0
-
-
-@right("gain", "holds 1 within the interval")
-def gain_by_clip(ratio, margin=0.02):
-    if not 0 < ratio.low <= ratio.high < math.inf:
-        raise ValueError("no interval")
-    if verdict(ratio, margin) == "no difference":
+    if ratio.low <= 1 <= ratio.high:
         return 1.0
-    return float(1 / np.clip(1.0, ratio.low, ratio.high))
+    end = min((ratio.low, ratio.high), key=lambda number: abs(number - 1))
+    small = end <= 1 + margin if end > 1 else end >= 1 / (1 + margin)
+    return 1.0 if small else 1 / end
 
 
 # -- combined ---------------------------------------------------------------------------------------------------------
