@@ -15,7 +15,7 @@ import numpy as np
 
 from tinytorch import datasets
 from tinytorch.activations import log_softmax
-from tinytorch.benchmarking import Clock, Estimate, as_sample, paired_ratio, percentile, verdict
+from tinytorch.benchmarking import Clock, Estimate, as_sample, paired_ratio, percentile
 from tinytorch.convolutions import AvgPool2d, Conv2d
 from tinytorch.layers import Flatten, Linear, Module, ReLU, Sequential
 from tinytorch.losses import cross_entropy
@@ -475,6 +475,7 @@ def race(
 # -- ratios --------------------------------------------------------------------------------------------------------
 
 LEAST = 3  # turns, below which an interval says nothing
+LEVEL = 0.99  # of each interval: five measures are five chances to be lucky
 
 
 def exact_ratio(ours: float, theirs: float) -> Estimate:
@@ -489,7 +490,7 @@ def exact_ratio(ours: float, theirs: float) -> Estimate:
 
 
 def loss_ratio(
-    ours: Any, theirs: Any, metric: str, rng: np.random.Generator, draws: int = 1000, level: float = 0.95
+    ours: Any, theirs: Any, metric: str, rng: np.random.Generator, draws: int = 1000, level: float = LEVEL
 ) -> Estimate:
     """How our mistakes compare with theirs on the same inputs, by the bootstrap over inputs: (n,), (n,).
 
@@ -532,7 +533,7 @@ def ratios(
         elif len(ours[key]) < LEAST:
             raise ValueError(f"{name} needs {LEAST} turns or more, got {len(ours[key])}")
         else:
-            found[name] = paired_ratio(ours[key], theirs[key], rng)
+            found[name] = paired_ratio(ours[key], theirs[key], rng, level=LEVEL)
     return found
 
 
@@ -540,21 +541,20 @@ def ratios(
 
 
 def gain(ratio: Estimate, margin: float = 0.02) -> float:
-    """What a ratio earns: 1 over the end of its interval that lies nearest to 1, or 1 if it may as well be chance.
+    """What a ratio earns: 1 over the number of its interval that lies nearest to 1, never the lucky end.
 
-    Chapter 19's verdict decides: where ours is "faster" or "slower" than the baseline, it is that end, never the lucky
-    one; where there is "no difference", or it is "undecided", the gain is 1. Raises ValueError for what is no interval
-    of finite numbers above 0.
+    It is 1 if the interval holds 1, and also if that number lies from 1 / (1 + margin) to 1 + margin, ends included:
+    a gain inside the noise is no gain. Raises ValueError for what is no interval of finite numbers above 0.
 
     >>> gain(Estimate(0.5, 0.4, 0.8)), gain(Estimate(0.9, 0.7, 1.1)), gain(Estimate(2.0, 1.25, 3.0))
     (1.25, 1.0, 0.8)
     """
-    # verdict(ratio, margin) gives one of four words. Which end is nearest to 1 if the whole interval lies below it, and
-    # which if it lies above? NaN compares with nothing: refuse what is not 0 < low <= high < infinity.
+    # Which number of the interval is nearest to 1 if all of it lies below 1, and which if all of it lies above? Refuse
+    # first what is not 0 < low <= high < infinity: a NaN compares with nothing.
     if not 0 < ratio.low <= ratio.high < math.inf:
         raise ValueError(f"a gain needs an interval of finite numbers above 0, got {ratio.low} to {ratio.high}")
-    nearest = {"faster": ratio.high, "slower": ratio.low}
-    return 1 / nearest.get(verdict(ratio, margin), 1.0)
+    nearest = min(max(ratio.low, 1.0), ratio.high)
+    return 1.0 if 1 / (1 + margin) <= nearest <= 1 + margin else 1 / nearest
 
 
 def combined(gains: Mapping[str, float], weights: Mapping[str, float]) -> float:
@@ -675,8 +675,7 @@ def late_bound(late: int, queries: int, level: float = 0.99) -> float:
     if late == queries:
         return 1.0
     k = np.arange(late + 1)
-    factorials = np.array([math.lgamma(i + 1) + math.lgamma(queries - i + 1) for i in range(late + 1)])
-    ways = math.lgamma(queries + 1) - factorials
+    ways = np.array([math.lgamma(queries + 1) - math.lgamma(i + 1) - math.lgamma(queries - i + 1) for i in k])
     low, high = 0.0, 1.0
     for _ in range(60):
         s = (low + high) / 2
