@@ -232,7 +232,7 @@ class Found:
 
 
 def race(contest: Contest) -> Trial:
-    """All rounds of an entry that was trained before, and its score. Raises Refused."""
+    """All rounds of an entry that was trained before, and its score; no more rounds once the gate is shut."""
     contest.entry, division = with_weights(contest)
     found, agreed = {"entry": Found(), "baseline": Found()}, list[np.ndarray]()
     for number in range(contest.rounds):
@@ -240,6 +240,8 @@ def race(contest: Contest) -> Trial:
             one_round(contest, runners, found, f"round {number + 1} of {contest.rounds}")
             agreed.append(agreement(*runners[:2]))
             confined = runners[0].lane.confined
+        if missed(contest.event, found["entry"]) is not None:
+            break
     same = float(np.concatenate(agreed).mean())
     if division == "closed" and same < AGREEMENT:
         raise Refused(
@@ -248,11 +250,11 @@ def race(contest: Contest) -> Trial:
         )
     measured = {"entry": found["entry"].measured(contest.entry.size)}
     measured["baseline"] = found["baseline"].measured(contest.against.size)
-    result = scored(contest, found["entry"].losses, measured)
+    result = scored(contest, found["entry"], measured)
     told = {name: medians(each) for name, each in measured.items()}
     notes = [*open_points(confined), *([] if all(found["entry"].peaks) else [NO_MEMORY])]
     return Trial(
-        contest.event.name, division, result, told, same, confined, contest.seed, contest.rounds, notes
+        contest.event.name, division, result, told, same, confined, contest.seed, len(agreed), notes
     )  # fmt: skip
 
 
@@ -319,12 +321,17 @@ def agreement(ours: Runner, theirs: Runner) -> np.ndarray:
 # -- a score ----------------------------------------------------------------------------------------------------------
 
 
-def scored(contest: Contest, losses: Mapping[str, list[np.ndarray]], measured: Mapping[str, Any]) -> Score:
+def scored(contest: Contest, found: Found, measured: Mapping[str, Any]) -> Score:
     """The score. Answers of each kind have to reach the gate: it is no use to be good in one kind only."""
-    for each in map(np.concatenate, losses.values()):
-        if surely_below(contest.event, each):
-            return Score(contest.event.name, olympics.quality(contest.event, each), False, {}, {}, 0.0, None)
+    if (losses := missed(contest.event, found)) is not None:
+        return Score(contest.event.name, olympics.quality(contest.event, losses), False, {}, {}, 0.0, None)
     return olympics.score(contest.event, measured["entry"], measured["baseline"], contest.rng)
+
+
+def missed(event: Event, found: Found) -> np.ndarray | None:
+    """The losses of the first kind of turn whose answers surely miss the gate, if there is one."""
+    every = map(np.concatenate, found.losses.values())
+    return next((losses for losses in every if surely_below(event, losses)), None)
 
 
 def surely_below(event: Event, losses: np.ndarray) -> bool:

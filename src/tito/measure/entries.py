@@ -115,9 +115,10 @@ def first_program(course: Course, chosen: Event) -> bytes:
 
 
 def baseline_path(course: Course, chosen: Event) -> Path:
-    """Where the baseline's weights are kept, once they are trained."""
-    recipe = f"{chosen.baseline.__name__}-{chosen.data.replace(' ', '_')}"
-    return course.root / "build" / "olympics" / f"{recipe}.safetensors"
+    """Where the baseline's weights are kept, once they are trained: those of another recipe are other files."""
+    digest = hashlib.sha256((course.package / "olympics.py").read_bytes()).hexdigest()[:8]
+    network = f"{chosen.baseline.__name__}-{chosen.data.replace(' ', '_')}-{chosen.recipe.steps}"
+    return course.root / "build" / "olympics" / f"{network}-{digest}.safetensors"
 
 
 def baseline(course: Course, chosen: Event, learn: Any, progress: Progress = lambda *_: None) -> Entry:

@@ -14,6 +14,7 @@ CREATE, ADD, RESTRICT = 444, 445, 446  # Landlock's system calls
 READING = 1 << 0 | 1 << 2 | 1 << 3  # run a file, read one, list a folder
 SECCOMP_SET, FILTER, ALL_THREADS = 1, 1, 1
 NO_NEW_PRIVS = 38
+CAPABILITIES = 0x20080522  # the version of capset(2)
 THREAD = 0x10000  # CLONE_THREAD: what is begun is a thread of this process
 
 # What reaches another process, or the network. Where it may be done to oneself, the first argument says to whom.
@@ -84,9 +85,10 @@ def one_process() -> bool:
     class Program(ctypes.Structure):
         _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_void_p)]
 
+    libc = ctypes.CDLL(None)
+    libc.capset(struct.pack("=Ii", CAPABILITIES, 0), bytes(24))  # root's privileges end here, too
     code = ctypes.create_string_buffer(program(known, os.getpid()))
     given = Program(len(code) // 8, ctypes.addressof(code))
-    libc = ctypes.CDLL(None)
     seccomp = {"x86_64": 317, "aarch64": 277}[platform.machine()]
     if libc.prctl(NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         return False
