@@ -62,20 +62,20 @@ def start_entry(
     """Write a first entry: the baseline itself, for you to improve. Nothing is overwritten.
 
     \b
-      tito benchmark start mlp_sprint             writes work/entries/mlp_sprint/entry.py
+      tito benchmark start mlp_sprint             writes into work/entries/mlp_sprint
       tito benchmark start mlp_sprint my/folder
     """
     here, chosen = workspace(), entries.event(event)
     place = folder or here.folder / "entries" / chosen.name
-    path = place / entries.PROGRAM
+    files = entries.first_files(here.course, chosen)
+    if there := [name for name in files if (place / name).exists()]:
+        say(f"{here.label(place / there[0])} is already there and stays as it is.")
+        raise typer.Exit(1)
     place.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(path, "xb") as file:
-            file.write(entries.first_program(here.course, chosen))
-    except FileExistsError:
-        say(f"{here.label(path)} is already there and stays as it is.")
-        raise typer.Exit(1) from None
-    say(f"{here.label(path)} is yours: {chosen.title}. {chosen.gate} is needed.")
+    for name, text in files.items():
+        with open(place / name, "xb") as file:
+            file.write(text)
+    say(f"{here.label(place)} is yours, with {' and '.join(files)}. {chosen.title}; {chosen.gate} is needed.")
     say(f"Race it: tito benchmark run --event {chosen.name} {shlex.quote(here.label(place))}")
 
 

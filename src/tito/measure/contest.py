@@ -95,14 +95,14 @@ def run(
     Raises Refused, with the reason, for an entry that does not count, CourseError for fewer than three rounds, and
     Infrastructure if no worker can be started.
     """
-    rounds = rounds or (RUNS if "seconds" in event.measures else ROUNDS)
+    rounds = rounds or (RUNS if entries.trains(event) else ROUNDS)
     if rounds < olympics.LEAST:
         raise CourseError(f"an interval needs {olympics.LEAST} rounds or more, got {rounds}")
     against = entries.baseline(course, event, source.learn, progress)
     seed = secrets.randbits(48) if seed is None else seed
     contest = Contest(course, event, source, entry, against, own, rounds, seed, progress)
     with unreadable():
-        return speedrun(contest) if "seconds" in event.measures else race(contest)
+        return speedrun(contest) if entries.trains(event) else race(contest)
 
 
 @contextlib.contextmanager

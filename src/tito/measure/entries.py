@@ -109,9 +109,23 @@ def event(name: str) -> Event:
 
 def first_program(course: Course, chosen: Event) -> bytes:
     """The program of the baseline: the one to begin with."""
-    kind = "speedrun" if "seconds" in chosen.measures else "network"
+    return _template(course, chosen, "speedrun" if trains(chosen) else "network")
+
+
+def first_files(course: Course, chosen: Event) -> dict[str, bytes]:
+    """What an author begins from: the baseline's program, and one that trains its network."""
+    files = {PROGRAM: first_program(course, chosen)}
+    return files if trains(chosen) else {**files, "train.py": _template(course, chosen, "train")}
+
+
+def _template(course: Course, chosen: Event, kind: str) -> bytes:
     text = (course.root / "chapters" / "measures" / "events" / f"{kind}.py").read_text(encoding="utf-8")
     return text.replace("mlp_sprint", chosen.name).encode()
+
+
+def trains(chosen: Event) -> bool:
+    """Whether entries train while they are measured."""
+    return "seconds" in chosen.measures
 
 
 def baseline_path(course: Course, chosen: Event) -> Path:
@@ -124,7 +138,7 @@ def baseline_path(course: Course, chosen: Event) -> Path:
 def baseline(course: Course, chosen: Event, learn: Any, progress: Progress = lambda *_: None) -> Entry:
     """The entry that others are compared with. Its weights are trained when they are first needed, and then kept."""
     program, path = first_program(course, chosen), baseline_path(course, chosen)
-    if "seconds" in chosen.measures:
+    if trains(chosen):
         return Entry("baseline", program)
     if not path.is_file():
         steps = chosen.recipe.steps
