@@ -26,7 +26,8 @@ def train(ids, characters, seed):
     table = model.head.weight
     small = [p for p in model.others() if p is not table]
     groups = [{"params": small}, {"params": [table], "lr": 0.005}]
-    optimizers = [Muon(model.matrices(), 0.04, weight_decay=0.0), AdamW(groups, 0.02, (0.8, 0.95), weight_decay=0.0)]
+    matrices = Muon(model.matrices(), 0.04, weight_decay=0.0)
+    optimizers = [matrices, AdamW(groups, 0.02, (0.8, 0.95), weight_decay=0.0)]
     full = [[group["lr"] for group in one.param_groups] for one in optimizers]
     for step in range(STEPS):
         share = min((step + 1) / WARM_UP, 1, 2 * (1 - step / STEPS))
