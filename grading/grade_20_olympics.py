@@ -16,7 +16,7 @@ rubric = Rubric("20", module="olympics")
 
 rubric.exercise("Gate.passes", difficulty=1, minutes=6)
 rubric.exercise("race", difficulty=2, minutes=25)
-rubric.exercise("gain", difficulty=1, minutes=10)
+rubric.exercise("gain_of", difficulty=1, minutes=10)
 rubric.exercise("combined", difficulty=2, minutes=15)
 rubric.exercise("ranking", difficulty=1, minutes=10)
 rubric.exercise("pareto_front", difficulty=2, minutes=12)
@@ -186,17 +186,17 @@ def there_is_somebody_to_race(student, turns):
     refuses("ValueError", student.raced, [], 0, 3, 1)
 
 
-# -- gain -------------------------------------------------------------------------------------------------------------
+# -- gain_of ----------------------------------------------------------------------------------------------------------
 
 
 @rubric.probe
 def earned(tt, value, low, high, margin):
-    return float(tt.olympics.gain(tt.benchmarking.Estimate(value, low, high), margin))
+    return float(tt.olympics.gain_of(tt.benchmarking.Estimate(value, low, high), margin))
 
 
 @rubric.probe
 def earned_by_default(tt, value, low, high):
-    return float(tt.olympics.gain(tt.benchmarking.Estimate(value, low, high)))
+    return float(tt.olympics.gain_of(tt.benchmarking.Estimate(value, low, high)))
 
 
 EDGES = [0.25, 0.5, 0.75, 0.8, 0.9, 0.99, 1.0, 1.01, 1.1, 1.25, 1.5, 2.0, 3.0]
@@ -210,7 +210,7 @@ def worth(low, high, margin):
     return 1.0 if 1 / (1 + margin) <= end <= 1 + margin else 1 / end
 
 
-@rubric.check("gain", points=1, examples=20)
+@rubric.check("gain_of", points=1, examples=20)
 @given(st.sampled_from(INTERVALS), always=[*INTERVALS, *POINTS])
 def the_end_nearest_to_1_counts(student, low, high, margin):
     """A ratio wholly below 1 earns 1 over its high end, one wholly above it 1 over its low end: never the lucky end."""
@@ -224,7 +224,7 @@ def the_end_nearest_to_1_counts(student, low, high, margin):
         close(student.earned(value, low, high, margin), wanted, "the gain", mistakes=mistakes)
 
 
-@rubric.check("gain", points=1)
+@rubric.check("gain_of", points=1)
 @given(st.floats(0.05, 0.95), st.floats(1.05, 20.0), always=[(0.981, 1.3), (0.7, 1.019), (0.5, 1.0)])
 def what_may_be_chance_earns_nothing(student, low, high):
     """An interval that holds 1 earns 1, and so does one that comes as near to 1 as the margin, 0.02."""
@@ -235,7 +235,7 @@ def what_may_be_chance_earns_nothing(student, low, high):
     close(student.earned_by_default(low, low / 2, 0.975), 1 / 0.975, "the gain of an interval that ends at 0.975")
 
 
-@rubric.check("gain", points=1)
+@rubric.check("gain_of", points=1)
 @given(st.sampled_from([0.5, 1.0, 2.0]))
 def what_is_no_interval_is_refused(student, end):
     """NaN, infinity, 0 and less, and ends in the wrong order: ValueError."""
@@ -491,11 +491,11 @@ def the_ends_are_known(student, late, queries, level):
 
 def bytes_in_whole_numbers():
     """What the baseline of the sprint takes after chapter 15, by its own arrays."""
-    from tinytorch.olympics import mlp
+    from tinytorch.olympics import sprint_mlp
     from tinytorch.quantization import quantize_model, stored_bytes
 
     rng = np.random.default_rng(20)
-    return stored_bytes(quantize_model(mlp(rng), [rng.random((16, 64), np.float32)]))
+    return stored_bytes(quantize_model(sprint_mlp(rng), [rng.random((16, 64), np.float32)]))
 
 
 @rubric.accounting(points=1, unit="bytes", counted=bytes_in_whole_numbers, tolerance=0, difficulty=2, minutes=10)
@@ -550,11 +550,11 @@ def places_ratio():
 def scored():
     """The total, by the module's own functions."""
     from tinytorch.benchmarking import Estimate
-    from tinytorch.olympics import EVENTS, combined, gain
+    from tinytorch.olympics import EVENTS, combined, gain_of
 
     ends = {"latency": (0.4, 0.5), "throughput": (0.95, 1.1), "memory": (1.0, 1.0), "size": (0.2, 0.2)}
     found = {name: Estimate(low, low, high) for name, (low, high) in {**ends, "accuracy": (1.1, 1.3)}.items()}
-    return combined({name: gain(ratio) for name, ratio in found.items()}, EVENTS["mlp_sprint"].measures)
+    return combined({name: gain_of(ratio) for name, ratio in found.items()}, EVENTS["mlp_sprint"].measures)
 
 
 @rubric.accounting(points=1, unit="points", counted=scored, tolerance=0.005, difficulty=2, minutes=12)

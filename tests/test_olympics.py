@@ -24,7 +24,7 @@ from tinytorch.olympics import (
     combined,
     draw,
     exact_ratio,
-    gain,
+    gain_of,
     keeps_limit,
     late_bound,
     loss_ratio,
@@ -35,9 +35,9 @@ from tinytorch.olympics import (
     quality,
     race,
     ranking,
-    ratios,
-    score,
-    source,
+    ratios_of,
+    score_entry,
+    source_of,
     train_baseline,
 )
 from tinytorch.quantization import stored_bytes
@@ -55,7 +55,7 @@ def part_of(event):
         return TEXT
     if event.data == "CIFAR-10":
         return Examples(rng().integers(0, 256, (20, 3, 32, 32), np.uint8), rng().integers(0, 10, 20))
-    return source(event).held
+    return source_of(event).held
 
 
 each_event = pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
@@ -101,7 +101,7 @@ def test_training_by_the_recipe_lowers_the_loss(name):
 
 def test_the_sprints_baseline_reaches_its_gate_on_digits_that_it_never_saw():
     event = EVENTS["mlp_sprint"]
-    learn, held = source(event)
+    learn, held = source_of(event)
     shared = {row.tobytes() for row in learn.x} & {row.tobytes() for row in held.x}
     assert not shared and len(learn.x) + len(held.x) == 1797
     x, y = draw(event, held, rng(7), 1000)
@@ -111,7 +111,7 @@ def test_the_sprints_baseline_reaches_its_gate_on_digits_that_it_never_saw():
 
 def test_images_are_never_drawn_twice_alike():
     event = EVENTS["cnn_marathon"]
-    x, _ = draw(event, source(event).held, rng(), 500)
+    x, _ = draw(event, source_of(event).held, rng(), 500)
     assert len({row.tobytes() for row in x}) == 500 and x.dtype == np.float32
 
 
@@ -294,13 +294,13 @@ def test_an_exact_ratio_needs_numbers_above_0(ours, theirs):
 def test_a_measure_that_is_missing_is_named():
     event = EVENTS["mlp_sprint"]
     with pytest.raises(ValueError, match="mlp_sprint measures latency"):
-        ratios(event, {"losses": np.zeros(5)}, {"losses": np.zeros(5)}, rng())
+        ratios_of(event, {"losses": np.zeros(5)}, {"losses": np.zeros(5)}, rng())
 
 
 def test_two_turns_are_too_few():
     event = EVENTS["speed"]
     with pytest.raises(ValueError, match="3 turns"):
-        ratios(event, {"latency": [1.0, 1.0]}, {"latency": [1.0, 1.0]}, rng())
+        ratios_of(event, {"latency": [1.0, 1.0]}, {"latency": [1.0, 1.0]}, rng())
 
 
 # -- scores --------------------------------------------------------------------------------------------------------
@@ -319,30 +319,30 @@ def test_an_entry_that_is_the_baseline_scores_1():
     event, earned = EVENTS["speed"], []
     for seed in range(100):
         ours, theirs = measured(rng([seed, 0])), measured(rng([seed, 1]))
-        earned.append(score(event, ours, theirs, rng(seed)).total)
+        earned.append(score_entry(event, ours, theirs, rng(seed)).total)
     assert sum(total != 1 for total in earned) <= 1
 
 
 def test_a_true_gain_earns_less_than_its_value():
     event = EVENTS["speed"]
-    found = score(event, measured(rng(1), speed=0.5), measured(rng(2)), rng())
+    found = score_entry(event, measured(rng(1), speed=0.5), measured(rng(2)), rng())
     assert 1 < found.total < 1 / found.ratios["latency"].value < 2.4
     assert found.interval.low == pytest.approx(found.total)
 
 
 def test_behind_a_shut_gate_nothing_counts():
     event = EVENTS["mlp_sprint"]
-    found = score(event, measured(rng(), speed=1e-6, size=1.0, mistakes=60), measured(rng()), rng())
+    found = score_entry(event, measured(rng(), speed=1e-6, size=1.0, mistakes=60), measured(rng()), rng())
     assert not found.passed and found.total == 0 and found.interval is None and found.gains == {}
     missing = {"losses": np.full(10, np.nan)}
-    assert score(event, missing, missing, rng()).total == 0
+    assert score_entry(event, missing, missing, rng()).total == 0
 
 
 def test_the_total_is_the_combined_gain_and_lies_within_its_interval():
     event = EVENTS["mlp_sprint"]
-    found = score(event, measured(rng(1), speed=0.5, size=250.0, mistakes=40), measured(rng(2)), rng())
+    found = score_entry(event, measured(rng(1), speed=0.5, size=250.0, mistakes=40), measured(rng(2)), rng())
     assert found.passed and found.quality == 0.96
-    assert found.gains == {name: gain(ratio) for name, ratio in found.ratios.items()}
+    assert found.gains == {name: gain_of(ratio) for name, ratio in found.ratios.items()}
     assert found.total == combined(found.gains, event.measures)
     assert found.interval.low <= found.interval.value <= found.interval.high
     assert found.gains["size"] == 4 and found.gains["memory"] == 1 and found.gains["accuracy"] < 1

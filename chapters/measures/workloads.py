@@ -513,6 +513,31 @@ def benchmarking() -> Step:
     return step
 
 
+# -- 20: what an entry's measured rows are made into -----------------------------------------------------------------
+
+
+@workload(times=20)
+def olympics() -> Step:
+    """The score of an entry to the MLP sprint: 300 turns of each kind, 10,000 answers; then a limit and a front."""
+    from tinytorch.olympics import EVENTS, keeps_limit, pareto_front, score
+
+    rng = np.random.default_rng(0)
+    rows = rng.lognormal(0, 0.1, (4, 300))
+    wrong = (rng.random((2, 10_000)) < 0.02).astype(float)
+    ours, theirs = (
+        {"latency": rows[i], "throughput": rows[2 + i], "memory": 1e5 + i, "size": 2e4 + i, "losses": wrong[i]}
+        for i in range(2)
+    )
+    latencies, costs = rng.exponential(1.0, 20_000), rng.random((100, 3))
+
+    def step():
+        keeps_limit(latencies, 5.0)
+        pareto_front(costs)
+        return score(EVENTS["mlp_sprint"], ours, theirs, rng)
+
+    return step
+
+
 # -- 18: a step in little memory ---------------------------------------------------------------------------------------
 
 

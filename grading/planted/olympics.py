@@ -162,44 +162,47 @@ def race_in_blocks(contestants, fresh, judge, clock, rng, turns=20, warmup=1):
     return found
 
 
-# -- gain -------------------------------------------------------------------------------------------------------------
+# -- gain_of ----------------------------------------------------------------------------------------------------------
 
 wrong(
-    "gain", "takes the lucky end", "min(max(ratio.low, 1.0), ratio.high)", "ratio.low if ratio.high < 1 else ratio.high"
+    "gain_of",
+    "takes the lucky end",
+    "min(max(ratio.low, 1.0), ratio.high)",
+    "ratio.low if ratio.high < 1 else ratio.high",
 )
-wrong("gain", "takes the value", "min(max(ratio.low, 1.0), ratio.high)", "ratio.value")
-wrong("gain", "takes the high end always", "min(max(ratio.low, 1.0), ratio.high)", "ratio.high")
-wrong("gain", "forgives what is slower", "min(max(ratio.low, 1.0), ratio.high)", "min(1.0, ratio.high)")
-wrong("gain", "tells the ratio", "else 1 / nearest", "else nearest")
-wrong("gain", "has a margin of its own", "1 / (1 + margin) <= nearest <= 1 + margin", "1 / 1.02 <= nearest <= 1.02")
-wrong("gain", "knows no margin", "1 / (1 + margin) <= nearest <= 1 + margin", "nearest == 1")
+wrong("gain_of", "takes the value", "min(max(ratio.low, 1.0), ratio.high)", "ratio.value")
+wrong("gain_of", "takes the high end always", "min(max(ratio.low, 1.0), ratio.high)", "ratio.high")
+wrong("gain_of", "forgives what is slower", "min(max(ratio.low, 1.0), ratio.high)", "min(1.0, ratio.high)")
+wrong("gain_of", "tells the ratio", "else 1 / nearest", "else nearest")
+wrong("gain_of", "has a margin of its own", "1 / (1 + margin) <= nearest <= 1 + margin", "1 / 1.02 <= nearest <= 1.02")
+wrong("gain_of", "knows no margin", "1 / (1 + margin) <= nearest <= 1 + margin", "nearest == 1")
 wrong(
-    "gain",
+    "gain_of",
     "has the margin on one side",
     "1 / (1 + margin) <= nearest <= 1 + margin",
     "1 / (1 + margin) <= nearest <= 1",
 )
-wrong("gain", "subtracts the margin", "1 / (1 + margin) <= nearest", "1 - margin <= nearest")
-wrong("gain", "leaves the margin's ends out", "<= nearest <=", "< nearest <")
-wrong("gain", "earns nothing for no difference", "return 1.0 if", "return 0.0 if")
-wrong("gain", "takes what is no interval", "not 0 < ratio.low <= ratio.high < math.inf", "False")
-wrong("gain", "takes 0, which would earn everything", "not 0 < ratio.low", "not 0 <= ratio.low")
-wrong("gain", "takes infinity", " < math.inf", " <= math.inf")
+wrong("gain_of", "subtracts the margin", "1 / (1 + margin) <= nearest", "1 - margin <= nearest")
+wrong("gain_of", "leaves the margin's ends out", "<= nearest <=", "< nearest <")
+wrong("gain_of", "earns nothing for no difference", "return 1.0 if", "return 0.0 if")
+wrong("gain_of", "takes what is no interval", "not 0 < ratio.low <= ratio.high < math.inf", "False")
+wrong("gain_of", "takes 0, which would earn everything", "not 0 < ratio.low", "not 0 <= ratio.low")
+wrong("gain_of", "takes infinity", " < math.inf", " <= math.inf")
 wrong(
-    "gain",
+    "gain_of",
     "takes ends in the wrong order",
     "not 0 < ratio.low <= ratio.high < math.inf",
     "not (0 < ratio.low < math.inf and 0 < ratio.high < math.inf)",
 )
 wrong(
-    "gain",
+    "gain_of",
     "refuses by comparisons that a NaN never answers",
     "not 0 < ratio.low <= ratio.high < math.inf",
     "ratio.low <= 0 or ratio.low > ratio.high or ratio.high == math.inf",
 )
 
 
-@wrong("gain", "earns 1 only where the whole interval is within the margin, or holds 1")
+@wrong("gain_of", "earns 1 only where the whole interval is within the margin, or holds 1")
 def gain_by_verdict(ratio, margin=0.02):
     if not 0 < ratio.low <= ratio.high < math.inf:
         raise ValueError("no interval")
@@ -207,7 +210,7 @@ def gain_by_verdict(ratio, margin=0.02):
     return 1 / nearest.get(verdict(ratio, margin), 1.0)
 
 
-@wrong("gain", "looks whether the value is better")
+@wrong("gain_of", "looks whether the value is better")
 def gain_by_value(ratio, margin=0.02):
     if not 0 < ratio.low <= ratio.high < math.inf:
         raise ValueError("no interval")

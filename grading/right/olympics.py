@@ -92,21 +92,25 @@ def race_then_cut(contestants, fresh, judge, clock, rng, turns=20, warmup=1):
     return {n: Heat(np.array(taken[n][warmup:]), np.concatenate(lost[n][warmup:])) for n in contestants}
 
 
-# -- gain -------------------------------------------------------------------------------------------------------------
+# -- gain_of ----------------------------------------------------------------------------------------------------------
 
 right(
-    "gain",
+    "gain_of",
     "names what is refused one by one",
     "not 0 < ratio.low <= ratio.high < math.inf",
     "not (ratio.low > 0 and ratio.high >= ratio.low and math.isfinite(ratio.high))",
 )
 
 
-right("gain", "lets NumPy clip", "min(max(ratio.low, 1.0), ratio.high)", "float(np.clip(1.0, ratio.low, ratio.high))")
-right("gain", "goes from the high end", "min(max(ratio.low, 1.0), ratio.high)", "max(ratio.low, min(1.0, ratio.high))")
+right(
+    "gain_of", "lets NumPy clip", "min(max(ratio.low, 1.0), ratio.high)", "float(np.clip(1.0, ratio.low, ratio.high))"
+)
+right(
+    "gain_of", "goes from the high end", "min(max(ratio.low, 1.0), ratio.high)", "max(ratio.low, min(1.0, ratio.high))"
+)
 
 
-@right("gain", "asks the ends")
+@right("gain_of", "asks the ends")
 def gain_by_ends(ratio, margin=0.02):
     _, low, high = ratio
     if not (math.isfinite(low) and math.isfinite(high)) or low <= 0 or high < low:
@@ -118,7 +122,7 @@ def gain_by_ends(ratio, margin=0.02):
     return 1
 
 
-@right("gain", "compares what is earned with the margin")
+@right("gain_of", "compares what is earned with the margin")
 def gain_by_distance(ratio, margin=0.02):
     if not 0 < ratio.low <= ratio.high < float("inf"):
         raise ValueError("no interval")

@@ -297,7 +297,7 @@ DATA = {
 }
 
 
-def mlp(rng: np.random.Generator) -> Module:
+def sprint_mlp(rng: np.random.Generator) -> Module:
     """64-128-64-10, with relu: 17,226 parameters."""
     layers: list[Module] = []
     for inputs, outputs in pairwise((64, 128, 64, 10)):
@@ -305,7 +305,7 @@ def mlp(rng: np.random.Generator) -> Module:
     return Sequential(layers[:-1])
 
 
-def cnn(rng: np.random.Generator) -> Module:
+def marathon_cnn(rng: np.random.Generator) -> Module:
     """Two convolutions of 3x3 on 8x8 images, 16 and 32 channels wide, each followed by a mean of 2x2."""
     first, second = Conv2d(1, 16, 3, padding=1, rng=rng), Conv2d(16, 32, 3, padding=1, rng=rng)
     return Sequential(first, ReLU(), AvgPool2d(2), second, ReLU(), AvgPool2d(2), Flatten(), Linear(128, 10, rng=rng))
@@ -342,12 +342,12 @@ def listed(*events: Event) -> dict[str, Event]:
 SPRINT, ACCURATE = Recipe(600, 64, 3e-3), Gate("accuracy", at_least=0.95)
 EVENTS = listed(
     Event(
-        "mlp_sprint", "MLP sprint: one digit at a time", "classify", "digits", ACCURATE, mlp, SPRINT,
+        "mlp_sprint", "MLP sprint: one digit at a time", "classify", "digits", ACCURATE, sprint_mlp, SPRINT,
         {"latency": 4, "throughput": 1, "memory": 1, "size": 2, "accuracy": 2},
     ),
     Event(
         "cnn_marathon", "CNN marathon: digits by the batch", "classify", "digit images",
-        Gate("accuracy", at_least=0.97), cnn, Recipe(1500, 64, 1e-2),
+        Gate("accuracy", at_least=0.97), marathon_cnn, Recipe(1500, 64, 1e-2),
         {"latency": 1, "throughput": 4, "memory": 2, "size": 1, "accuracy": 2},
     ),
     Event(
@@ -363,8 +363,8 @@ EVENTS = listed(
         "language", "Language: nats for a character of Tiny Shakespeare", "continue", "Tiny Shakespeare",
         Gate("nats", at_most=2.1), text_gpt, Recipe(1000, 16, 5e-3), {"accuracy": 1},
     ),
-    Event("speed", "Speed: one digit, at once", "classify", "digits", ACCURATE, mlp, SPRINT, {"latency": 1}),
-    Event("size", "Size: digits from few bytes", "classify", "digits", ACCURATE, mlp, SPRINT, {"size": 1}),
+    Event("speed", "Speed: one digit, at once", "classify", "digits", ACCURATE, sprint_mlp, SPRINT, {"latency": 1}),
+    Event("size", "Size: digits from few bytes", "classify", "digits", ACCURATE, sprint_mlp, SPRINT, {"size": 1}),
     Event(
         "cpu_speedrun", "CPU speedrun: seconds of training to 1.60 nats", "continue", "Tiny Shakespeare",
         Gate("nats", at_most=1.6), speedrun_gpt, Recipe(3000, 16, 3e-3), {"seconds": 1},
@@ -372,7 +372,7 @@ EVENTS = listed(
 )  # fmt: skip
 
 
-def source(event: Event, root: Any = None, progress: Any = None) -> Source:
+def source_of(event: Event, root: Any = None, progress: Any = None) -> Source:
     """The data of an event; those that are not part of the package are looked for, or fetched, by `datasets`."""
     return DATA[event.data].source(root, progress)
 
@@ -502,17 +502,15 @@ def loss_ratio(
     if x.shape != y.shape:
         raise ValueError(f"both answer the same inputs, got {len(x)} losses of ours and {len(y)} of theirs")
 
-    def ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        if metric == "accuracy":
-            return (a.sum(axis=-1) + 1) / (b.sum(axis=-1) + 1)
-        return np.exp(a.mean(axis=-1) - b.mean(axis=-1))
+    def ratio(a: np.ndarray, b: np.ndarray) -> float:
+        return (a.sum() + 1) / (b.sum() + 1) if metric == "accuracy" else math.exp(a.mean() - b.mean())
 
-    drawn = rng.integers(0, len(x), (draws, len(x)))
-    ratios, tail = ratio(x[drawn], y[drawn]), 50 - 50 * level
-    return Estimate(float(ratio(x, y)), percentile(ratios, tail), percentile(ratios, 100 - tail))
+    places = (rng.integers(0, len(x), len(x)) for _ in range(draws))
+    found, tail = [ratio(x[at], y[at]) for at in places], 50 - 50 * level
+    return Estimate(float(ratio(x, y)), percentile(found, tail), percentile(found, 100 - tail))
 
 
-def ratios(
+def ratios_of(
     event: Event, ours: Mapping[str, Any], theirs: Mapping[str, Any], rng: np.random.Generator
 ) -> dict[str, Estimate]:
     """Ours over the baseline's, for each measure of the event: less is better in all of them.
@@ -540,13 +538,13 @@ def ratios(
 # -- scores --------------------------------------------------------------------------------------------------------
 
 
-def gain(ratio: Estimate, margin: float = 0.02) -> float:
+def gain_of(ratio: Estimate, margin: float = 0.02) -> float:
     """What a ratio earns: 1 over the number of its interval that lies nearest to 1, never the lucky end.
 
     It is 1 if the interval holds 1, and also if that number lies from 1 / (1 + margin) to 1 + margin, ends included:
     a gain inside the noise is no gain. Raises ValueError for what is no interval of finite numbers above 0.
 
-    >>> gain(Estimate(0.5, 0.4, 0.8)), gain(Estimate(0.9, 0.7, 1.1)), gain(Estimate(2.0, 1.25, 3.0))
+    >>> gain_of(Estimate(0.5, 0.4, 0.8)), gain_of(Estimate(0.9, 0.7, 1.1)), gain_of(Estimate(2.0, 1.25, 3.0))
     (1.25, 1.0, 0.8)
     """
     # Which number of the interval is nearest to 1 if all of it lies below 1, and which if all of it lies above? Refuse
@@ -596,16 +594,16 @@ class Score:
     interval: Estimate | None
 
 
-def score(event: Event, ours: Mapping[str, Any], theirs: Mapping[str, Any], rng: np.random.Generator) -> Score:
-    """The score of ours against the baseline, from what `ratios` takes; "losses" (n,) decide about the gate.
+def score_entry(event: Event, ours: Mapping[str, Any], theirs: Mapping[str, Any], rng: np.random.Generator) -> Score:
+    """The score of ours against the baseline, from what `ratios_of` takes; "losses" (n,) decide about the gate.
 
     Nothing is compared if the gate is shut.
     """
     reached = quality(event, ours["losses"])
     if not event.gate.passes(reached):
         return Score(event.name, reached, False, {}, {}, 0.0, None)
-    found = ratios(event, ours, theirs, rng)
-    gains = {name: gain(ratio) for name, ratio in found.items()}
+    found = ratios_of(event, ours, theirs, rng)
+    gains = {name: gain_of(ratio) for name, ratio in found.items()}
     mean = lambda field: combined({name: 1 / getattr(r, field) for name, r in found.items()}, event.measures)
     interval = Estimate(mean("value"), mean("high"), mean("low"))
     return Score(event.name, reached, True, found, gains, combined(gains, event.measures), interval)
