@@ -20,7 +20,7 @@ from tito.outcomes import Infrastructure, Outcome, Protocol, StudentError, Timed
 from tito.sandbox import landlock
 
 COURSE, SPRINT = default(), olympics.EVENTS["mlp_sprint"]
-DIGITS = olympics.source(SPRINT)
+DIGITS = olympics.source_of(SPRINT)
 BASELINE = entries.first_program(COURSE, SPRINT).decode()
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux tells of processes, and keeps them to themselves")
 with_landlock = pytest.mark.skipif(landlock.version() == 0, reason="this system has no Landlock")
@@ -59,6 +59,10 @@ def test_the_baseline_beside_itself(weights):
     assert trial.measured["entry"]["size"] == len(BASELINE.encode()) + weights.stat().st_size
     assert trial.measured["entry"]["losses"] == trial.measured["baseline"]["losses"]
     assert {what for what, *_ in seen} == {f"round {n} of 3" for n in (1, 2, 3)}
+    server = trial.measured["entry"]
+    assert (
+        0 <= server["server"] * server["latency"] < 2 and server["limit"] == 5 * trial.measured["baseline"]["latency"]
+    )
 
 
 def test_weights_of_its_own_make_it_open(weights):

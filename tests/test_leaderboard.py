@@ -25,7 +25,7 @@ AGAINST = Entry("baseline", b"y = 1\n", b"others")
 def trial(event=SPRINT, latency=(0.5, 0.4, 0.6), passed=True) -> Trial:
     """What a contest could have come to, with this ratio for the latency."""
     ratios = {name: Estimate(1.0, 1.0, 1.0) for name in event.measures} | {"latency": Estimate(*latency)}
-    gains = {name: olympics.gain(ratio) for name, ratio in ratios.items()}
+    gains = {name: olympics.gain_of(ratio) for name, ratio in ratios.items()}
     quality = 0.99 if passed else 0.5
     mean = lambda field: olympics.combined({n: 1 / getattr(r, field) for n, r in ratios.items()}, event.measures)
     score = olympics.Score(event.name, quality, passed, ratios, gains, olympics.combined(gains, event.measures), None)
@@ -148,6 +148,9 @@ def test_the_table_shares_ranks_that_cannot_be_told_apart():
     columns = {str(column.header): list(column.cells) for column in table.columns}
     assert columns["entry"] == ["fast", "slow", "same", "shut"] and columns["rank"] == ["1", "2", "2", "4"]
     assert columns["interval"][-1] == "gate shut" and columns["score"][-1] == "0.00"
+    closed = dataclasses.replace(found[0], trial=dataclasses.replace(found[0].trial, division="closed"))
+    ranks = next(column for column in leaderboard.table([*found, closed]).columns if column.header == "rank")
+    assert list(ranks.cells) == ["1", "1", "2", "2", "4"]  # divisions are not compared
 
 
 def test_the_books_results_fit():

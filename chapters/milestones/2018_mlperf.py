@@ -181,7 +181,7 @@ def examined(subject: Subject, epochs: int) -> dict:
     return {"profile": profile, "weights": sum(p.numel() for p in subject.model.parameters()), "table": table}
 
 
-def run(stage, epochs: int = 2, texts: int = 10**9):
+def run(stage, epochs: int = 2, texts: int | None = None):
     keep_freed_memory()
     manual_seed(stage.seed)
     images, of_images = pictures(stage)
@@ -196,5 +196,5 @@ def run(stage, epochs: int = 2, texts: int = 10**9):
         Subject(stage, "gpt", gpt, words, 3e-3, 16),
     ]
     measured: dict = {one.name: examined(one, epochs) for one in subjects}
-    about = {"images": of_images, "text": of_text, "written": WRITTEN, "share": SHARE}
+    about = {"images": of_images, "text": of_text, "written": WRITTEN, "share": SHARE, "turns": TURNS, "epochs": epochs}
     return {**measured, **about, "accuracy": measured["cnn"]["table"]["after"]["quality"]}

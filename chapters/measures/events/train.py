@@ -15,5 +15,5 @@ def tell(step, loss):
         print(f"step {step + 1}: loss {loss:.3f}")
 
 
-model = olympics.train_baseline(EVENT, olympics.source(EVENT).learn, after=tell)
+model = olympics.train_baseline(EVENT, olympics.source_of(EVENT).learn, after=tell)
 serialization.save(model.state_dict(), Path(__file__).with_name("weights.safetensors"))

@@ -197,7 +197,7 @@ def _run(here: Workspace, chosen: Event, entry: Entry, own: Framework, rounds: i
 def data(chosen: Event) -> Source:
     """The event's data. One line, and exit code 2, where they cannot be had."""
     try:
-        return olympics.source(chosen, data_root())
+        return olympics.source_of(chosen, data_root())
     except DataUnavailable as error:
         fail(str(error))
 
@@ -229,12 +229,21 @@ def show(chosen: Event, trial: Trial) -> None:
         console.print(rows(score, trial))
         assert score.interval is not None
         console.print(f"Score: {score.total:.3f}. Without regard to chance: {score.interval}.")
+        if "server" in trial.measured["entry"]:
+            console.print(server(trial))
     else:
         console.print("Score: 0. Nothing is compared before the gate is passed.")
     facts = [f"{trial.division} division", f"{trial.rounds} rounds", f"seed {trial.seed}"]
     console.print("; ".join(facts).capitalize() + ".")
     for note in trial.notes:
         console.print(note)
+
+
+def server(trial: Trial) -> str:
+    """The server scenario, which is told and does not count."""
+    ours, theirs = trial.measured["entry"], trial.measured["baseline"]
+    rates = f"{ours['server']:,.0f} queries a second, the baseline {theirs['server']:,.0f}"
+    return f"As a server: {rates}, with 99 % answered within {1e3 * ours['limit']:.2f} ms. It does not count."
 
 
 UNITS = {

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinytorch import olympics, serialization
+from tinytorch.benchmarking import sustained_rate
 from tinytorch.olympics import Event, Examples, Heat, Score, Source
 from tito import sandbox
 from tito.course import Course, CourseError
@@ -33,6 +34,7 @@ WARM_UP = 2  # turns of a round that do not count
 CLOSED_CAP = 20_000  # bytes of a program that brings no weights: it is not to hold them as text
 AGREEMENT = 0.95  # of the baseline's answers an entry of the closed division gives, too
 LEAST_NET = 0.02  # of a time is left at least, once the wire's is subtracted
+PATIENT = 5  # times the baseline's latency is the limit of the server scenario
 SURE = 3.0  # standard errors by which the answers of one kind may miss the gate that all together pass
 RUNS = 3  # of a speedrun
 LIMIT = 900  # CPU seconds that one training of a speedrun may take
@@ -43,8 +45,9 @@ STREAMS, LENGTH = 256, 128  # of a look: so many texts of so many characters
 class Trial:
     """What came of an entry's run beside the baseline.
 
-    `measured` has for each of the two the median seconds, the bytes and the mean loss; `agreement` is the share of
-    answers that both gave; `confined` what kept the entry to itself; `seed` what the inputs were drawn by.
+    `measured` has for each of the two the median seconds, the bytes and the mean loss, and in the server scenario the
+    most queries a second and their limit in seconds; `agreement` is the share of answers that both gave; `confined`
+    what kept the entry to itself; `seed` what the inputs were drawn by.
     """
 
     event: str
@@ -218,11 +221,14 @@ class Found:
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
     losses: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    single: list[np.ndarray] = field(default_factory=list)
     peaks: list[int] = field(default_factory=list)
 
     def add(self, kind: str, heat: Heat, wire: Heat) -> None:
         """The turns of one kind in one round."""
-        self.seconds.setdefault(kind, []).append(float(np.median(net(heat.seconds, wire.seconds))))
+        seconds = net(heat.seconds, wire.seconds)
+        self.seconds.setdefault(kind, []).append(float(np.median(seconds)))
+        self.single += [seconds] if kind == "latency" else []
         self.losses.setdefault(kind, []).append(heat.losses)
 
     def measured(self, size: int) -> dict[str, Any]:
@@ -252,6 +258,10 @@ def race(contest: Contest) -> Trial:
     measured["baseline"] = found["baseline"].measured(contest.against.size)
     result = scored(contest, found["entry"], measured)
     told = {name: medians(each) for name, each in measured.items()}
+    if "latency" in contest.event.measures:
+        limit = PATIENT * told["baseline"]["latency"]
+        for name, one in found.items():
+            told[name] |= {"server": sustained_rate(np.concatenate(one.single), limit, contest.rng), "limit": limit}
     notes = [*open_points(confined), *([] if all(found["entry"].peaks) else [NO_MEMORY])]
     return Trial(
         contest.event.name, division, result, told, same, confined, contest.seed, len(agreed), notes
@@ -325,7 +335,7 @@ def scored(contest: Contest, found: Found, measured: Mapping[str, Any]) -> Score
     """The score. Answers of each kind have to reach the gate: it is no use to be good in one kind only."""
     if (losses := missed(contest.event, found)) is not None:
         return Score(contest.event.name, olympics.quality(contest.event, losses), False, {}, {}, 0.0, None)
-    return olympics.score(contest.event, measured["entry"], measured["baseline"], contest.rng)
+    return olympics.score_entry(contest.event, measured["entry"], measured["baseline"], contest.rng)
 
 
 def missed(event: Event, found: Found) -> np.ndarray | None:
@@ -417,7 +427,7 @@ def speedrun(contest: Contest) -> Trial:
             confined = both[0].lane.confined
     worst = max(losses, key=np.mean)
     measured = {name: {"seconds": np.array(each), "losses": worst} for name, each in seconds.items()}
-    result = olympics.score(contest.event, measured["entry"], measured["baseline"], contest.rng)
+    result = olympics.score_entry(contest.event, measured["entry"], measured["baseline"], contest.rng)
     told = {name: medians(each) for name, each in measured.items()}
     if "processes" not in confined:
         notes.append("Seconds are those on the clock: a process's own cannot be told from outside here.")

@@ -180,7 +180,7 @@ def _score(facts: Mapping[str, Any], name: str) -> Score:
             )
         if not all(r.low <= r.value <= r.high for r in ratios.values()):
             raise ValueError("a value lies outside its interval")
-        gains = {key: olympics.gain(ratio) for key, ratio in ratios.items()} if score.passed else {}
+        gains = {key: olympics.gain_of(ratio) for key, ratio in ratios.items()} if score.passed else {}
         total = olympics.combined(gains, event.measures) if score.passed else 0.0
         made, told = {**gains, "total": total}, {**score.gains, "total": score.total}
         if set(told) != set(made) or not all(math.isclose(_number(told[key]), made[key], rel_tol=1e-6) for key in made):
@@ -266,21 +266,21 @@ def results(place: Path) -> list[Result]:
 
 
 def table(found: list[Result]) -> Table:
-    """One table of all results, event by event; entries that cannot be told apart share a rank."""
+    """One table of all results, by event and division; entries that cannot be told apart share a rank."""
     shown = Table(box=None, pad_edge=False, header_style="")
-    for column in ("event", "rank", "entry", "by", "division", "score", "interval", "quality", "date"):
+    for column in ("event", "division", "rank", "entry", "by", "score", "interval", "quality", "date"):
         shown.add_column(column, justify="right" if column in ("rank", "score") else "left")
-    for event in olympics.EVENTS.values():
-        own = {one.name: one for one in found if one.trial.event == event.name}
+    for event, division in [(event, division) for event in olympics.EVENTS.values() for division in olympics.DIVISIONS]:
+        own = {one.name: one for one in found if (one.trial.event, one.trial.division) == (event.name, division)}
         totals = {name: one.trial.score.interval or Estimate(0.0, 0.0, 0.0) for name, one in own.items()}
         for name, rank in olympics.ranking(totals).items():
-            shown.add_row(event.name, str(rank), *_row(own[name], event))
+            shown.add_row(event.name, division, str(rank), *_row(own[name], event))
     return shown
 
 
 def _row(one: Result, event: Event) -> list[str]:
-    """What the table says of a result, after its event and its rank."""
+    """What the table says of a result, after its event, division and rank."""
     score = one.trial.score
     interval = "gate shut" if score.interval is None else f"{score.interval.low:.2f} to {score.interval.high:.2f}"
     quality = f"{score.quality:.3g} {event.gate.metric}"
-    return [one.name, one.author, one.trial.division, f"{score.total:.2f}", interval, quality, one.date]
+    return [one.name, one.author, f"{score.total:.2f}", interval, quality, one.date]
