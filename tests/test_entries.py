@@ -196,8 +196,9 @@ REFUSED = {
 
 @pytest.mark.parametrize("body, says", REFUSED.values(), ids=REFUSED)
 def test_an_entry_that_does_not_answer_is_refused_with_the_reason(body, says, weights):
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(Refused, match=says) as caught:
         judged(hostile(body), weights.read_bytes())
+    assert "\x1b" not in str(caught.value)
 
 
 AT_IMPORT = {

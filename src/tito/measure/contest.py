@@ -21,6 +21,7 @@ from tinytorch.benchmarking import sustained_rate
 from tinytorch.olympics import Event, Examples, Heat, Score, Source
 from tito import sandbox
 from tito.course import Course, CourseError
+from tito.grading.report import shown
 from tito.measure import entries
 from tito.measure.entries import REFERENCE, Entry, Framework, Progress, Refused, call, worker
 from tito.outcomes import Infrastructure, Outcome, StudentError
@@ -114,7 +115,7 @@ def refusing() -> Iterator[None]:
     try:
         yield
     except Outcome as outcome:
-        raise Refused(f"{outcome.state}: {outcome.message}") from None
+        raise Refused(shown(f"{outcome.state}: {outcome.message}")) from None
 
 
 # -- who takes part ---------------------------------------------------------------------------------------------------

@@ -158,7 +158,8 @@ class Lane:
                 self._signal("SIGSTOP")
 
     def _signal(self, name: str) -> None:
-        if hasattr(signal, name):
+        """Send the worker a signal, where there is such. Its number stays its own as long as its warden runs."""
+        if hasattr(signal, name) and self.process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, getattr(signal, name))
 
