@@ -673,11 +673,160 @@ def every_second_has_one_owner(student):
     close(twice, 1 / (1 - share / 2), "what convolutions twice as fast are worth")
 
 
+# -- 15 smaller, and faster -------------------------------------------------------------------------------------------
+
+
+@probe
+def make_smaller(tt, x, y, images, seed):
+    """A network learns the digits, and is made smaller in three ways: in int8, with half of its units, nearly empty."""
+    from tinytorch.compression import Pruner, cubic_sparsity, shrink_network
+    from tinytorch.quantization import quantize_model, stored_bytes
+    from tinytorch.training import Batches, Trainer
+
+    tt.manual_seed(seed)
+    nn, batches = tt.nn, Batches(x, y, 32, seed=8)
+    model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10))
+    Trainer(model, tt.optim.Adam(model.parameters(), lr=0.003)).fit(batches, 8)
+    small, half = quantize_model(model, [tt.Tensor(x)]), shrink_network(model, 0.5, tt.Tensor(x))
+    weights = [p.data.copy() for p in model.parameters()]
+    with tt.no_grad():
+        logits = [network.eval()(tt.Tensor(images)).data for network in (model, small)]
+        first = small[0](tt.Tensor(images))
+    pruner = Pruner(model.train(), lambda step: cubic_sparsity(step, steps=180, final=0.8))
+    Trainer(model, tt.optim.Adam(model.parameters(), lr=0.001), callbacks=[pruner]).fit(batches, 6)
+    return {
+        "weights": weights, "logits": logits, "first": first, "layer": small[0].state_dict(),
+        "bytes": [stored_bytes(model), stored_bytes(small)],
+        "half": [p.data for p in half.parameters()], "pruned": [p.data for p in model.parameters()],
+    }  # fmt: skip
+
+
+@probe
+def answer_faster(tt, text, prompt, new, seed):
+    """A GPT learns a text, and goes on with a prompt: by what it remembers, and with another one that guesses ahead."""
+    from tinytorch.acceleration import fused_cross_entropy
+    from tinytorch.memoization import TextReader, speculate
+    from tinytorch.transformers import GPT, TransformerConfig, next_token_loss
+
+    tt.manual_seed(seed)
+    tokenizer, context = tt.tokenization.CharTokenizer(text), 24
+    ids, config = np.array(tokenizer.encode(text)), TransformerConfig(len(tokenizer), context, 32, 1, 2)
+    model, stranger = GPT(config), GPT(config).eval()
+    optimizer, rng = tt.optim.AdamW(model.parameters(), lr=5e-3), np.random.default_rng(seed)
+    for _ in range(250):
+        at = rng.integers(0, len(ids) - context, 16)[:, None] + np.arange(context)
+        optimizer.zero_grad()
+        next_token_loss(model(ids[at]), ids[at + 1]).backward()
+        optimizer.step()
+    reader, tokens, logits = TextReader(model.eval()), tokenizer.encode(prompt), []
+    for _ in range(new):
+        logits.append(reader.read(tokens)[0])
+        tokens = [*tokens, int(logits[-1].argmax())]
+    said, reads = [], []
+    for draft in (model, stranger):
+        target = TextReader(model)
+        ahead = speculate(target, TextReader(draft), tokenizer.encode(prompt), new, ahead=3, temperature=0)
+        said.append(list(ahead))
+        reads.append(target.computed)
+    with tt.no_grad():
+        features = model.transformer(model.tokens(ids[None, :context])).data[0]
+    x, head = (tt.Tensor(part, requires_grad=True) for part in (features, model.tokens.weight.data.T.copy()))
+    loss = fused_cross_entropy(x, head, ids[1 : context + 1], rows=10)
+    loss.backward()
+    return {
+        "weights": model.state_dict(), "logits": logits, "tokens": tokens[-new:], "computed": reader.computed,
+        "said": said, "reads": reads, "features": features, "loss": loss, "gradients": [x.grad, head.grad],
+    }  # fmt: skip
+
+
+SMALLER = f"{WRITING} quantization compression memoization acceleration"
+
+
+@questions.ask("15", "Can I make a network smaller and its answers faster?", needs=SMALLER)
+def says_the_same_with_less(student):
+    """A network in int8, with half of its units, or a fifth of its weights, reads as it did; a GPT that reads no place
+    twice, or lets another one guess, writes as it did; a loss takes its logits a few rows at a time."""
+    data = digits(seed=15)
+    found = student.make_smaller(data.x_train, data.y_train, data.x_test, 15)
+    in_int8(found, data)
+    fewer_units(found, data)
+    fewer_weights(found["pruned"], data)
+    nothing_twice(student.answer_faster(DAYS * 20, DAYS[:16], 8, 15))
+
+
+def forward(weights, x):
+    """Linear layers of these weights and biases, with a relu between two of them."""
+    for weight, bias in zip(weights[:-2:2], weights[1:-2:2]):
+        x = np.maximum(x @ weight + bias, 0)
+    return x @ weights[-2] + weights[-1]
+
+
+def right(logits, data):
+    return (logits.argmax(axis=1) == data.y_test).mean()
+
+
+def in_int8(found, data):
+    whole, small = (right(logits, data) for logits in found["logits"])
+    holds(whole > 0.93, "more than 93 % of new digits are read in float32", read=whole)
+    holds(abs(whole - small) <= 0.006, "in int8 it is half a point less at the most", float32=whole, int8=small)
+    layer = found["layer"]
+    same(str(layer["weight"].dtype), "int8", "the dtype of a weight")
+    q = np.clip(np.rint(data.x_test / layer["scale"]) + layer["zero"], -128, 127)
+    sums = (q - layer["zero"]) @ layer["weight"].astype(np.float64)
+    expected = (sums * (np.float64(layer["scale"]) * layer["weight_scale"]) + layer["bias"]).astype(np.float32)
+    close(found["first"], expected, "what the first layer computes", rtol=1e-6)
+    before, after = found["bytes"]
+    holds(after < 0.28 * before, "it takes little more than a quarter of the bytes", before=before, after=after)
+
+
+def fewer_units(found, data):
+    """The half of each layer's units that weighs most stays; the others' means go into the next biases."""
+    expected, x = [np.array(part, np.float64) for part in found["weights"]], data.x_train
+    for i in (0, 2):
+        kept = np.sort(np.argsort(-np.abs(expected[i]).sum(axis=0), kind="stable")[: expected[i].shape[1] // 2])
+        cut = np.setdiff1d(np.arange(expected[i].shape[1]), kept)
+        z = np.maximum(x @ expected[i] + expected[i + 1], 0)
+        expected[i + 3] = expected[i + 3] + z.mean(axis=0)[cut] @ expected[i + 2][cut]
+        expected[i], expected[i + 1], expected[i + 2] = (
+            expected[i][:, kept],
+            expected[i + 1][kept],
+            expected[i + 2][kept],
+        )
+        x = np.maximum(x @ expected[i] + expected[i + 1], 0)
+    for i, (yours, wanted) in enumerate(zip(found["half"], expected)):
+        close(yours, wanted.astype(np.float32), f"parameter {i} with half of the units", rtol=1e-4, atol=1e-4)
+
+
+def fewer_weights(pruned, data):
+    for weight in pruned[::2]:
+        zeros = int((weight == 0).sum())
+        holds(zeros == round(0.8 * weight.size), "four of five weights are zero", zeros=zeros, weights=weight.size)
+    read = right(forward(pruned, data.x_test), data)
+    holds(read > 0.93, "with a fifth of its weights it reads more than 93 % of new digits", read=read)
+
+
+def nothing_twice(found):
+    letters = sorted(set(DAYS))
+    ids = [letters.index(letter) for letter in DAYS[:24]]
+    for turn, logits in enumerate(found["logits"]):
+        expected = written_logits(found["weights"], np.array(ids[: 16 + turn]))[-1]
+        close(logits, expected.astype(np.float32), f"the logits after {16 + turn} letters", rtol=1e-3, atol=1e-3)
+    same(found["tokens"], ids[16:], "how the week goes on")
+    same(found["computed"], 16 + 7, "the places that are read: each of them once")
+    same(found["said"], [ids[16:]] * 2, "how it goes on where another network guesses")
+    close_guesses, strange_guesses = found["reads"]
+    holds(close_guesses <= strange_guesses, "a good guess costs no more than a bad one", reads=found["reads"])
+    x, head = found["features"].astype(np.float64), found["weights"]["tokens.weight"].T.astype(np.float64)
+    logits = x @ head
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    target = np.array([letters.index(letter) for letter in (DAYS * 2)[1:25]])
+    close(found["loss"], np.float32(-np.log(p[np.arange(24), target]).mean()), "the fused loss", rtol=1e-4, atol=1e-5)
+    p[np.arange(24), target] -= 1
+    for yours, wanted, name in zip(found["gradients"], (p @ head.T / 24, x.T @ p / 24), ("features", "head")):
+        close(yours, wanted.astype(np.float32), f"the gradient of the {name}", rtol=1e-3, atol=1e-5)
+
+
 # -- later ------------------------------------------------------------------------------------------------------------
 
-questions.later(
-    "15",
-    "Can I make a network smaller and its answers faster?",
-    f"{WRITING} quantization compression memoization acceleration",
-)
 questions.later("16", "Can I compare fairly, and keep a model healthy?", f"{GROUND} benchmarking olympics mlops")
