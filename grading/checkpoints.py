@@ -4,6 +4,8 @@ Each is a test of several chapters at once, on your own code. What is right is c
 runs: arrays go out, arrays come back.
 """
 
+from math import comb
+
 import numpy as np
 
 import tinytorch.environment
@@ -761,12 +763,13 @@ def forward(weights, x):
     return x @ weights[-2] + weights[-1]
 
 
-def right(logits, data):
-    return (logits.argmax(axis=1) == data.y_test).mean()
+def right(logits, y):
+    """The share of right answers."""
+    return (logits.argmax(axis=1) == y).mean()
 
 
 def in_int8(found, data):
-    whole, small = (right(logits, data) for logits in found["logits"])
+    whole, small = (right(logits, data.y_test) for logits in found["logits"])
     holds(whole > 0.93, "more than 93 % of new digits are read in float32", read=whole)
     holds(abs(whole - small) <= 0.006, "in int8 it is half a point less at the most", float32=whole, int8=small)
     layer = found["layer"]
@@ -801,7 +804,7 @@ def fewer_weights(pruned, data):
     for weight in pruned[::2]:
         zeros = int((weight == 0).sum())
         holds(zeros == round(0.8 * weight.size), "four of five weights are zero", zeros=zeros, weights=weight.size)
-    read = right(forward(pruned, data.x_test), data)
+    read = right(forward(pruned, data.x_test), data.y_test)
     holds(read > 0.93, "with a fifth of its weights it reads more than 93 % of new digits", read=read)
 
 
@@ -827,6 +830,196 @@ def nothing_twice(found):
         close(yours, wanted.astype(np.float32), f"the gradient of the {name}", rtol=1e-3, atol=1e-5)
 
 
-# -- later ------------------------------------------------------------------------------------------------------------
+# -- 16 fair, and healthy ---------------------------------------------------------------------------------------------
 
-questions.later("16", "Can I compare fairly, and keep a model healthy?", f"{GROUND} benchmarking olympics mlops")
+
+@probe
+def compete(tt, x, y, x_new, y_new, seconds, seed):
+    """Three entries and a baseline answer new digits by a clock that they move themselves: seconds (4, turns)."""
+    from tinytorch.olympics import EVENTS, Examples, class_mistakes, race, score_entry
+
+    now, turn, drawn = [0.0], dict.fromkeys(range(4), 0), np.random.default_rng(seed)
+
+    def fresh():
+        at = drawn.integers(0, len(x_new), 30)
+        return Examples(x_new[at], y_new[at])
+
+    def contestant(number):
+        def answer(images):
+            now[0] += seconds[number, turn[number]]
+            turn[number] += 1
+            nearest = ((images[:, None] - x) ** 2).sum(axis=2).argmin(axis=1)
+            return np.eye(10)[y[nearest]] * (number != 2)  # the third is quick, and says nothing
+
+        return answer
+
+    names = ["quick", "even", "silent", "baseline"]
+    contestants = {name: contestant(number) for number, name in enumerate(names)}
+    heats = race(contestants, fresh, class_mistakes, lambda: now[0], np.random.default_rng(seed), len(seconds[0]) - 1)
+    sizes, event = {"quick": 250, "even": 1000, "silent": 10, "baseline": 1000}, EVENTS["mlp_sprint"]
+    told = {
+        name: {"latency": heat.seconds, "throughput": heat.seconds, "memory": 7, "size": sizes[name],
+               "losses": heat.losses}
+        for name, heat in heats.items()
+    }  # fmt: skip
+    scores = [score_entry(event, told[name], told["baseline"], np.random.default_rng(seed)) for name in names[:3]]
+    return {
+        "seconds": [heats[name].seconds for name in names], "losses": [heats[name].losses for name in names],
+        "gains": [dict(score.gains) for score in scores], "totals": [score.total for score in scores],
+        "passed": [score.passed for score in scores], "weights": dict(event.measures),
+    }  # fmt: skip
+
+
+@probe
+def keep_healthy(tt, x, y, known, clean, turned, turned_y, later, later_y, seed):
+    """A model goes live; the digits turn on their side; a monitor sees it, and another model takes its place."""
+    from tinytorch.mlops import Canary, Monitor, OnlineDetector, Registry, Retraining
+    from tinytorch.training import Batches, Trainer
+
+    tt.manual_seed(seed)
+    nn = tt.nn
+    make = lambda: nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+    empty = make().state_dict()
+
+    def train(state, x, y):
+        model = make()
+        model.load_state_dict(state)
+        Trainer(model, tt.optim.Adam(model.parameters(), lr=0.01)).fit(Batches(x, y, 32, seed=8), 10)
+        return model.state_dict()
+
+    def answers(state, x):
+        model = make()
+        model.load_state_dict(state)
+        with tt.no_grad():
+            return nn.functional.softmax(model(tt.Tensor(x)), dim=-1).data
+
+    right = lambda state, x, y: answers(state, x).argmax(axis=1) == y
+    registry = Registry("models")
+    first = train(empty, x, y)
+    registry.promote("digits", registry.register("digits", first), reason="the first")
+    monitor = Monitor(known, answers(first, known), size=100)
+    windows = [*np.split(clean, 2), *np.split(turned[:200], 2)]
+    alarms = [monitor.observe(window, answers(first, window), 0.001) for window in windows]
+    detector = OnlineDetector(answers(first, known).max(axis=1), run_length=5000)
+    stream = answers(first, np.concatenate([clean, turned[:100]])).max(axis=1)
+    online = [i for i, value in enumerate(stream) if detector.update(value)]
+    retraining = Retraining(registry, "digits", train, right, "train", canary=lambda: Canary(share=0.5, enough=40))
+    decisions, state = [retraining.drifted(turned, turned_y, "drift")], "waiting"
+    both = {"live": first, "canary": registry.load("digits", "canary")} if decisions[0].promote else {}
+    for i in range(len(later)):
+        if both and state == "waiting":
+            who = retraining.canary.route(f"image {i}")
+            state = retraining.record(who, bool(right(both[who], later[i : i + 1], later_y[i : i + 1])[0]))
+    live = registry.load("digits")
+    worse = Retraining(registry, "digits", lambda state, x, y: empty, right, "nothing")
+    decisions.append(worse.drifted(turned, turned_y, "a drill"))
+    refused = registry.load("digits")
+    registry.rollback("digits", "a drill")
+    return {
+        "alarms": alarms, "online": online, "decisions": [list(one) for one in decisions], "first": first, "live": live,
+        "empty": empty, "refused": refused, "back": registry.load("digits"),
+        "finding": [one.statistic for one in monitor.findings if one.name == "confidence"],
+        "log": [[change.version, change.stage] for change in registry.history("digits")],
+    }  # fmt: skip
+
+
+@probe
+def in_batches(tt, arrivals, deadlines, asked):
+    """What a queue gives to be computed together, and what is too late, each time that it is asked."""
+    from tinytorch.mlops import BatchQueue, Request
+
+    queue, waiting, taken = BatchQueue(most=3, wait=0.5, waiting=9), list(zip(arrivals, deadlines)), []
+    for now in asked:
+        while waiting and waiting[0][0] <= now:
+            arrived, deadline = waiting.pop(0)
+            queue.put(Request(float(arrived), float(arrived), float(deadline)))
+        taken.append([[request.item for request in part] for part in queue.take(float(now))])
+    return taken
+
+
+@questions.ask("16", "Can I compare fairly, and keep a model healthy?", needs=f"{WRITING} benchmarking olympics mlops")
+def what_is_better_wins_and_what_is_worse_goes(student):
+    """An entry that is twice as fast wins, one that was only lucky gains nothing, one that says nothing is out. A model
+    whose inputs have changed is noticed, and replaced by one that is surely better, never by a worse one."""
+    data = digits(seed=16)
+    fair(student, data)
+    found_and_mended(student, data)
+    taken = student.in_batches(ARRIVALS, DEADLINES, ASKED)
+    same(taken, [[[], []], [[0.0, 0.1, 0.2], []], [[], []], [[0.3], [0.35]]], "what is computed together, what is late")
+
+
+ARRIVALS, DEADLINES, ASKED = [0.0, 0.1, 0.2, 0.3, 0.35], [9.0, 9.0, 9.0, 9.0, 0.5], [0.15, 0.25, 0.4, 0.8]
+
+
+def fair(student, data):
+    rng, turns = np.random.default_rng(16), 21
+    slow = rng.uniform(0.9, 1.1, turns) + np.linspace(0, 1, turns)  # the machine slows down as the race goes on
+    noise = rng.uniform(0.98, 1.02, (2, turns))
+    even = np.where(np.arange(turns) % 2, 0.9, 1.1) * slow
+    seconds = np.stack([slow / 2 * noise[0], even, slow / 100, slow])
+    x, y = data.x_train[:400], data.y_train[:400]
+    found = student.compete(x, y, data.x_test, data.y_test, seconds, 16)
+    drawn = np.random.default_rng(16)
+    at = np.array([drawn.integers(0, len(data.x_test), 30) for _ in range(turns)])[1:].ravel()
+    nearest = ((data.x_test[at][:, None] - x) ** 2).sum(axis=2).argmin(axis=1)
+    mistakes = (y[nearest] != data.y_test[at]).astype(float)
+    for i, name in enumerate(("quick", "even", "silent", "baseline")):
+        close(found["seconds"][i], seconds[i, 1:], f"the seconds of the {name} entry, without the first turn")
+        wanted = mistakes if name != "silent" else np.ones_like(mistakes)
+        close(found["losses"][i], wanted, f"the mistakes of the {name} entry")
+    same(found["passed"], [True, True, False], "who comes through the gate")
+    quick, even, _ = found["gains"]
+    holds(1.9 < quick["latency"] <= 2, "half the time gains nearly 2", gain=quick["latency"])
+    same([even[name] for name in ("latency", "throughput", "size", "memory")], [1.0] * 4, "luck gains nothing")
+    close(quick["size"], 4.0, "what a quarter of the bytes gains")
+    weights = found["weights"]
+    whole = sum(weight * np.log(quick[name]) for name, weight in weights.items()) / sum(weights.values())
+    close(np.array(found["totals"]), np.array([np.exp(whole), 1.0, 0.0]), "the combined scores")
+
+
+def found_and_mended(student, data):
+    turn = lambda x: np.ascontiguousarray(x.reshape(-1, 8, 8).transpose(0, 2, 1)).reshape(-1, 64)
+    x, known, y = data.x_train[:900], data.x_train[900:], data.y_train[:900]
+    later, later_y = turn(data.x_test), data.y_test
+    found = student.keep_healthy(x, y, known, data.x_test[:200], turn(x), y, later, later_y, 16)
+    same(found["alarms"], [False, False, False, True], "the alarm, after two clean windows and two that are turned")
+    weights = {name: [found[name][f"{i}.{part}"] for i in (0, 2) for part in ("weight", "bias")] for name in MODELS}
+    confidence = [sure(forward(weights["first"], part)) for part in (known, turn(x)[100:200])]
+    close(
+        np.array(found["finding"]),
+        np.array([apart(*confidence)]),
+        "how far the confidences lie apart",
+        rtol=1e-4,
+        atol=1e-4,
+    )
+    holds(found["online"] and 200 <= found["online"][0] < 230, "value by value it is seen soon, and not before",
+          alarms=found["online"])  # fmt: skip
+    for number, (new, old) in enumerate([("live", "first"), ("empty", "live")]):
+        ours, theirs = (forward(weights[name], turn(x)[1::2]).argmax(axis=1) == y[1::2] for name in (new, old))
+        better, worse = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+        chance = sum(comb(better + worse, k) for k in range(better, better + worse + 1)) / 2 ** (better + worse)
+        decision = found["decisions"][number]
+        same(decision[:3], [chance <= 0.05, better, worse], f"decision {number + 1}")
+        close(decision[3], chance, f"the chance of decision {number + 1}", rtol=1e-6, atol=1e-12)
+    before, after = (right(forward(weights[name], later), later_y) for name in ("first", "live"))
+    holds(before < 0.7 and after > 0.85, "the new model reads what has turned", before=before, after=after)
+    log = [[1, "candidate"], [1, "live"], [2, "candidate"], [2, "canary"], [1, "retired"], [2, "live"]]
+    log += [[3, "candidate"], [3, "refused"], [2, "rolled back"], [1, "live"]]
+    same(found["log"], log, "what the registry wrote down")
+    for name, wanted in (("refused", "live"), ("back", "first")):
+        for yours, expected in zip(weights[name], weights[wanted]):
+            close(yours, expected, "the weights that are live", rtol=0, atol=0)
+
+
+MODELS = ("first", "live", "empty", "refused", "back")
+
+
+def sure(logits):
+    """The largest probability of each row."""
+    e = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (e / e.sum(axis=1, keepdims=True)).max(axis=1)
+
+
+def apart(x, y):
+    """The largest difference between the shares of both that are at most some value."""
+    return max(abs((x <= value).mean() - (y <= value).mean()) for value in np.concatenate([x, y]))

@@ -117,6 +117,23 @@ WRONG = [  # the checkpoint, the module, the definition, a body, what is said
     ("15", "acceleration", "fused_cross_entropy", "p = np.exp(x @ weight)\np /= p.sum(axis=1, keepdims=True)\n"
      "return np.array(-np.log(p[np.arange(len(x)), target]).mean(), x.dtype), {'dx': p @ weight.T, 'dw': x.T @ p}",
      "the gradient of the features"),
+    ("16", "olympics", "Gate.passes", "return True", "who comes through the gate"),
+    ("16", "olympics", "race", "found = {name: ([], []) for name in contestants}\nfor _ in range(warmup + turns):\n"
+     "    x, y = fresh()\n    for name, contestant in contestants.items():\n        start = clock()\n"
+     "        answers = contestant(x.copy())\n        found[name][0].append(clock() - start)\n"
+     "        found[name][1].append(judge(answers, y))\n"
+     "return {name: Heat(np.array(a), np.concatenate(b)) for name, (a, b) in found.items()}", "seconds of the quick"),
+    ("16", "olympics", "gain_of", "return 1 / ratio.low", "gains"),
+    ("16", "olympics", "combined", "return float(np.mean(list(gains.values())))", "the combined scores"),
+    ("16", "benchmarking", "median_interval", "x = as_sample(values)\n"
+     "return Estimate(float(np.median(x)), float(x[0]), float(x[0]))", "gains"),
+    ("16", "mlops", "promotion_gate", "ours, theirs = np.asarray(candidate, bool), np.asarray(live, bool)\n"
+     "return Decision(True, int((ours & ~theirs).sum()), int((theirs & ~ours).sum()), 0.0)", "decision 2"),
+    ("16", "mlops", "ks_statistic", "return float(abs(np.mean(reference) - np.mean(window)))", "the confidences"),
+    ("16", "mlops", "Hysteresis.update", "self.raised = value > self.on\nreturn self.raised", "the alarm"),
+    ("16", "mlops", "expected_run_length", "return float(limit)", "value by value"),
+    ("16", "mlops", "BatchQueue.take", "batch, self.requests = self.requests[:3], self.requests[3:]\nreturn batch, []",
+     "what is computed together"),
 ]  # fmt: skip
 
 
