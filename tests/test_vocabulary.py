@@ -27,9 +27,9 @@ each_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: 
 
 WORDS, QUOTED = 6500, 600
 EXEMPT = {  # chapters that do not keep a limit yet; who mends one takes it out, and the test below insists
-    "predict": {"00", "06", "07", "08"},
-    "recall": {"00", "06", "07", "08", "09"},
-    "experiment": {"00", "06", "07", "08", "09"},
+    "predict": {"06", "07", "08"},
+    "recall": {"06", "07", "08", "09"},
+    "experiment": {"06", "07", "08", "09"},
     "sentence": {"06", "07", "08", "09"},
 }
 
