@@ -43,7 +43,7 @@ from tinytorch.transformers import GPT
 HERE = Path(__file__)
 SEED = 20
 PROMPT, NEW = 16, 48  # characters that are read, and that are written
-TURNS, WINDOWS = 60, 4000  # of the race; texts whose next character is predicted
+TURNS, WINDOWS = 40, 2000  # of the race; texts whose next character is predicted
 SPARSITIES, AGAIN = (0.3, 0.5, 0.7), 300  # shares that are pruned, and steps of training after the second
 WEIGHTS = {"latency": 2, "size": 1, "accuracy": 2}
 EVENT = replace(EVENTS["language"], name="capstone", title="Letters, sooner and from less", measures=WEIGHTS)
