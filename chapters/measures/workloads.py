@@ -519,7 +519,7 @@ def benchmarking() -> Step:
 @workload(times=20)
 def olympics() -> Step:
     """The score of an entry to the MLP sprint: 300 turns of each kind, 10,000 answers; then a limit and a front."""
-    from tinytorch.olympics import EVENTS, keeps_limit, pareto_front, score
+    from tinytorch.olympics import EVENTS, keeps_limit, pareto_front, score_entry
 
     rng = np.random.default_rng(0)
     rows = rng.lognormal(0, 0.1, (4, 300))
@@ -533,7 +533,7 @@ def olympics() -> Step:
     def step():
         keeps_limit(latencies, 5.0)
         pareto_front(costs)
-        return score(EVENTS["mlp_sprint"], ours, theirs, rng)
+        return score_entry(EVENTS["mlp_sprint"], ours, theirs, rng)
 
     return step
 
