@@ -583,8 +583,8 @@ def test_false_alarms_are_as_frequent_as_asked(name, n, windows):
 @pytest.mark.parametrize("name", ["psi", "ks"])
 def test_equal_values_do_not_make_false_alarms_more_frequent(name):
     drift = measured()
-    share = drift.with_ties(name, 100, 300)["0.05"][0]
-    assert share < 0.05 + 3.3 * math.sqrt(0.05 * 0.95 / 300)
+    share = drift.with_ties(name, 100, 150, draws=1000)["0.05"][0]
+    assert share < 0.05 + 3.3 * math.sqrt(0.05 * 0.95 / 150)
 
 
 def test_of_two_values_alone_no_window_is_called_drift_for_rounding():
@@ -597,9 +597,9 @@ def test_of_two_values_alone_no_window_is_called_drift_for_rounding():
 
 
 def test_the_recorded_false_alarms_are_within_a_fifth_of_the_level():
-    """What chapter 21 shows: 10,000 windows a size, 1,000 of the classifier; the interval reaches into the fifth."""
+    """What chapter 21 shows: 10,000 windows a size, three levels; the interval reaches into the fifth."""
     found = json.loads((MEASURES / "drift.json").read_text())
-    assert found["windows"] == {"psi": 10_000, "ks": 10_000, "classifier": 1000}
+    assert found["windows"] == {"psi": 10_000, "ks": 10_000, "classifier": 10_000}
     for sizes in found["clean"].values():
         assert list(map(int, sizes)) == [50, 100, 200, 500, 1000, 2000, 5000]
         for levels in sizes.values():
@@ -608,10 +608,10 @@ def test_the_recorded_false_alarms_are_within_a_fifth_of_the_level():
 
 
 def test_the_usual_rule_fails_in_small_windows():
-    found = json.loads((MEASURES / "drift.json").read_text())["folklore"]
+    found = json.loads((MEASURES / "drift.json").read_text())["one against the other"]
     assert found["50"]["psi above 0.1"] > 0.9
     assert found["1000"]["psi above 0.1"] < 0.001
-    share = np.mean([psi(rng(seed).normal(size=5000), rng(seed + 999).normal(size=50)) > 0.1 for seed in range(60)])
+    share = np.mean([psi(rng(seed).normal(size=50), rng(seed + 999).normal(size=50)) > 0.1 for seed in range(60)])
     assert share > 0.85
 
 

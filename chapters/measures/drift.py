@@ -33,7 +33,7 @@ HERE = Path(__file__)
 SIZES = (50, 100, 200, 500, 1000, 2000, 5000)
 LEVELS = (0.1, 0.05, 0.01)
 REFERENCE, COLUMNS = 5000, 8
-WINDOWS = {"psi": 10_000, "ks": 10_000, "classifier": 1000}
+WINDOWS = {"psi": 10_000, "ks": 10_000, "classifier": 10_000}
 SHIFTS = {
     "mean by 0.1": lambda x: x + 0.1,
     "mean by 0.3": lambda x: x + 0.3,
@@ -98,20 +98,20 @@ def counted(name: str, draw: Draw, m: int, n: int, windows: int, levels: tuple =
     return {str(level): interval(int((found > limit).sum()), windows) for level, limit in limits.items()}
 
 
-def with_ties(name: str, n: int, windows: int) -> dict[str, list[float]]:
+def with_ties(name: str, n: int, windows: int, draws: int = 4000) -> dict[str, list[float]]:
     """The same where values repeat, and each reference has its own thresholds."""
     rng, hits = np.random.default_rng([22, n]), dict.fromkeys((0.1, 0.05), 0)
     for _ in range(windows):
         reference, window = small_counts(rng, 1000), small_counts(rng, n)
         for level in hits:
-            limit = {"psi": psi_threshold, "ks": ks_threshold}[name](reference, n, level, draws=4000)
+            limit = {"psi": psi_threshold, "ks": ks_threshold}[name](reference, n, level, draws=draws)
             hits[level] += statistic(name, reference, window, rng) > limit
     return {str(level): interval(int(count), windows) for level, count in hits.items()}
 
 
-def folklore(n: int, windows: int = 10_000) -> dict[str, float]:
+def folklore(m: int, n: int, windows: int = 10_000) -> dict[str, float]:
     """The share of clean windows that two usual rules call drift."""
-    found, _ = drawn("psi", normal, REFERENCE, n, windows, seed=21)
+    found, _ = drawn("psi", normal, m, n, windows, seed=21)
     return {"psi above 0.1": float((found > 0.1).mean()), "psi above 0.25": float((found > 0.25).mean())}
 
 
@@ -174,7 +174,8 @@ def measure() -> dict[str, Any]:
         "reference": REFERENCE, "columns": COLUMNS, "sizes": SIZES, "windows": WINDOWS,
         "clean": {x: {n: counted(x, draw, REFERENCE, n, WINDOWS[x]) for n in SIZES} for x, draw in draws.items()},
         "ties": {name: {n: with_ties(name, n, 2000) for n in (50, 500)} for name in ("psi", "ks")},
-        "folklore": {n: folklore(n) for n in SIZES},
+        "folklore": {n: folklore(REFERENCE, n) for n in SIZES},
+        "one against the other": {n: folklore(n, n) for n in SIZES},
         "power": {name: {n: power(name, n, 300) for n in SIZES} for name in draws},
         "one reference": {m: one_reference(m) for m in (1000, 10_000, 50_000)},
         "online": [online(1000, 1.0), online(10_000, 1.0)],

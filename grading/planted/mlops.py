@@ -55,7 +55,6 @@ def psi_smooths_in_place(expected, found, smoothing=0.5):
 wrong("ks_statistic", "keeps the sign", "np.abs(shares[0] - shares[1]).max()", "(shares[0] - shares[1]).max()")
 wrong("ks_statistic", "tries the reference's values only", "np.concatenate([x, y])", "x")
 wrong("ks_statistic", "tries the window's values only", "np.concatenate([x, y])", "y")
-wrong("ks_statistic", "counts what lies below", 'side="right"', 'side="left"')
 wrong("ks_statistic", "divides both by one number", "/ len(row)", "/ len(x)")
 wrong("ks_statistic", "takes the mean difference", ".max()", ".mean()")
 wrong(

@@ -4,7 +4,6 @@ Read, never run; see tito/rubrics/planted.py.
 """
 
 import math
-from fractions import Fraction
 
 import numpy as np
 
@@ -101,6 +100,8 @@ right(
 
 @right("expected_run_length", "eliminates fractions")
 def run_length_of_fractions(steps, chances, limit):
+    from fractions import Fraction
+
     chances = [float(c) for c in chances]
     if limit < 1 or min(chances) < 0 or not math.isclose(sum(chances), 1):
         raise ValueError("no chances")
@@ -151,6 +152,8 @@ right(
 
 @right("promotion_gate", "subtracts, and adds up fractions")
 def gate_by_differences(candidate, live, level=0.05):
+    from fractions import Fraction
+
     a, b = np.array(candidate).astype(int), np.array(live).astype(int)
     if a.shape != b.shape or a.ndim != 1 or not (level > 0 and level < 1):
         raise ValueError("pairs and a level, please")
@@ -226,6 +229,6 @@ right("smallest_lead", "divides logarithms", "math.ceil(math.log2(1 / 0.01))", "
 right("mean_wait_ms", "tells the number", "(10 + 7 + 4 + 1) / 4", "5.5")
 right("mean_wait_ms", "adds up", "(10 + 7 + 4 + 1) / 4", "sum(10 - 3 * k for k in range(4)) / 4")
 right("mean_wait_ms", "takes the middle", "(10 + 7 + 4 + 1) / 4", "(10 + 1) / 2")
-right("weights_on_disk", "counts the files' beginnings", "5 * 4 * numbers", "5 * (4 * numbers + 500)")
+right("weights_on_disk", "tells the number", "5 * 4 * numbers", "2_187_720")
 right("weights_on_disk", "multiplies otherwise", "5 * 4 * numbers", "20 * numbers")
 right("weights_on_disk", "takes one of six away", "5 * 4 * numbers", "(6 - 1) * numbers * 4")

@@ -596,7 +596,7 @@ def null_threshold(
 
 
 def psi_threshold(
-    reference: Any, n: int, level: float = 0.01, bins: int = 10, smoothing: float = 0.5, draws: int = 40_000
+    reference: Any, n: int, level: float = 0.01, bins: int = 10, smoothing: float = 0.5, draws: int = 160_000
 ) -> float:
     """What the PSI of a clean window of n values exceeds with a chance of `level`, given this reference.
 
@@ -608,7 +608,7 @@ def psi_threshold(
     return null_threshold(statistic, counts, n, level, draws)
 
 
-def ks_threshold(reference: Any, n: int, level: float = 0.01, draws: int = 10_000) -> float:
+def ks_threshold(reference: Any, n: int, level: float = 0.01, draws: int = 40_000) -> float:
     """What the KS statistic of a clean window of n values exceeds with a chance of `level`, given this reference.
 
     If values hardly ever repeat, the distribution is the same for all data, and has a formula: Hodges, 1957. If there
