@@ -74,7 +74,8 @@ class Page:
     def open(self, address: str, width: int = 1000, height: int = 900, dark: bool = False) -> None:
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.do("Emulation.setEmulatedMedia", features=scheme)
-        self.do("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500)
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        self.do("Emulation.setDeviceMetricsOverride", **size)
         self.do("Page.navigate", url=address)
         self.wait("document.readyState === 'complete'")
 

@@ -13,7 +13,7 @@ from tito.history.milestones import lacking
 @app.command()
 def serve(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Of registered models.")] = None,
-    model: Annotated[list[Path] | None, typer.Option(help="A file of weights, safetensors; more than once, if so.")] = None,
+    model: Annotated[list[Path] | None, typer.Option(help="A file of weights; may be given several times.")] = None,
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 is all of this machine.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8000,
     train: Annotated[bool, typer.Option("--train", help="Train what is not registered yet, first.")] = False,

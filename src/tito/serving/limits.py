@@ -1,15 +1,14 @@
 """What a client may ask for: how long it may take, how much it may send, how many there may be, and from where.
 
-A service that waits for whoever is slow, or reads whatever is sent, is stopped by anybody. uvicorn waits for the head of
-a request as long as it takes; `Patient` does not.
+A service that waits for whoever is slow, or reads whatever is sent, is stopped by anybody. uvicorn waits for the head
+of a request as long as it takes; `Patient` does not.
 """
 
 import asyncio
-import contextlib
 import json
 import math
-import resource
-from collections.abc import Awaitable, Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -73,7 +72,7 @@ class Patient(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         if len(self.connections) > self.most:
-            self.turn_away("503 Service Unavailable", f"there are {self.most} connections already", retry=1)
+            self.refuse("503 Service Unavailable", f"there are {self.most} connections already", retry=1)
         else:
             self.wait_for_head()
 
@@ -93,23 +92,29 @@ class Patient(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     def wait_for_head(self) -> None:
-        text = f"the head of the request was not here after {self.limits.head:g} s"
-        self.head_timer = self.loop.call_later(self.limits.head, self.turn_away, "408 Request Timeout", text)
+        self.head_timer = self.loop.call_later(self.limits.head, self.turn_away)
 
     def stop_waiting(self) -> None:
         if self.head_timer is not None:
             self.head_timer.cancel()
             self.head_timer = None
 
-    def turn_away(self, status: str, text: str, retry: int | None = None) -> None:
-        """Close the connection; if no answer was sent on it for what was sent last, send this one."""
-        if self.transport.is_closing():
-            return
+    def turn_away(self) -> None:
+        """Close the connection, with an answer if none was sent on it yet: a second one would be taken for the next."""
+        if self.cycle is None:
+            self.refuse("408 Request Timeout", f"the head of the request was not here after {self.limits.head:g} s")
+        else:
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        self.refuse("400 Bad Request", msg)
+
+    def refuse(self, status: str, text: str, retry: int | None = None) -> None:
+        """Say why there is no answer, and close the connection."""
         body = json.dumps({"error": text}).encode()
         head = [f"HTTP/1.1 {status}", "content-type: application/json", f"content-length: {len(body)}"]
         head += ["connection: close", *([] if retry is None else [f"retry-after: {retry}"])]
-        if self.cycle is None:
-            self.transport.write("\r\n".join([*head, "", ""]).encode() + body)
+        self.transport.write("\r\n".join([*head, "", ""]).encode() + body)
         self.transport.close()
 
 
@@ -120,6 +125,10 @@ def patient(limits: Limits) -> type[Patient]:
 
 def raise_open_files() -> int:
     """Let this process open as many files as it may without anybody's leave; how many that is, 65,536 at most."""
+    if sys.platform == "win32":
+        return 512  # what select takes there
+    import resource
+
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2**16 if hard == resource.RLIM_INFINITY else min(hard, 2**16)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
@@ -129,9 +138,17 @@ def raise_open_files() -> int:
 def quiet(app: ASGIApp, limits: Limits) -> Config:
     """uvicorn's configuration: our connections, no websockets, no log of each request, and an end to draining."""
     return Config(
-        app, http=patient(limits), ws="none", lifespan="on", access_log=False, log_level="error", server_header=False,
-        proxy_headers=False, timeout_keep_alive=math.ceil(limits.head), timeout_graceful_shutdown=math.ceil(limits.drain),
-    )  # fmt: skip
+        app,
+        http=patient(limits),
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_level="error",
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=math.ceil(limits.head),
+        timeout_graceful_shutdown=math.ceil(limits.drain),
+    )
 
 
 # -- bodies -----------------------------------------------------------------------------------------------------------
@@ -273,5 +290,3 @@ class Guard:
         origin = headers.get("origin")
         if method != "GET" and origin is not None and urlsplit(origin).netloc != host:
             raise Refused(403, f"pages of {origin[:50]!r} may not do this")
-
-

@@ -1,4 +1,4 @@
-"""A model under a name: the version that answers now, its queue, and the change to another one without a lost request."""
+"""A model under a name: the version that answers now, its queue, and how another one takes its place."""
 
 import asyncio
 import sys
@@ -79,7 +79,7 @@ class Answering:
 
 
 class Live:
-    """What is served under a name. Digits are read in batches, texts written step by step, by whichever version is live.
+    """What is served under a name, by the version that is live: digits are read in batches, texts written step by step.
 
     `current` is replaced in one step, so that whoever looks at it once has a version, its weights and its writer.
 
@@ -105,8 +105,8 @@ class Live:
         if not self.writes:
             model.probabilities(np.zeros((1, PIXELS)))
             return Answering(version, model)
-        observe = self.metrics.batch.labels(self.name).observe
-        return Answering(version, model, Writer(model.network, self.batching.texts, self.batching.texts_waiting, observe))
+        options, observe = self.batching, self.metrics.batch.labels(self.name).observe
+        return Answering(version, model, Writer(model.network, options.texts, options.texts_waiting, observe))
 
     def alive(self) -> bool:
         """Whether it can answer."""
@@ -164,12 +164,16 @@ class Live:
             self.problem, self.try_after = "", 0.0
         except (RegistryError, OSError, ValueError) as problem:
             if self.problem != str(problem):
-                print(f"tito: version {self.current.version} of {self.name} goes on: {problem}", file=sys.stderr, flush=True)
+                goes_on = f"version {self.current.version} of {self.name} goes on"
+                print(f"tito: {goes_on}: {problem}", file=sys.stderr, flush=True)
             self.problem, self.try_after = str(problem), time.monotonic() + AGAIN
             self.metrics.failures.labels(self.name).inc()
 
     def take(self, version: int, model: Model) -> None:
-        """Let another version answer from now on; what the old one has begun it ends. Raises ValueError for another task."""
+        """Let another version answer from now on; what the old one has begun it ends.
+
+        Raises ValueError for a version that does something else.
+        """
         self.refuse_other_task(model)
         before, self.current = self.current, self.answering(version, model)
         if before.writer is not None:
@@ -179,7 +183,8 @@ class Live:
     def refuse_other_task(self, model: Model) -> None:
         """Raise ValueError for a model that writes in the place of one that reads digits, or the other way round."""
         if (model.kind == "gpt") != self.writes:
-            raise ValueError(f"{self.name} is served as {'a gpt' if self.writes else 'a reader of digits'}, not {model.kind}")
+            task = "a gpt" if self.writes else "a reader of digits"
+            raise ValueError(f"{self.name} is served as {task}, and this is a {model.kind}")
 
     async def follow(self) -> None:
         """Look for a new live version again and again."""

@@ -1,8 +1,8 @@
 """Clients by the hundred: a load generator on asyncio and plain sockets.
 
-Requests come by a Poisson process, whether or not earlier ones are answered yet: MLPerf's server scenario (Reddi et al.,
-2020). A generator that waits for answers sends less to a slow service, and so hides that it is slow; here a latency
-counts from when the request was due. An answer is whole, refused (nothing of it came), or broken (a part of it came).
+Requests come by a Poisson process, whether or not earlier ones are answered yet: MLPerf's server scenario (Reddi et
+al., 2020). A generator that waits for answers sends less to a slow service, and so hides that it is slow; here a
+latency counts from when the request was due. An answer is whole, refused (nothing of it came), or broken (a part did).
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class Running:
         self.port = int(self.said[-1].split("/")[2].rpartition(":")[2])
 
     def end(self) -> int:
-        """Ask it to end; its exit code."""
+        """Ask it to end, which may be asked twice; its exit code."""
         self.process.terminate()
         rest, self.complaints = self.process.communicate(timeout=60)
         self.said += rest.splitlines()
@@ -55,7 +55,7 @@ class Running:
 
 @contextmanager
 def running(plan: Plan) -> Iterator[Running]:
-    """A service, ready, that ends with the block. Raises RuntimeError, with what it said, if it does not come to that."""
+    """A service, ready, that ends with the block. Raises RuntimeError, with what it said, if it cannot be."""
     service = Running(plan)
     try:
         yield service
@@ -75,6 +75,7 @@ class Answer:
     status: int  # 0 if it was not answered
     first: float = float("nan")
     seconds: float = float("nan")
+    head: str = field(default="", repr=False)
     body: bytes = field(default=b"", repr=False)
     error: str = ""  # "refused", "broken", or nothing
 
@@ -130,7 +131,7 @@ class Clients:
             self.idle.append(connection)
         else:
             connection[1].close()
-        return Answer(status, first - due, time.perf_counter() - due, b"".join(heard[1:]))
+        return Answer(status, first - due, time.perf_counter() - due, heard[0].decode(), b"".join(heard[1:]))
 
     def close(self) -> None:
         for _, writer in self.idle:

@@ -21,9 +21,7 @@ class Metrics:
             "tito_first_token_seconds", "Until a text's first token.", of, registry=everything, buckets=SECONDS
         )
         self.tokens = Counter("tito_tokens", "Tokens sent.", of, registry=everything)
-        self.batch = Histogram(
-            "tito_batch_size", "Requests computed together.", of, registry=everything, buckets=SIZES
-        )
+        self.batch = Histogram("tito_batch_size", "Requests computed together.", of, registry=everything, buckets=SIZES)
         self.queue = Gauge("tito_queue_length", "Requests that wait for their turn.", of, registry=everything)
         self.version = Gauge("tito_model_version", "The version that answers.", of, registry=everything)
         self.failures = Counter(

@@ -123,7 +123,8 @@ def characters(alphabet: np.ndarray | None, vocabulary: int) -> CharTokenizer:
     if alphabet is None:
         raise ValueError("a gpt needs an array alphabet with the numbers of its characters, which is missing")
     if alphabet.shape != (vocabulary,) or alphabet.dtype.kind not in "iu":
-        raise ValueError(f"alphabet needs a number for each of {vocabulary} tokens, got {alphabet.dtype} {alphabet.shape}")
+        found = f"{alphabet.dtype} {alphabet.shape}"
+        raise ValueError(f"alphabet needs a number for each of {vocabulary} tokens, got {found}")
     if alphabet.min() < 0 or alphabet.max() > 0x10FFFF or len(set(alphabet.tolist())) != vocabulary:
         raise ValueError("alphabet needs the numbers of different characters, 0 to 1,114,111")
     tokenizer = CharTokenizer(map(chr, alphabet.tolist()))

@@ -129,7 +129,7 @@ def not_to_be_had(host: str, port: int, problem: OSError) -> str:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which says when it is ready, and ends calmly: a signal once is asked, Ctrl-C twice is at once."""
+    """uvicorn's server, which says when it is ready. A signal ends it calmly, a second Ctrl-C at once."""
 
     def __init__(self, service: Service, plan: Plan):
         super().__init__(quiet(service.app(), plan.limits))
@@ -161,11 +161,16 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals end the service, and the process by itself with it: none is raised again behind it."""
-        names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
-        for name in names:
-            signal.signal(getattr(signal, name), self.handle_exit)
-        yield
+        """Signals end the service, and the process with it: none is raised again behind it, or heard then."""
+        names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+        for number in numbers:
+            signal.signal(number, self.handle_exit)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                signal.signal(number, signal.SIG_IGN)
 
 
 def say(text: str) -> None:

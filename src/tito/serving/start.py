@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,19 +18,26 @@ from tito.work.workspace import Workspace
 
 def serve(workspace: Workspace, plan: Plan, only: Collection[str]) -> int:
     """Run the service with `only` these chapters of the student's, until it ends; its exit code."""
+    if not only:
+        return wait(plan, launch.environment())
     with tempfile.TemporaryDirectory(prefix="tito-", ignore_cleanup_errors=True) as folder:
         tree = Path(folder).resolve()
         play(tree, workspace.course, workspace.folder, only)
-        command = [sys.executable, "-m", "tito.serving.server", replace(plan, parent=os.getpid()).text()]
-        with subprocess.Popen(command, env=launch.environment(tree), stdin=subprocess.DEVNULL) as child, passed_on(child):
-            return child.wait()
+        return wait(plan, launch.environment(tree))
+
+
+def wait(plan: Plan, environment: Mapping[str, str]) -> int:
+    """Run the server in this environment; its exit code."""
+    command = [sys.executable, "-m", "tito.serving.server", replace(plan, parent=os.getpid()).text()]
+    with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL) as child, passed_on(child):
+        return child.wait()
 
 
 @contextmanager
 def passed_on(child: subprocess.Popen) -> Iterator[None]:
     """While it lasts, signals that end a program end the child, in its own time; Ctrl-C it hears by itself."""
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {getattr(signal, name): signal.signal(getattr(signal, name), lambda *_: child.terminate()) for name in names}
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, lambda *_: child.terminate()) for number in numbers}
     before[signal.SIGINT] = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         yield

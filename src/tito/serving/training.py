@@ -33,9 +33,10 @@ COURSES = {
 
 
 def trained(name: str, seed: int = 0) -> tuple[nn.Module, Split, float]:
-    """A network of COURSES, the digits it was trained and judged on, and the share of the latter that it reads right."""
+    """A network of COURSES, the digits it was trained and judged on, and the share of those held out that it reads."""
     course, data = COURSES[name], digits(seed=seed)
-    data = Split(data.x_train.reshape(-1, *course.shape), data.y_train, data.x_test.reshape(-1, *course.shape), data.y_test)
+    x_train, x_test = (x.reshape(-1, *course.shape) for x in (data.x_train, data.x_test))
+    data = Split(x_train, data.y_train, x_test, data.y_test)
     manual_seed(seed)
     network = course.network()
     trainer = Trainer(network, Adam(network.parameters(), course.rate), metrics={"accuracy": accuracy})

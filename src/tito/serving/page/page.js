@@ -44,7 +44,7 @@ function show() {
   const ink = getComputedStyle(paper).color;
   pen.clearRect(0, 0, paper.width, paper.height);
   draw(pen, strokes, WIDTH, ink);
-  if (document.activeElement === paper) {
+  if (paper.matches(":focus-visible")) {
     Object.assign(pen, {lineWidth: keysDraw ? 4 : 2, strokeStyle: getComputedStyle(paper).outlineColor});
     pen.strokeRect(cursor.x - 6, cursor.y - 6, 12, 12);
   }
