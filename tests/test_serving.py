@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,7 +33,8 @@ from tito.serving.writer import Closed, Full, Writer
 ALPHABET = "\n abcdefgh"
 IMAGE = [i / 63 for i in range(64)]
 READ = request("/models/digits/read", {"image": IMAGE})
-SOON = Limits(head=0.6, body=0.6, drain=5.0)
+CALM = Limits(head=60, body=60, answer=60, drain=60)  # a busy machine is no reason to refuse anybody
+SOON = replace(CALM, head=1.0, body=1.0)
 
 
 def weights(network) -> dict:
@@ -80,6 +82,11 @@ def service(tmp_path_factory, letters):
     found.promote("digits", 1)
     with running(Plan(str(found.folder), ("digits",), (str(letters),), port=0, limits=SOON)) as it:
         yield it
+
+
+def plan_of(registry, **options) -> Plan:
+    """All that is live in a registry, on any port, with limits that a busy machine keeps."""
+    return Plan(str(registry.folder), port=0, limits=CALM, **options)
 
 
 def ask(service, what: bytes, patience: float = 20):
@@ -166,7 +173,7 @@ def test_metrics_count_what_was_asked(service):
 
 
 def test_requests_that_come_together_are_computed_together(registry):
-    with running(Plan(str(registry.folder), port=0, batching=Batching(wait=0.2))) as one:
+    with running(plan_of(registry, batching=Batching(wait=0.2))) as one:
         asyncio.run(crowd(Clients(one.port), lambda i: READ, 32))
         batches = number(one, 'tito_batch_size_count{model="digits"}')
         assert number(one, 'tito_batch_size_sum{model="digits"}') == 32 and batches <= 8
@@ -262,7 +269,7 @@ def test_every_answer_has_the_content_security_policy(service):
 def heard_until_closed(service, *parts: bytes, pause: float = 0.0) -> tuple[bytes, float]:
     """What is answered while these parts are sent with pauses, until the service closes; after how many seconds."""
     began = time.monotonic()
-    with closing(socket.create_connection(("127.0.0.1", service.port), timeout=15)) as client:
+    with closing(socket.create_connection(("127.0.0.1", service.port), timeout=30)) as client:
         sending = threading.Thread(target=trickle, args=(client, parts, pause), daemon=True)
         sending.start()
         heard = b""
@@ -285,8 +292,8 @@ def trickle(client, parts, pause: float) -> None:
 
 def test_half_a_head_is_not_waited_for(service):
     heard, seconds = heard_until_closed(service, READ[:20])
-    assert heard.startswith(b"HTTP/1.1 408 ") and b"head of the request was not here after 0.6 s" in heard
-    assert 0.5 < seconds < 8
+    assert heard.startswith(b"HTTP/1.1 408 ") and b"head of the request was not here after 1 s" in heard
+    assert 0.9 < seconds < 15
 
 
 def test_a_connection_that_says_nothing_is_closed(service):
@@ -295,19 +302,19 @@ def test_a_connection_that_says_nothing_is_closed(service):
 
 def test_half_a_body_is_not_waited_for(service):
     heard, _ = heard_until_closed(service, READ[:-20])
-    assert heard.startswith(b"HTTP/1.1 408 ") and b"body was not here after 0.6 s" in heard
+    assert heard.startswith(b"HTTP/1.1 408 ") and b"body was not here after 1 s" in heard
 
 
 @pytest.mark.parametrize("begin", [0, len(READ) - 200])
 def test_a_byte_now_and_then_does_not_buy_time(service, begin):
     parts = [READ[:begin], *(READ[i : i + 1] for i in range(begin, len(READ)))]
     heard, seconds = heard_until_closed(service, *parts, pause=0.1)
-    assert heard.startswith(b"HTTP/1.1 408 ") and seconds < 8
+    assert heard.startswith(b"HTTP/1.1 408 ") and seconds < 15
 
 
 def test_bytes_behind_an_answer_do_not_buy_time(service):
     heard, seconds = heard_until_closed(service, READ, *[b"G"] * 200, pause=0.1)
-    assert heard.startswith(b"HTTP/1.1 200 ") and seconds < 10
+    assert heard.startswith(b"HTTP/1.1 200 ") and seconds < 15
 
 
 def test_a_hundred_megabytes_are_neither_read_nor_kept(service):
@@ -333,7 +340,7 @@ def test_a_client_that_takes_nothing_does_not_stop_the_others(service):
 
 
 def test_a_thousand_clients_at_once_are_answered_or_told_to_come_again(registry):
-    with running(Plan(str(registry.folder), port=0)) as one:
+    with running(plan_of(registry)) as one:
         answers = asyncio.run(crowd(Clients(one.port, patience=60), lambda i: READ, 1000))
         assert set(told(answers)) <= {200, 429, 503} and told(answers)[200] >= 500
         assert all("\r\nretry-after: 1" in answer.head for answer in answers if answer.status != 200)
@@ -342,7 +349,7 @@ def test_a_thousand_clients_at_once_are_answered_or_told_to_come_again(registry)
 
 def test_a_full_queue_says_when_to_come_again(registry):
     slow = Batching(most=4, wait=1.0, waiting=4)
-    with running(Plan(str(registry.folder), port=0, batching=slow)) as one:
+    with running(plan_of(registry, batching=slow)) as one:
         answers = asyncio.run(crowd(Clients(one.port), lambda i: READ, 60))
         assert set(told(answers)) == {200, 429}
         assert all("\r\nretry-after: 1" in answer.head for answer in answers if answer.status == 429)
@@ -350,7 +357,7 @@ def test_a_full_queue_says_when_to_come_again(registry):
 
 
 def test_memory_is_flat(registry, letters):
-    with running(Plan(str(registry.folder), ("digits",), (str(letters),), port=0)) as one:
+    with running(plan_of(registry, names=("digits",), files=(str(letters),))) as one:
         write = request("/models/letters/write", {"prompt": "abc", "tokens": 30})
 
         async def hundreds() -> dict:
@@ -372,7 +379,7 @@ def test_memory_is_flat(registry, letters):
 
 
 def test_versions_change_without_a_lost_request(registry):
-    with running(Plan(str(registry.folder), port=0)) as one:
+    with running(plan_of(registry)) as one:
 
         async def run():
             clients, rng = Clients(one.port), np.random.default_rng(0)
@@ -397,7 +404,7 @@ def test_texts_change_their_model_without_a_lost_one(tmp_path):
         registry.register("letters", gpt_weights(seed))
     registry.promote("letters", 1)
     write = request("/models/letters/write", {"prompt": "abc", "tokens": 100, "seed": 1})
-    with running(Plan(str(registry.folder), port=0)) as one:
+    with running(plan_of(registry)) as one:
 
         async def run():
             clients = Clients(one.port)
@@ -415,7 +422,7 @@ def test_texts_change_their_model_without_a_lost_one(tmp_path):
 
 
 def test_an_upload_becomes_a_candidate_and_then_live(registry):
-    with running(Plan(str(registry.folder), port=0)) as one:
+    with running(plan_of(registry)) as one:
         answer = ask(one, upload("digits", stored(weights(cnn()))))
         assert (answer.status, answer.json()) == (201, {"model": "digits", "version": 4, "stage": "candidate"})
         assert post(one, "/models/digits/promote", {"version": 4}).json()["kind"] == "cnn"
@@ -427,7 +434,7 @@ def test_a_model_file_cut_short_does_not_end_the_service(registry):
     mark = registry.version("digits", 2).fingerprint
     path = registry.folder / "weights" / f"{mark}.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    with running(Plan(str(registry.folder), port=0)) as one:
+    with running(plan_of(registry)) as one:
         answer = post(one, "/models/digits/promote", {"version": 2})
         assert answer.status == 409 and "version 1 goes on" in answer.json()["error"]
         assert "cut short" in answer.json()["error"]
@@ -440,7 +447,7 @@ def test_a_model_file_cut_short_does_not_end_the_service(registry):
 
 
 def test_two_services_on_one_registry_follow_it(registry):
-    with running(Plan(str(registry.folder), port=0)) as one, running(Plan(str(registry.folder), port=0)) as two:
+    with running(plan_of(registry)) as one, running(plan_of(registry)) as two:
 
         async def both():
             clients = [Clients(one.port), Clients(two.port)]
@@ -460,7 +467,7 @@ def test_two_services_on_one_registry_follow_it(registry):
 
 
 def test_what_was_acknowledged_outlives_a_kill(registry):
-    plan = Plan(str(registry.folder), port=0)
+    plan = plan_of(registry)
     with running(plan) as one:
         acknowledged: list[int] = []
 
@@ -487,7 +494,7 @@ def test_what_was_acknowledged_outlives_a_kill(registry):
 
 
 def test_a_polite_end_under_load_answers_all_that_has_begun(registry, letters):
-    with running(Plan(str(registry.folder), ("digits",), (str(letters),), port=0)) as one:
+    with running(plan_of(registry, names=("digits",), files=(str(letters),))) as one:
         write = request("/models/letters/write", {"prompt": "abc", "tokens": 100})
 
         async def run():

@@ -198,3 +198,17 @@ def p99_interval(seconds: np.ndarray, level: float = 0.99, sureness: float = 1.9
     spread = sureness * np.sqrt(n * level * (1 - level))
     low, middle, high = (int(np.ceil(n * level + side)) for side in (-spread, 0, spread))
     return tuple(float(ordered[np.clip(rank - 1, 0, n)]) for rank in (low, middle, high))  # type: ignore[return-value]
+
+
+def bisected(holds: Callable[[float], bool], low: float, high: float, steps: int) -> tuple[float, float]:
+    """The highest number found to hold, and the lowest found not to, after so many halvings of the ratio between.
+
+    low is taken to hold, high not to.
+
+    >>> tuple(round(x) for x in bisected(lambda rate: rate < 300, 1, 10_000, steps=10))
+    (300, 302)
+    """
+    for _ in range(steps):
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low, high
