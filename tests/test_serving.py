@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -11,6 +13,7 @@ import threading
 import time
 from contextlib import closing
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -21,6 +24,7 @@ from tinytorch.environment import manual_seed
 from tinytorch.memoization import caches_for
 from tinytorch.mlops import Registry
 from tinytorch.transformers import GPT, TransformerConfig, generate
+from tito.course import default
 from tito.launch import environment
 from tito.serving.limits import Limits
 from tito.serving.live import Batching
@@ -177,6 +181,31 @@ def test_requests_that_come_together_are_computed_together(registry):
         asyncio.run(crowd(Clients(one.port), lambda i: READ, 32))
         batches = number(one, 'tito_batch_size_count{model="digits"}')
         assert number(one, 'tito_batch_size_sum{model="digits"}') == 32 and batches <= 8
+
+
+def typed(page: str) -> list[list[str]]:
+    """The arguments of every curl of a page, as a shell would pass them; what it computes is an image."""
+    text = re.sub(r"\$\(.*?\)\)'\)", ", ".join(["0.5"] * 64), page.replace("\\\n", " "))
+    return [shlex.split(line)[1:] for line in text.splitlines() if line.startswith("curl ")]
+
+
+def test_what_the_page_says_to_type_works(registry, tmp_path):
+    page = (default().root / "docs" / "serving.md").read_text(encoding="utf-8")
+    alphabet = np.array([*map(ord, ":EMOR"), *range(100, 105)])
+    serialization.save({**gpt_weights(), "alphabet": alphabet}, tmp_path / "modern.safetensors")
+    serialization.save(mlp_weights(5), tmp_path / "new.safetensors")
+    commands = typed(page)
+    assert len(commands) == 7
+    with running(plan_of(registry, names=("digits",), files=(str(tmp_path / "modern.safetensors"),))) as one:
+        for arguments in commands:
+            address = arguments[arguments.index("-N") + 1 if "-N" in arguments else 0]
+            options = {key: value for key, value in pairwise(arguments) if key.startswith("-")}
+            data = options.get("-d", "").encode()
+            if "--data-binary" in options:
+                data = (tmp_path / options["--data-binary"].removeprefix("@")).read_bytes()
+            head = f"{'POST' if data else 'GET'} {address.partition(':8000')[2]} HTTP/1.1\r\nhost: localhost\r\n"
+            head += f"{options['-H']}\r\ncontent-length: {len(data)}\r\n" if data else ""
+            assert ask(one, head.encode() + b"\r\n" + data).status in (200, 201), arguments
 
 
 # -- what is not answered ---------------------------------------------------------------------------------------------

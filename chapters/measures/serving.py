@@ -40,7 +40,7 @@ TOKENS = 50  # of each text
 
 
 def file_of(kind: str, folder: Path) -> Path:
-    """A file with the weights of a model: trained digits, or a GPT of milestone 2017's size that has learned nothing."""
+    """A file with the weights of a model: trained digits, or a GPT as large as milestone 2017's, with random ones."""
     path = folder / f"{kind}.safetensors"
     if kind == "gpt":
         manual_seed(0)
@@ -87,17 +87,15 @@ def load(service: Running, kind: str, rate: float, seconds: float) -> list[Answe
 
 def judged(kind: str, answers: list[Answer]) -> dict[str, Any]:
     """The 99th percentile with its interval, in ms, the median, how each was answered, and whether that holds."""
-    seconds = np.array(
-        [answer.first if kind == "gpt" else answer.seconds for answer in answers if answer.status == 200]
-    )
+    good = [answer for answer in answers if answer.status == 200]
+    seconds = np.array([answer.first if kind == "gpt" else answer.seconds for answer in good])
     low, middle, high = (1e3 * value for value in p99_interval(seconds))
-    whole = all(answer.status == 200 for answer in answers)
     return {
         "p99": [round(low, 2), round(middle, 2), round(high, 2) if np.isfinite(high) else None],
         "p50": round(1e3 * float(np.median(seconds)), 2) if len(seconds) else None,
         "requests": len(answers),
         "answers": {str(key): count for key, count in told(answers).items()},
-        "holds": bool(whole and (high if np.isfinite(high) else middle) <= 1e3 * LIMIT),
+        "holds": bool(len(good) == len(answers) and (high if np.isfinite(high) else middle) <= 1e3 * LIMIT),
     }
 
 
