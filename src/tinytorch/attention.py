@@ -287,9 +287,9 @@ def is_one_query(query: np.ndarray, key: np.ndarray, value: np.ndarray) -> bool:
 def one_query(query: np.ndarray, key: np.ndarray, value: np.ndarray, scale: float) -> tuple[np.ndarray, dict]:
     """scaled_dot_product_attention where a text grows place by place: nothing has to be turned, or cut into bands."""
     w = (query * scale) @ key.mT  # (B, H, 1, S)
-    w -= w.max(axis=-1, keepdims=True, initial=least(w.dtype))
+    w -= np.maximum.reduce(w, axis=-1, keepdims=True, initial=least(w.dtype))
     np.exp(w, out=w)
-    w /= np.maximum(w.sum(axis=-1, keepdims=True), 1)  # below 1 only if all scores are -inf
+    w /= np.maximum(np.add.reduce(w, axis=-1, keepdims=True), 1)  # below 1 only if all scores are -inf
     return w @ value, {"weights": [w.mT[:, :, None]], "kept": []}
 
 
@@ -561,11 +561,11 @@ class MultiHeadAttention(Module):
         One place is so little work that each operation on tensors costs more than what it computes.
         """
         shape = (-1, self.heads, 1, x.shape[-1] // self.heads)
-        q, k, v = (Tensor(affine(x, layer).reshape(shape)) for layer in (self.query, self.key, self.value))
+        q, k, v = [affine(x, layer).reshape(shape) for layer in (self.query, self.key, self.value)]
         if prepare is not None:
-            q, k = prepare(q), prepare(k)
-        k, v = cache.update(k, v)
-        z, _ = one_query(q.data, k.data, v.data, 1 / math.sqrt(shape[-1]))
+            q, k = prepare(Tensor(q)).data, prepare(Tensor(k)).data
+        keys, values = cache.update(Tensor(k), Tensor(v))
+        z, _ = one_query(q, keys.data, values.data, 1 / math.sqrt(shape[-1]))
         return affine(z.reshape(x.shape), self.out)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Any = None, is_causal: bool = False) -> Tensor:

@@ -642,7 +642,7 @@ def owned(dx: np.ndarray, seen: list) -> np.ndarray:
     g), a view (reshape), or one array for two inputs; whatever else it returns must be new. So dx is the leaf's own
     if it is no view, and in `seen` no more than once: where the rule returned it.
     """
-    return dx.copy() if dx.base is not None or builtins.sum(dx is other for other in seen) > 1 else dx
+    return dx.copy() if dx.base is not None or list(map(id, seen)).count(id(dx)) > 1 else dx
 
 
 def refuse_changed(origin: Origin, z: np.ndarray, needs: list[bool]) -> None:

@@ -358,6 +358,12 @@ class LearnedPositions(Module):
         """x (B, T, C) stands at places start..start + T - 1; start may be an array (B,)."""
         return x + self.weight[check_places(start, x.shape[-2], len(self.weight))]
 
+    def next_place(self, x: np.ndarray, start: int) -> np.ndarray:
+        """forward of one place (C,) of one text, on plain arrays."""
+        table = self.weight.data
+        check_places(start, 1, len(table))
+        return x + table[start]
+
 
 class SinusoidalPositions(Module):
     """z = x + sinusoids[t] at place t: nothing to learn. Vaswani et al., 2017.

@@ -74,13 +74,13 @@ class KVCache:
 
         Raises TypeError for another dtype, RuntimeError where a gradient is asked for.
         """
-        batch, heads, size, width = self.keys.shape
-        if k.shape != v.shape or k.shape != (batch, heads, k.shape[-2], width):
-            raise ValueError(f"this cache is for shapes ({batch}, {heads}, T, {width}), got {k.shape} and {v.shape}")
-        if k.dtype != self.keys.dtype or v.dtype != self.keys.dtype:
-            raise TypeError(f"this cache keeps {self.keys.dtype}, got {k.dtype} and {v.dtype}")
-        if self.length + k.shape[-2] > self.room():
-            raise ValueError(f"the cache is full: of {size} places {self.length} are taken, {k.shape[-2]} do not fit")
+        (batch, heads, size, width), shape, dtype = self.keys.shape, k.shape, self.keys.dtype
+        if shape != v.shape or shape != (batch, heads, shape[-2], width):
+            raise ValueError(f"this cache is for shapes ({batch}, {heads}, T, {width}), got {shape} and {v.shape}")
+        if k.dtype != dtype or v.dtype != dtype:
+            raise TypeError(f"this cache keeps {dtype}, got {k.dtype} and {v.dtype}")
+        if self.length + shape[-2] > self.room():
+            raise ValueError(f"the cache is full: of {size} places {self.length} are taken, {shape[-2]} do not fit")
         if is_grad_enabled() and (k.requires_grad or v.requires_grad):
             raise RuntimeError("a cache keeps no gradients: use it inside of no_grad()")
 

@@ -70,7 +70,7 @@ def cross_entropy(
     x, y = (z if isinstance(z, Tensor) else Tensor(z) for z in (x, y))
     if y.dtype.kind == "f" and y.shape == x.shape:
         return _soft_cross_entropy(x, y, weight, reduction, label_smoothing)
-    if x.ndim == 2 and weight is None and not (y.data == ignore_index).any():
+    if x.ndim == 2 and weight is None and ignore_index < 0 <= y.data.min(initial=0):  # no class to be ignored
         return losses.cross_entropy(x, y, label_smoothing=label_smoothing, reduction=reduction)
     dim = 1 if x.ndim > 1 else 0
     log_p = activations.log_softmax(x, dim=dim)

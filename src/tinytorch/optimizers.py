@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -104,6 +104,14 @@ BLOCK = 2**17  # elements, half a megabyte of float32: what a step works on stay
 TOGETHER = 2**14  # elements: so many, of small parameters, are sooner copied side by side than moved one by one
 
 
+class Piece(NamedTuple):
+    """What a step moves at once: whole small `members`, or the `part` of a large one; its `place` in the states."""
+
+    members: list[int]
+    part: slice
+    place: slice
+
+
 class Flat:
     """Parameters of one dtype, and what is remembered of them: each `state` is one array, in which they lie end to end.
 
@@ -114,9 +122,8 @@ class Flat:
         self.parameters = parameters
         self.forms = [(p.shape, p.dtype) for p in parameters]
         self.steps = [0] * len(parameters)
-        ends = np.cumsum([p.numel() for p in parameters]).tolist()
-        self.places = [slice(end - p.numel(), end) for p, end in zip(parameters, ends)]
-        self.cuts: dict[tuple[int, int], list] = {}  # the pieces of each run that has been, by its ends
+        self.ends = np.cumsum([0] + [p.numel() for p in parameters]).tolist()  # where one ends, the next begins
+        self.cuts: dict[range, list[Piece]] = {}  # the pieces of each run that has been
         self.state: dict[str, np.ndarray] = {}
         self.remember(states)
 
@@ -124,46 +131,64 @@ class Flat:
         """Make room, filled with zeros, for each state that has none yet."""
         for name in states:
             if name not in self.state:
-                self.state[name] = np.zeros(self.places[-1].stop, self.forms[0][1])
+                self.state[name] = np.zeros(self.ends[-1], self.forms[0][1])
 
-    def runs(self) -> Iterator[list[int]]:
+    def runs(self) -> Iterator[range]:
         """Neighbours that have a gradient and are at the same step: mostly one run of all.
 
         A parameter without a gradient is left alone, and what is remembered of it too.
         """
-        run: list[int] = []
+        start, steps = 0, self.steps
         for i, p in enumerate(self.parameters):
-            if p.grad is None:
-                continue
-            check_gradient(p, *self.forms[i])
-            if run and (i != run[-1] + 1 or self.steps[i] != self.steps[run[-1]]):
-                yield run
-                run = []
-            run.append(i)
-        if run:
-            yield run
+            if p.grad is None or steps[i] != steps[start]:
+                if start < i:
+                    yield range(start, i)
+                start = i + (p.grad is None)
+        if start < len(steps):
+            yield range(start, len(steps))
 
-    def pieces(self, run: list[int]) -> list[list[tuple[int, slice]]]:
+    def pieces(self, run: range) -> list[Piece]:
         """A run in pieces: slices of large parameters, up to a BLOCK, or several small ones TOGETHER."""
-        ends = run[0], run[-1]
-        if ends not in self.cuts:
-            self.cuts[ends] = list(self.cut(run))
-        return self.cuts[ends]
+        if run not in self.cuts:
+            self.cuts[run] = list(self.cut(run))
+        return self.cuts[run]
 
-    def cut(self, run: list[int]) -> Iterator[list[tuple[int, slice]]]:
-        piece: list[tuple[int, slice]] = []
-        room = TOGETHER
+    def cut(self, run: range) -> Iterator[Piece]:
+        small: list[int] = []
         for i in run:
-            size = self.parameters[i].numel()
-            for start in range(0, size, BLOCK):
-                part = slice(start, min(start + BLOCK, size))
-                if piece and part.stop - start > room:
-                    yield piece
-                    piece, room = [], TOGETHER
-                piece.append((i, part))
-                room -= part.stop - start
-        if piece:
-            yield piece
+            first, last = self.ends[i], self.ends[i + 1]
+            if small and last - self.ends[small[0]] > TOGETHER:
+                yield self.together(small)
+                small = []
+            if last - first <= TOGETHER:
+                small.append(i)
+                continue
+            for start in range(first, last, BLOCK):
+                end = min(start + BLOCK, last)
+                yield Piece([i], slice(start - first, end - first), slice(start, end))
+        if small:
+            yield self.together(small)
+
+    def together(self, members: list[int]) -> Piece:
+        first, last = self.ends[members[0]], self.ends[members[-1] + 1]
+        return Piece(members, slice(0, last - first), slice(first, last))
+
+    def arrays(self, run: range) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """The values and the gradients of a run.
+
+        Raises TypeError or ValueError, saying why, where one has not the shape or dtype that the parameter began with.
+        """
+        held = self.parameters[run.start : run.stop]
+        arrays, gradients = [p.data for p in held], [p.grad for p in held]
+        for array, g, (shape, dtype) in zip(arrays, gradients, self.forms[run.start : run.stop]):
+            if array.shape != shape or array.dtype != dtype:
+                now = f"{array.shape} {array.dtype}"
+                raise ValueError(f"a parameter of this optimizer was {shape} {dtype}, and is {now} now")
+            if not isinstance(g, Tensor):
+                raise TypeError(f"a gradient is a tensor, got {type(g).__name__}")
+            if g.shape != shape:
+                raise ValueError(f"a gradient has its parameter's shape {shape}, got {g.shape}")
+        return arrays, [g.data for g in gradients if g is not None]
 
     def blocks(self) -> Iterator[tuple[slice, np.ndarray, np.ndarray, int]]:
         """Each piece: its place in the states, its values, a copy of its gradient, the step number.
@@ -171,45 +196,31 @@ class Flat:
         What the caller makes of the values, in place, is what the parameters become.
         """
         for run in self.runs():
-            t = self.steps[run[0]] + 1
-            self.steps[run[0] : run[-1] + 1] = [t] * len(run)
-            arrays = {i: self.parameters[i].data for i in run}
-            rows = {i: array.reshape(-1) for i, array in arrays.items()}  # views, or copies of transposed ones
-            gradients: dict[int, Any] = {i: self.parameters[i].grad for i in run}
-            for piece in self.pieces(run):
-                (first, start), (last, end) = piece[0], piece[-1]
-                place = slice(self.places[first].start + start.start, self.places[last].start + end.stop)
-                slopes = [gradients[i].data.reshape(-1)[part] for i, part in piece]
-                if len(piece) == 1:
-                    yield place, rows[first][start], slopes[0].copy(), t
+            t = self.steps[run.start] + 1
+            self.steps[run.start : run.stop] = [t] * len(run)
+            arrays, slopes = self.arrays(run)
+            rows = [array.reshape(-1) for array in arrays]  # views, or copies of transposed ones
+            for members, part, place in self.pieces(run):
+                held = slice(members[0] - run.start, members[-1] + 1 - run.start)
+                if len(members) == 1:
+                    yield place, rows[held.start][part], slopes[held.start].reshape(-1)[part].copy(), t
                     continue
-                values = [rows[i][part] for i, part in piece]
-                together = np.concatenate(values)
-                yield place, together, np.concatenate(slopes), t
-                put_back(together, values)
-            for i, array in arrays.items():
+                values = np.concatenate(rows[held])
+                yield place, values, np.concatenate(slopes[held], axis=None), t
+                put_back(values, rows[held])
+            for array, row in zip(arrays, rows):
                 if not array.flags.c_contiguous:
-                    array[...] = rows[i].reshape(array.shape)
-            versions.increment(*arrays.values())
+                    array[...] = row.reshape(array.shape)
+            versions.increment(*arrays)
 
 
 def put_back(p: np.ndarray, values: list[np.ndarray]) -> None:
     """Copy what lies end to end in p into each of the values."""
     start = 0
     for value in values:
-        value[...] = p[start : start + value.size]
-        start += value.size
-
-
-def check_gradient(p: Tensor, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    """Raise TypeError or ValueError, saying why, for a parameter or a gradient of another form than it had."""
-    array = p.data
-    if array.shape != shape or array.dtype != dtype:
-        raise ValueError(f"a parameter of this optimizer was {shape} {dtype}, and is {p.shape} {p.dtype} now")
-    if not isinstance(p.grad, Tensor):
-        raise TypeError(f"a gradient is a tensor, got {type(p.grad).__name__}")
-    if p.grad.shape != shape:
-        raise ValueError(f"a gradient has its parameter's shape {shape}, got {p.grad.shape}")
+        end = start + len(value)
+        value[...] = p[start:end]
+        start = end
 
 
 # -- optimizers ----------------------------------------------------------------------------------------------------
@@ -231,7 +242,7 @@ class Optimizer:
             groups = [{"params": groups}]
         self.defaults = defaults
         self.param_groups: list[dict] = []
-        self.checked: list[dict] = []  # each group as it was when it was last checked
+        self.checked: list[Checked | None] = []
         self.flats: list[list[Flat]] = []
         for group in groups:
             self.add_param_group(group)
@@ -243,7 +254,7 @@ class Optimizer:
         check_parameters([p for known in [*self.param_groups, group] for p in known["params"]])
         check_options(group, self.defaults)
         self.param_groups.append(group)
-        self.checked.append({})
+        self.checked.append(None)
         self.flats.append(self._flat(group))
 
     def _flat(self, group: dict) -> list[Flat]:
@@ -266,14 +277,15 @@ class Optimizer:
         Raises as the constructor does for an option set since, ValueError for parameters that came since.
         """
         for i, (group, flats) in enumerate(zip(self.param_groups, self.flats, strict=True)):
-            if not unchanged(group, self.checked[i]):
+            checked = self.checked[i]
+            if checked is None or not checked.holds(group):
                 check_options(group, self.defaults)
                 known = chain.from_iterable(flat.parameters for flat in flats)
                 if set(map(id, group["params"])) != set(map(id, known)):
                     raise ValueError("the parameters of a group are given when it is made: use add_param_group")
                 for flat in flats:
                     flat.remember(self.states(group))
-                self.checked[i] = {**group, "params": list(group["params"])}
+                self.checked[i] = Checked(group)
             yield group, flats
 
     def step(self) -> None:
@@ -354,12 +366,18 @@ def check_options(group: dict, defaults: dict) -> None:
             raise ValueError(f"{name} is 0 or more, got {value}")
 
 
-def unchanged(group: dict, before: dict) -> bool:
-    """Whether each option and each parameter of a group is the very object that it was."""
-    if group.keys() != before.keys() or len(group["params"]) != len(before["params"]):
-        return False
-    options = (group[name] is before[name] for name in group if name != "params")
-    return all(options) and all(map(operator.is_, group["params"], before["params"]))
+class Checked:
+    """A group as it was when its options and parameters were last checked."""
+
+    def __init__(self, group: dict):
+        self.options, self.parameters = dict(group), list(group["params"])
+
+    def holds(self, group: dict) -> bool:
+        """Whether each option and each parameter is the very object that it was."""
+        if group.keys() != self.options.keys() or len(group["params"]) != len(self.parameters):
+            return False
+        same = map(operator.is_, group.values(), map(self.options.__getitem__, group))
+        return all(same) and all(map(operator.is_, group["params"], self.parameters))
 
 
 def plain_number(name: str, value: Any) -> Any:
@@ -495,13 +513,12 @@ class Muon(Optimizer):
         """Move every matrix that has a gradient."""
         for group, flats in self.groups():
             for flat in flats:
-                for i in (i for run in flat.runs() for i in run):
-                    p, velocity = flat.parameters[i].data, flat.state["velocity"][flat.places[i]]
-                    flat.steps[i] += 1
-                    gradient: Any = flat.parameters[i].grad
-                    state = {"velocity": velocity.reshape(p.shape)}
-                    self.update(p, gradient.data, state, flat.steps[i], group)
-                    versions.increment(p)
+                for run in flat.runs():
+                    for i, p, g in zip(run, *flat.arrays(run)):
+                        flat.steps[i] += 1
+                        velocity = flat.state["velocity"][flat.ends[i] : flat.ends[i + 1]].reshape(p.shape)
+                        self.update(p, g, {"velocity": velocity}, flat.steps[i], group)
+                        versions.increment(p)
 
     def update(self, p, g, state, t, group):
         velocity, momentum = state["velocity"], group["momentum"]

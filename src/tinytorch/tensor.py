@@ -1054,7 +1054,8 @@ class Tensor:
         def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None):
-        self._data = _as_array(data, dtype)
+        ready = type(data) is np.ndarray and dtype is None and data.dtype is FLOAT32
+        self._data = data if ready else _as_array(data, dtype)
         self.grad: Tensor | None = None
         self.origin: Origin | None = None
         self._requires_grad = False

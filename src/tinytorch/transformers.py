@@ -62,11 +62,12 @@ def mean_column(width: int, dtype: Any) -> np.ndarray:
 
 def one_row(row: np.ndarray, weight: Any, bias: Any, eps: float) -> tuple[np.ndarray, np.ndarray, float]:
     """standardized_rows of a single row (C,), as z, n and scale: plain numbers instead of columns of length 1."""
-    n = row - float(row.sum()) / max(1, len(row))
-    scale = 1 / math.sqrt(float(n @ n) / max(1, len(row)) + eps)
+    n = row - np.add.reduce(row) / max(1, len(row))
+    scale = 1 / math.sqrt(n.dot(n) / max(1, len(row)) + eps)
     n *= scale
-    z = n if weight is None else n * weight.ravel()
-    z = z if bias is None else z + bias.ravel()
+    z = n.copy() if weight is None else n * weight.ravel()
+    if bias is not None:
+        z += bias.ravel()
     return z, n, scale
 
 
@@ -209,7 +210,8 @@ class LayerNorm(Module):
 
     def next_place(self, x: np.ndarray) -> np.ndarray:
         """forward of one row (C,), on plain arrays."""
-        weight, bias = (None if p is None else p.data for p in (self.weight, self.bias))
+        weight = None if self.weight is None else self.weight.data
+        bias = None if self.bias is None else self.bias.data
         return one_row(x, weight, bias, self.eps)[0]
 
     def extra_repr(self) -> str:
@@ -551,14 +553,16 @@ class Transformer(Module):
             raise ValueError(f"a context of {context} takes 1 to {context} places, got {length} from place {start} on")
         if caches is not None and len(caches) != len(self.blocks):
             raise ValueError(f"{len(self.blocks)} blocks need a cache each, got {len(caches)}")
-        if self.positions is not None:
-            x = self.positions(x, start)
-        x = self.dropout(x)
         if caches is not None and mask is None and self.takes_one(x):
             row = x.data[0, 0]
+            if self.positions is not None:
+                row = cast(LearnedPositions, self.positions).next_place(row, start)
             for block, cache in zip(self.blocks, caches):
                 row = block.next_place(row, cache, start)
             return Tensor(cast(LayerNorm, self.norm).next_place(row)[None, None])
+        if self.positions is not None:
+            x = self.positions(x, start)
+        x = self.dropout(x)
         for i, block in enumerate(self.blocks):
             x = block(x, mask, is_causal, None if caches is None else caches[i], start)
         return self.norm(x)
@@ -566,6 +570,8 @@ class Transformer(Module):
     def takes_one(self, x: Tensor) -> bool:
         """Whether x is one place of one text, and all parts have a short way for it."""
         if x.shape[:-1] != (1, 1) or type(self.norm) is not LayerNorm or not unobserved():
+            return False
+        if type(self.positions) not in (LearnedPositions, type(None)) or (self.training and self.dropout.p):
             return False
         return all(type(block) is Block and block.takes_one() for block in self.blocks)
 
