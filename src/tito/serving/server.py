@@ -20,7 +20,7 @@ from typing import Any
 import uvicorn
 
 from tinytorch.mlops import Registry, RegistryError
-from tito.serving.app import Service
+from tito.serving.service import Service
 from tito.serving.limits import Limits, quiet
 from tito.serving.live import Batching, File, Live, Registered, Source
 from tito.serving.metrics import Metrics

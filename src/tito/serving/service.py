@@ -161,7 +161,8 @@ class Service:
         """GET: all versions of a model, each with its stage, its metrics and where it comes from."""
         model, source = self.registered(request)
         found = await asyncio.to_thread(source.registry.versions, model.name)
-        return JSONResponse({"versions": [version._asdict() for version in found]})
+        names = ("version", "stage", "metrics", "lineage", "fingerprint", "at")
+        return JSONResponse({"versions": [{name: getattr(each, name) for name in names} for each in found]})
 
     async def upload(self, request: Request) -> Response:
         """POST weights in the format safetensors: they become a candidate. One upload at a time."""
