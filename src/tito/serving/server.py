@@ -20,10 +20,10 @@ from typing import Any
 import uvicorn
 
 from tinytorch.mlops import Registry, RegistryError
-from tito.serving.service import Service
 from tito.serving.limits import Limits, quiet
 from tito.serving.live import Batching, File, Live, Registered, Source
 from tito.serving.metrics import Metrics
+from tito.serving.service import Service
 from tito.serving.training import COURSES, train
 
 
