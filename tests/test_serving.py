@@ -227,6 +227,7 @@ WRONG = [
     ("/models/letters/read", b"{}", 409, "POST /models/letters/write"),
     ("/models/nobody/read", b"{}", 404, "no model 'nobody'; there are: letters, digits"),
     ("/models/letters/write", b'{"prompt": ""}', 422, "a text of 1 to 10,000 characters is needed, got 0"),
+    ("/models/letters/write", b'{"prompt": "\\ud800"}', 422, "prompt: '\\ud800' is none of the 10 characters"),
     ("/models/letters/write", b'{"prompt": "Z"}', 422, "prompt: 'Z' is none of the 10 characters"),
     ("/models/letters/write", b'{"prompt": "a", "tokens": 0}', 422, "tokens: a whole number of 1 to 1000"),
     ("/models/letters/write", b'{"prompt": "a", "tokens": 2.0}', 422, "tokens: a whole number"),
@@ -248,7 +249,12 @@ def test_what_is_wrong_is_said(service, path, body, status, text):
 
 def test_other_kinds_of_content_other_hosts_and_other_pages_are_refused(service):
     assert ask(service, READ.replace(b"application/json", b"text/plain")).status == 415
-    assert ask(service, READ.replace(b"host: localhost", b"host: example.org")).status == 421
+    for host in (b"example.org", b"[", b"localhost:80:80", b"localhost.example.org", b"@localhost", b""):
+        assert ask(service, READ.replace(b"host: localhost", b"host: " + host)).status == 421
+    for host in (b"127.0.0.1:8000", b"[::1]:1", b"localhost:"):
+        assert ask(service, READ.replace(b"host: localhost", b"host: " + host)).status == 200
+    assert ask(service, READ.replace(b"host: ", b"origin: null\r\nhost: ")).status == 403
+    assert ask(service, READ.replace(b"host: ", b"origin: [\r\nhost: ")).status == 403
     assert ask(service, READ.replace(b"host: ", b"origin: http://example.org\r\nhost: ")).status == 403
     assert ask(service, READ.replace(b"host: ", b"origin: http://localhost\r\nhost: ")).status == 200
     assert ask(service, request("/nothing")).status == 404
@@ -541,6 +547,16 @@ def test_a_polite_end_under_load_answers_all_that_has_begun(registry, letters):
         assert one.said[-1].startswith("Ended: ") and one.complaints == ""
 
 
+def test_a_service_that_will_end_says_so_and_still_answers(registry):
+    with running(replace(plan_of(registry), limits=replace(CALM, notice=4))) as one:
+        assert ask(one, request("/ready")).status == 200
+        one.process.terminate()
+        answers = [ask(one, request("/ready")), ask(one, READ)]
+        assert [answer.status for answer in answers] == [503, 200]
+        assert all("\r\nconnection: close" in answer.head for answer in answers)
+        assert one.process.wait(30) == 0
+
+
 def tito(*arguments: str, work) -> subprocess.Popen:
     env = {**environment(), "TINYTORCH_WORK": str(work)}
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -654,14 +670,20 @@ def test_a_network_is_known_by_its_weights():
         ({"0.weight": np.zeros((64, 10), np.float32)}, "a mlp needs 0.bias of shape"),
         ({**weights(mlp(64, 10)), "x": np.zeros(1)}, "a mlp like this has no x"),
         (weights(mlp(63, 10)), "0.weight of this mlp needs shape"),
-        (weights(mlp(64, 16, 9)), "2.bias of this mlp needs shape"),
+        (weights(mlp(64, 16, 9)), "2.weight of this mlp needs shape"),
         ({**weights(cnn()), "0.bias": np.zeros(6, int)}, "0.bias holds something else than finite numbers, as int64"),
         ({**gpt_weights(), "alphabet": np.arange(9)}, "alphabet needs a number for each of 10 tokens"),
         ({**gpt_weights(), "alphabet": np.zeros(10, int)}, "different characters"),
         ({**gpt_weights(), "alphabet": np.arange(10)[::-1]}, "ascending order"),
         ({k: v for k, v in gpt_weights().items() if k != "alphabet"}, "needs an array alphabet"),
-        ({"tokens.weight": np.zeros(10, np.float32), "alphabet": np.arange(10)}, "there is no gpt of such sizes"),
-        ({"tokens.weight": np.float32(1), "alphabet": np.arange(1)}, "there is no gpt of such sizes"),
+        ({"tokens.weight": np.zeros(10, np.float32), "alphabet": np.arange(10)}, "tokens.weight needs shape"),
+        ({"tokens.weight": np.float32(1), "alphabet": np.arange(1)}, "tokens.weight needs shape"),
+        ({f"{i}.weight": np.zeros((1, 10**6), np.float32) for i in (0, 2, 4)}, "0.weight of this mlp needs shape"),
+        (
+            {**gpt_weights(), **{f"transformer.blocks.{i}.x": np.zeros(0, np.float32) for i in range(10**5)}},
+            "a gpt needs transformer.blocks.*.attention.query.weight of shape",
+        ),
+        ({**gpt_weights(), "tokens.weight": np.zeros((10, 127), np.float32)}, "query.weight of this gpt needs shape"),
     ],
 )
 def test_other_weights_are_refused(arrays, text):

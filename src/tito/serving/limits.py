@@ -7,11 +7,11 @@ of a request as long as it takes; `Patient` does not.
 import asyncio
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
@@ -33,6 +33,7 @@ class Limits:
     upload: float = 60.0  # for the body of an upload
     answer: float = 2.0  # in the queue and in the network, before it is given up
     send: float = 10.0  # for a piece of a stream to be taken
+    notice: float = 0.5  # in which a service that will end still takes requests, and /ready says that it will
     drain: float = 20.0  # for what is under way when the service is told to end
     body_bytes: int = 2**16
     upload_bytes: int = 2**26
@@ -284,9 +285,8 @@ class Guard:
 
     def check(self, headers: Headers, method: str) -> None:
         """Raise Refused for another host, and for what a page of another origin sends."""
-        host = headers.get("host", "")
-        if self.local and urlsplit(f"//{host}").hostname not in LOOPBACK:
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if self.local and re.sub(r":\d*$", "", host) not in (*LOOPBACK, "[::1]"):
             raise Refused(421, f"this is a service of {', '.join(LOOPBACK)}, not of {host[:50]!r}")
-        origin = headers.get("origin")
-        if method != "GET" and origin is not None and urlsplit(origin).netloc != host:
+        if method != "GET" and origin is not None and origin.partition("://")[2] != host:
             raise Refused(403, f"pages of {origin[:50]!r} may not do this")

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -88,7 +89,7 @@ class Live:
 
     def __init__(self, name: str, source: Source, metrics: Metrics, batching: Batching):
         self.name, self.source, self.metrics, self.batching = name, source, metrics, batching
-        self.problem, self.try_after = "", 0.0
+        self.problem, self.try_after, self.changing = "", 0.0, threading.Lock()
         version = source.live()
         if version is None:
             raise RegistryError(f"{name} has no live version")
@@ -156,18 +157,24 @@ class Live:
 
     def refresh(self) -> None:
         """Serve the version that is live. One that cannot be served is told and counted; the one before goes on."""
-        try:
-            version = self.source.live()
-            if version is None or version == self.current.version or time.monotonic() < self.try_after:
-                return
-            self.take(version, model_of(self.source.load(version)))
-            self.problem, self.try_after = "", 0.0
-        except (RegistryError, OSError, ValueError) as problem:
-            if self.problem != str(problem):
-                goes_on = f"version {self.current.version} of {self.name} goes on"
-                print(f"tito: {goes_on}: {problem}", file=sys.stderr, flush=True)
-            self.problem, self.try_after = str(problem), time.monotonic() + AGAIN
+        with self.changing:
+            try:
+                version = self.source.live()
+                if version is None or version == self.current.version:
+                    self.problem, self.try_after = "", 0.0
+                elif time.monotonic() >= self.try_after:
+                    self.take(version, model_of(self.source.load(version)))
+                    self.problem = ""
+            except (RegistryError, OSError, ValueError) as problem:
+                self.note(str(problem))
+
+    def note(self, problem: str) -> None:
+        """Say, once, why a version cannot be served; it is tried again after a while."""
+        if self.problem != problem:
+            goes_on = f"version {self.current.version} of {self.name} goes on"
+            print(f"tito: {goes_on}: {problem}", file=sys.stderr, flush=True)
             self.metrics.failures.labels(self.name).inc()
+        self.problem, self.try_after = problem, time.monotonic() + AGAIN
 
     def take(self, version: int, model: Model) -> None:
         """Let another version answer from now on; what the old one has begun it ends.

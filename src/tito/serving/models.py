@@ -57,9 +57,13 @@ def cnn() -> nn.Sequential:
 
 
 def mlp_of(arrays: Arrays) -> nn.Module:
-    """An MLP of the widths that these weights have, any number of them."""
-    weights = [arrays[f"{2 * i}.weight"] for i in range(len(arrays) // 2) if f"{2 * i}.weight" in arrays]
-    widths = [PIXELS, *(weight.shape[-1] for weight in weights[:-1] if weight.ndim), DIGITS]
+    """An MLP of the widths that these weights have, any number of them. Raises ValueError if one does not fit the next.
+
+    It is looked at before anything is made: two thin arrays may ask for a layer that is larger than the memory.
+    """
+    names = [f"{2 * i}.weight" for i in range(len(arrays) // 2) if f"{2 * i}.weight" in arrays]
+    widths = [PIXELS, *(arrays[name].shape[-1] for name in names[:-1] if arrays[name].ndim), DIGITS]
+    refuse_others("mlp", dict(zip(names, pairwise(widths))), {n: arrays[n] for n in names})
     return mlp(*widths)
 
 
@@ -67,6 +71,8 @@ def gpt_of(arrays: Arrays) -> nn.Module:
     """A GPT as milestone 2017 makes them: its classic recipe if positions are weights, its modern one if not."""
     vocabulary, width = arrays["tokens.weight"].shape
     layers = len({name.split(".")[2] for name in arrays if re.match(r"transformer\.blocks\.\d+\.", name)})
+    queries = {f"transformer.blocks.{i}.attention.query.weight": (width, width) for i in range(layers)}
+    refuse_others("gpt", queries, {name: arrays[name] for name in queries if name in arrays})
     if "transformer.positions.weight" in arrays:
         context = arrays["transformer.positions.weight"].shape[0]
         return GPT(TransformerConfig(vocabulary, context, width, layers))
@@ -94,14 +100,11 @@ def model_of(arrays: Arrays) -> Model:
     """The network with these weights. Raises ValueError, naming the array, for what fits to none or is no number."""
     kind, own = kind_of(arrays), dict(arrays)
     alphabet = own.pop("alphabet", None) if kind == "gpt" else None
-    tokenizer = None if kind != "gpt" else characters(alphabet, len(np.atleast_1d(own["tokens.weight"])))
     for name, array in own.items():
         if array.dtype.kind != "f" or not np.isfinite(array).all():
             raise ValueError(f"{name} holds something else than finite numbers, as {array.dtype}")
-    try:
-        network = NETWORKS[kind](own)
-    except (ValueError, IndexError) as problem:
-        raise ValueError(f"there is no {kind} of such sizes: {problem}") from None
+    tokenizer = characters(alphabet, own["tokens.weight"]) if kind == "gpt" else None
+    network = NETWORKS[kind](own)
     refuse_others(kind, {name: array.shape for name, array in network.state_dict().items()}, own)
     network.load_state_dict({name: array.astype(np.float32) for name, array in own.items()})
     return Model(kind, network.eval(), sum(array.size for array in own.values()), tokenizer)
@@ -118,8 +121,11 @@ def refuse_others(kind: str, wanted: Mapping[str, tuple[int, ...]], arrays: Arra
             raise ValueError(f"{name} of this {kind} needs shape {wanted[name]}, got {arrays[name].shape}")
 
 
-def characters(alphabet: np.ndarray | None, vocabulary: int) -> CharTokenizer:
+def characters(alphabet: np.ndarray | None, table: np.ndarray) -> CharTokenizer:
     """The tokenizer of a GPT's characters, stored as their numbers. Raises ValueError unless there is one a token."""
+    if table.ndim != 2:
+        raise ValueError(f"tokens.weight needs shape (tokens, width), got {table.shape}")
+    vocabulary = len(table)
     if alphabet is None:
         raise ValueError("a gpt needs an array alphabet with the numbers of its characters, which is missing")
     if alphabet.shape != (vocabulary,) or alphabet.dtype.kind not in "iu":

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -133,7 +134,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, service: Service, plan: Plan):
         super().__init__(quiet(service.app(), plan.limits))
-        self.service, self.plan = service, plan
+        self.service, self.plan, self.end = service, plan, 0.0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         try:
@@ -152,12 +153,15 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         if self.plan.parent and os.getppid() != self.plan.parent:
             self.should_exit = True
-        self.service.ending = self.should_exit
+        if self.service.ending and time.monotonic() >= self.end:
+            self.should_exit = True
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        self.force_exit = self.should_exit and sig == signal.SIGINT
-        self.should_exit = self.service.ending = True
+        if not self.service.ending:
+            self.service.ending, self.end = True, time.monotonic() + self.plan.limits.notice
+        elif sig == signal.SIGINT:
+            self.should_exit = self.force_exit = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -38,8 +39,8 @@ class Service:
 
     def __init__(self, models: Mapping[str, Live], metrics: Metrics, limits: Limits, host: str):
         self.models, self.metrics, self.limits, self.host = models, metrics, limits, host
-        self.ending = False
-        self.uploading = False
+        self.ending = self.uploading = False
+        self.following: list[asyncio.Task] = []
 
     def app(self) -> Starlette:
         """The ASGI app."""
@@ -65,9 +66,9 @@ class Service:
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         """Models are followed while the service runs, and answer what waits when it ends."""
-        following = [asyncio.create_task(model.follow()) for model in self.models.values()]
+        self.following = [asyncio.create_task(model.follow()) for model in self.models.values()]
         yield
-        for task in following:
+        for task in self.following:
             task.cancel()
         for model in self.models.values():
             await asyncio.to_thread(model.close)
@@ -95,8 +96,9 @@ class Service:
         """Whether requests should be sent here: not any more once it is about to end."""
         if self.ending:
             raise Refused(503, "this service is about to end", retry=1)
-        if dead := [model.name for model in self.models.values() if not model.alive()]:
-            raise Refused(503, f"{', '.join(dead)} cannot answer any more: the log of the service says why")
+        for model, task in zip(self.models.values(), self.following):
+            if not model.alive() or task.done():
+                raise Refused(503, f"{model.name} has stopped: the log of the service says why")
         return JSONResponse({"ready": True})
 
     async def numbers(self, request: Request) -> Response:
@@ -350,6 +352,8 @@ class Counted:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if self.service.ending:
+                    MutableHeaders(scope=message)["connection"] = "close"
             await send(message)
 
         try:
