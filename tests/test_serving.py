@@ -481,6 +481,21 @@ def test_a_model_file_cut_short_does_not_end_the_service(registry):
         assert one.complaints.count("version 1 of digits goes on") == 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone lets another process's limits be changed")
+def test_a_full_disk_is_said_and_outlived(registry):
+    import resource
+
+    with running(plan_of(registry)) as one:
+        before = resource.prlimit(one.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(one.process.pid, resource.RLIMIT_FSIZE, (4096, before[1]))  # no file grows beyond that
+        answer = ask(one, upload("digits", stored(mlp_weights(9))))
+        assert answer.status == 507 and "could not be kept" in answer.json()["error"]
+        assert ask(one, READ).status == 200
+        resource.prlimit(one.process.pid, resource.RLIMIT_FSIZE, before)
+        assert ask(one, upload("digits", stored(mlp_weights(9)))).json()["version"] == 4
+        assert post(one, "/models/digits/promote", {"version": 4}).json()["version"] == 4
+
+
 def test_two_services_on_one_registry_follow_it(registry):
     with running(plan_of(registry)) as one, running(plan_of(registry)) as two:
 
@@ -557,9 +572,9 @@ def test_a_service_that_will_end_says_so_and_still_answers(registry):
         assert one.process.wait(30) == 0
 
 
-def tito(*arguments: str, work) -> subprocess.Popen:
+def tito(*arguments: str, work, stdin: int = subprocess.DEVNULL) -> subprocess.Popen:
     env = {**environment(), "TINYTORCH_WORK": str(work)}
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes = {"stdin": stdin, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([sys.executable, "-m", "tito", "serve", *arguments], env=env, **pipes)
 
 
@@ -574,6 +589,22 @@ def test_the_command_trains_serves_and_passes_an_end_on(tmp_path):
     process.terminate()
     rest, complaints = process.communicate(timeout=30)
     assert (process.returncode, rest, complaints) == (0, "Ended: 0 requests were answered.\n", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="there is no terminal to ask in")
+@pytest.mark.parametrize("answer, code", [(b"y\n", 0), (b"n\n", 2)], ids=["yes", "no"])
+def test_in_a_terminal_it_offers_to_train(tmp_path, answer, code):
+    ours, theirs = os.openpty()
+    process = tito("digits", "--port", "0", work=tmp_path, stdin=theirs)
+    os.write(ours, answer)
+    said = ""
+    while "Ready: " not in said and (line := process.stdout.readline()):
+        said += line
+    process.terminate()
+    complaints = process.communicate(timeout=30)[1]
+    assert "Train digits now, in a few seconds?" in said and process.returncode == code
+    assert ("tito serve digits --train" in complaints) == (code == 2)
+    os.close(ours), os.close(theirs)
 
 
 def test_what_cannot_be_served_is_one_line(tmp_path, letters):
@@ -750,6 +781,16 @@ def test_the_load_comes_by_a_poisson_process(service):
     answers = asyncio.run(poisson(clients, lambda i: READ, 100, 1, np.random.default_rng(0)))
     assert told(answers) == {200: 100}
     assert all(0 < answer.first <= answer.seconds for answer in answers)
+
+
+def test_a_connection_that_was_closed_meanwhile_is_not_used_again(service):
+    async def twice():
+        clients = Clients(service.port)
+        first = await clients.ask(READ)
+        await asyncio.sleep(2)  # the service closes what is idle for a second
+        return [first, await clients.ask(READ)]
+
+    assert told(asyncio.run(twice())) == {200: 2}
 
 
 # -- the page ---------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ latency counts from when the request was due. An answer is whole, refused (nothi
 
 import asyncio
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ class Running:
     """A service in a process of its own: the process, its port, and the lines that it says."""
 
     def __init__(self, plan: Plan):
-        command = [sys.executable, "-m", "tito.serving.server", plan.text()]
+        command = [sys.executable, "-m", "tito.serving.server", replace(plan, parent=os.getpid()).text()]
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         self.process = subprocess.Popen(command, env=launch.environment(), **pipes)  # type: ignore[call-overload]
         self.said: list[str] = []
@@ -118,7 +119,7 @@ class Clients:
         heard: list[bytes] = []
         try:
             async with asyncio.timeout(self.patience):
-                connection = self.idle.pop() if self.idle else await asyncio.open_connection(self.host, self.port)
+                connection = self.spare() or await asyncio.open_connection(self.host, self.port)
                 try:
                     status, first, keep = await exchange(*connection, what, heard)
                 except BaseException:
@@ -132,6 +133,15 @@ class Clients:
         else:
             connection[1].close()
         return Answer(status, first - due, time.perf_counter() - due, heard[0].decode(), b"".join(heard[1:]))
+
+    def spare(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """A connection that nobody uses, and that the service has not closed meanwhile."""
+        while self.idle:
+            reader, writer = self.idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return None
 
     def close(self) -> None:
         for _, writer in self.idle:
