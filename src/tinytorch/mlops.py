@@ -576,7 +576,7 @@ def null_threshold(
     counts: np.ndarray,
     n: int,
     level: float,
-    draws: int = 40_000,
+    draws: int,
     seed: int = 0,
 ) -> float:
     """What a statistic of counts exceeds in at most `level` of clean windows of n values, found by drawing them.
@@ -595,7 +595,9 @@ def null_threshold(
     return float(found * (1 + 1e-9))  # an equal value, rounded otherwise, does not exceed it
 
 
-def psi_threshold(reference: Any, n: int, level: float = 0.01, bins: int = 10, smoothing: float = 0.5) -> float:
+def psi_threshold(
+    reference: Any, n: int, level: float = 0.01, bins: int = 10, smoothing: float = 0.5, draws: int = 160_000
+) -> float:
     """What the PSI of a clean window of n values exceeds with a chance of `level`, given this reference.
 
     As 1/m + 1/n times a chi-square of bins - 1 degrees of freedom would have it, where both are large; drawn, because
@@ -603,10 +605,10 @@ def psi_threshold(reference: Any, n: int, level: float = 0.01, bins: int = 10, s
     """
     counts = histogram(reference, bin_edges(reference, bins))
     statistic = lambda expected, found: psi_of_counts(expected, found, smoothing)
-    return null_threshold(statistic, counts, n, level)
+    return null_threshold(statistic, counts, n, level, draws)
 
 
-def ks_threshold(reference: Any, n: int, level: float = 0.01) -> float:
+def ks_threshold(reference: Any, n: int, level: float = 0.01, draws: int = 40_000) -> float:
     """What the KS statistic of a clean window of n values exceeds with a chance of `level`, given this reference.
 
     If values hardly ever repeat, the distribution is the same for all data, and has a formula: Hodges, 1957. If there
@@ -616,7 +618,7 @@ def ks_threshold(reference: Any, n: int, level: float = 0.01) -> float:
     values, counts = np.unique(row, return_counts=True)
     if len(values) < len(row) and len(values) <= 1000:
         distance = lambda x, y: np.abs(np.cumsum(x) / len(row) - np.cumsum(y, axis=-1) / n).max(-1)
-        return null_threshold(distance, counts, n, level, draws=10_000)
+        return null_threshold(distance, counts, n, level, draws)
     more, fewer = max(len(row), n), min(len(row), n)
     # P(D > d) = 2 exp(-2 z z - 2 c z), where z is d in units of its spread and c minds that D moves in steps.
     c = (more + 2 * fewer) / (3 * math.sqrt(more * fewer * (more + fewer)))
