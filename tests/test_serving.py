@@ -382,6 +382,16 @@ def test_a_thousand_clients_at_once_are_answered_or_told_to_come_again(registry)
         assert ask(one, READ).status == 200
 
 
+def test_more_clients_than_it_can_have_are_turned_away_and_it_recovers(registry):
+    with running(replace(plan_of(registry), limits=replace(CALM, connections=50))) as one:
+        answers = asyncio.run(crowd(Clients(one.port, patience=60), lambda i: READ, 1000))
+        assert set(told(answers)) == {200, 503} and told(answers)[200] >= 50
+        refusals = [answer for answer in answers if answer.status == 503]
+        assert all("\r\nretry-after: 1" in answer.head for answer in refusals)
+        assert refusals[0].json() == {"error": "there are 50 connections already"}
+        assert ask(one, READ).status == 200
+
+
 def test_a_full_queue_says_when_to_come_again(registry):
     slow = Batching(most=4, wait=1.0, waiting=4)
     with running(plan_of(registry, batching=slow)) as one:

@@ -34,7 +34,9 @@ class Limits:
     answer: float = 2.0  # in the queue and in the network, before it is given up
     send: float = 10.0  # for a piece of a stream to be taken
     notice: float = 0.5  # in which a service that will end still takes requests, and /ready says that it will
+    linger: float = 1.0  # for one who is turned away to read why
     drain: float = 20.0  # for what is under way when the service is told to end
+    connections: int = 2000  # at once: what waits in them is answered in about a second
     body_bytes: int = 2**16
     upload_bytes: int = 2**26
 
@@ -63,12 +65,14 @@ class Patient(H11Protocol):
     """A connection that is closed, with an answer that says so, if the head of a request takes too long.
 
     The time runs from the beginning of a connection, or from the first byte behind an answer: one byte a second does
-    not set it back. Beyond `most` connections a new one is told to come again.
+    not set it back. Beyond `most` connections a new one is told to come again, and nothing that it sends is looked at:
+    else a service that has too much to do would do it for clients who have long given up.
     """
 
     limits = Limits()
     most = 1000
     head_timer: asyncio.TimerHandle | None = None
+    refused = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -78,6 +82,8 @@ class Patient(H11Protocol):
             self.wait_for_head()
 
     def data_received(self, data: bytes) -> None:
+        if self.refused:
+            return
         if self.head_timer is None and self.between():
             self.wait_for_head()
         super().data_received(data)
@@ -111,17 +117,21 @@ class Patient(H11Protocol):
         self.refuse("400 Bad Request", msg)
 
     def refuse(self, status: str, text: str, retry: int | None = None) -> None:
-        """Say why there is no answer, and close the connection."""
+        """Say why there is no answer, then close the connection: not at once, or what still arrives would tear it down."""
+        self.refused = True
+        self.connections.discard(self)
+        self.stop_waiting()
         body = json.dumps({"error": text}).encode()
         head = [f"HTTP/1.1 {status}", "content-type: application/json", f"content-length: {len(body)}"]
         head += ["connection: close", *([] if retry is None else [f"retry-after: {retry}"])]
         self.transport.write("\r\n".join([*head, "", ""]).encode() + body)
-        self.transport.close()
+        self.transport.write_eof()
+        self.loop.call_later(self.limits.linger, self.transport.close)
 
 
 def patient(limits: Limits) -> type[Patient]:
-    """Patient with these limits, and with as many connections as this process may have open files."""
-    return type("Patient", (Patient,), {"limits": limits, "most": raise_open_files() - SPARE})
+    """Patient with these limits; with fewer connections if this process may not have as many files open."""
+    return type("Patient", (Patient,), {"limits": limits, "most": min(limits.connections, raise_open_files() - SPARE)})
 
 
 def raise_open_files() -> int:

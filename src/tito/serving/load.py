@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from tito import launch
+from tito.serving.limits import raise_open_files
 from tito.serving.server import Plan
 
 # -- a service --------------------------------------------------------------------------------------------------------
@@ -110,6 +111,7 @@ class Clients:
     """Connections to one service, kept and used again by whoever comes next."""
 
     def __init__(self, port: int, host: str = "127.0.0.1", patience: float = 30.0):
+        raise_open_files()
         self.port, self.host, self.patience = port, host, patience
         self.idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
