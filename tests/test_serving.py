@@ -797,7 +797,7 @@ def test_a_connection_that_was_closed_meanwhile_is_not_used_again(service):
     async def twice():
         clients = Clients(service.port)
         first = await clients.ask(READ)
-        await asyncio.sleep(2)  # the service closes what is idle for a second
+        await asyncio.sleep(1.6)  # the service closes what is idle for a second
         return [first, await clients.ask(READ)]
 
     assert told(asyncio.run(twice())) == {200: 2}

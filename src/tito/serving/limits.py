@@ -117,7 +117,7 @@ class Patient(H11Protocol):
         self.refuse("400 Bad Request", msg)
 
     def refuse(self, status: str, text: str, retry: int | None = None) -> None:
-        """Say why there is no answer, then close the connection: not at once, or what still arrives would tear it down."""
+        """Say why there is no answer, and close the connection a little later: what still comes would tear it down."""
         self.refused = True
         self.connections.discard(self)
         self.stop_waiting()

@@ -107,13 +107,16 @@ def request(path: str, content: Any = None, method: str = "") -> bytes:
     return "\r\n".join([*head, "", ""]).encode() + body
 
 
+STALE = 2.0  # seconds for which an idle connection is kept: a service closes it after some more
+
+
 class Clients:
     """Connections to one service, kept and used again by whoever comes next."""
 
     def __init__(self, port: int, host: str = "127.0.0.1", patience: float = 30.0):
         raise_open_files()
         self.port, self.host, self.patience = port, host, patience
-        self.idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self.idle: list[tuple[float, asyncio.StreamReader, asyncio.StreamWriter]] = []  # since when
 
     async def ask(self, what: bytes, due: float | None = None) -> Answer:
         """Send a request, and wait for its answer, `patience` seconds at most."""
@@ -131,22 +134,22 @@ class Clients:
             begun = bool(heard) or bool(getattr(problem, "partial", b""))
             return Answer(0, error="broken" if begun or isinstance(problem, TimeoutError) else "refused")
         if keep:
-            self.idle.append(connection)
+            self.idle.append((time.perf_counter(), *connection))
         else:
             connection[1].close()
         return Answer(status, first - due, time.perf_counter() - due, heard[0].decode(), b"".join(heard[1:]))
 
     def spare(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-        """A connection that nobody uses, and that the service has not closed meanwhile."""
+        """A connection that was used a moment ago, and that the service has not closed."""
         while self.idle:
-            reader, writer = self.idle.pop()
-            if not reader.at_eof():
+            since, reader, writer = self.idle.pop()
+            if not reader.at_eof() and time.perf_counter() - since < STALE:
                 return reader, writer
             writer.close()
         return None
 
     def close(self) -> None:
-        for _, writer in self.idle:
+        for _, _, writer in self.idle:
             writer.close()
         self.idle.clear()
 
