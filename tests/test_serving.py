@@ -601,6 +601,23 @@ def test_the_command_trains_serves_and_passes_an_end_on(tmp_path):
     assert (process.returncode, rest, complaints) == (0, "Ended: 0 requests were answered.\n", "")
 
 
+def test_it_runs_on_the_students_chapters(tmp_path):
+    (tmp_path / "losses.py").write_text((default().package / "losses.py").read_text() + "\nprint('mine', flush=True)\n")
+    code = (
+        "import pathlib, sys; from tito.course import default; from tito.serving import start\n"
+        "from tito.serving.server import Plan; from tito.work.workspace import Workspace\n"
+        "work = Workspace(default(), pathlib.Path(sys.argv[1]))\n"
+        "sys.exit(start.serve(work, Plan(sys.argv[1], ('digits',), train=True, port=0), ['losses']))"
+    )
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env=environment(), **pipes)
+    assert process.stdout.readline() == "mine\n"
+    while (line := process.stdout.readline()) and not line.startswith("Ready"):
+        pass
+    process.terminate()
+    assert process.communicate(timeout=30)[0].startswith("Ended") and process.returncode == 0
+
+
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="there is no terminal to ask in")
 @pytest.mark.parametrize("answer, code", [(b"y\n", 0), (b"n\n", 2)], ids=["yes", "no"])
 def test_in_a_terminal_it_offers_to_train(tmp_path, answer, code):

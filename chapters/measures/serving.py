@@ -13,6 +13,7 @@ The machine should have nothing else to do: what other programs take, the servic
 
 import argparse
 import asyncio
+import gc
 import json
 import tempfile
 import time
@@ -72,7 +73,9 @@ def serving(kind: str, batching: Batching) -> Iterator[Running]:
 
 
 def load(service: Running, kind: str, rate: float, seconds: float) -> list[Answer]:
-    """Answers to requests that come with this rate."""
+    """Answers to requests that come with this rate. Python does not look for garbage meanwhile: that would be late."""
+    gc.collect()
+    gc.disable()
     requests = [asked(kind, i) for i in range(min(500, max(1, round(rate * seconds))))]
 
     async def run() -> list[Answer]:
@@ -81,6 +84,7 @@ def load(service: Running, kind: str, rate: float, seconds: float) -> list[Answe
             return await poisson(clients, lambda i: requests[i % 500], rate, seconds, np.random.default_rng(0))
         finally:
             clients.close()
+            gc.enable()
 
     return asyncio.run(run())
 

@@ -180,15 +180,24 @@ async def exchange(
 async def poisson(
     clients: Clients, make: Callable[[int], bytes], rate: float, seconds: float, rng: np.random.Generator
 ) -> list[Answer]:
-    """Answers to requests make(0), make(1), ... that come with this rate, in requests a second, for so many seconds."""
+    """Answers to requests make(0), make(1), ... that come with this rate, in requests a second, for so many seconds.
+
+    They are in the order in which they came.
+    """
+    answers: list[Answer] = []
+
+    async def one(i: int, due: float) -> None:
+        answers.append(await clients.ask(make(i), due))
+
     gaps = rng.exponential(1 / rate, max(1, round(rate * seconds)))
-    start = time.perf_counter()
-    tasks = []
-    for i, due in enumerate(start + np.cumsum(gaps)):
+    tasks: set[asyncio.Task] = set()
+    for i, due in enumerate(time.perf_counter() + np.cumsum(gaps)):
         if (left := due - time.perf_counter()) > 0:
             await asyncio.sleep(left)
-        tasks.append(asyncio.create_task(clients.ask(make(i), float(due))))
-    return list(await asyncio.gather(*tasks))
+        tasks.add(asyncio.create_task(one(i, float(due))))
+        tasks = {task for task in tasks if not task.done()} if i % 100 == 0 else tasks
+    await asyncio.gather(*tasks)
+    return answers
 
 
 async def crowd(clients: Clients, make: Callable[[int], bytes], count: int, each: int = 1) -> list[Answer]:
