@@ -54,6 +54,6 @@ def frames(stage):
     for name in runners:
         made = score_entry(EVENT, found[name], found["baseline"], rng)
         said = f"{made.ratios['latency']} of the time" if made.passed else "the gate stays shut"
-        board.append(f"{name:16}{made.quality:6.1%} right   {said:34}score {made.total:.2f}")
+        board.append(f"{name:16}{made.quality:6.1%} right   {said:36}score {made.total:.2f}")
         yield lines(board), f"{name} is judged ...", 0.45
     yield lines(board), "A score is 1 over the end of the interval that lies nearer to 1; without the gate it is 0.", 2
