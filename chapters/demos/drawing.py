@@ -4,6 +4,7 @@ Colours are safe for the colour-blind: Okabe and Ito's, and cividis. A painted c
 in its own colour: where colours are not shown, the character is.
 """
 
+import functools
 from collections.abc import Iterable, Mapping
 from textwrap import wrap
 
@@ -18,9 +19,10 @@ BALANCE = ((86, 180, 233), (28, 28, 28), (230, 159, 0))  # blue is negative, ora
 WEIGHTS = " ░▒▓█"
 
 
+@functools.cache
 def colour(share: float, scale: tuple = CIVIDIS) -> str:
     """The colour at a share from 0 to 1 of a scale."""
-    at = float(np.clip(share, 0, 1)) * (len(scale) - 1)
+    at = share * (len(scale) - 1)
     k = min(int(at), len(scale) - 2)
     return "#" + "".join(f"{round(a + (at - k) * (b - a)):02x}" for a, b in zip(scale[k], scale[k + 1]))
 
@@ -71,7 +73,7 @@ def signed(x, largest: float | None = None, marks: Mapping | None = None, wide: 
 
 def _painted(share: np.ndarray, cell, marks: Mapping, wide: int) -> Text:
     rows = []
-    for i, row in enumerate(share):
+    for i, row in enumerate(np.round(64 * share) / 64):
         rows.append(Text())
         for j, s in enumerate(row):
             text, ink = ("·".rjust(wide), "") if np.isnan(s) else cell(float(s))

@@ -53,7 +53,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Tier:
-    """A part of the course, from its first chapter to its last. What stands before all tiers has no name."""
+    """A part of the course: the chapters from the first number to the last. Chapter 00 stands in one without a name."""
 
     name: str
     first: str
