@@ -1,7 +1,7 @@
 """What demos draw with: pictures of characters for Rich, which say the same with colours and without.
 
-Colours are safe for the colour-blind: Okabe and Ito's, and cividis. A painted cell holds a character of the same weight
-in its own colour: where colours are not shown, the character is.
+Colours are safe for the colour-blind: after Okabe and Ito, and cividis. A painted cell holds a character of the same
+weight in its own colour: where colours are not shown, the character is.
 """
 
 import functools
@@ -12,7 +12,7 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-BLUE, ORANGE, GREEN, PURPLE = "#56b4e9", "#e69f00", "#009e73", "#cc79a7"
+BLUE, ORANGE, GREEN, PURPLE = "#2b8cc4", "#d55e00", "#009e73", "#cc79a7"  # to be read on dark and on light
 INKS = (BLUE, ORANGE, GREEN, PURPLE)
 CIVIDIS = ((0, 34, 78), (66, 78, 108), (124, 123, 120), (187, 174, 108), (254, 232, 56))
 BALANCE = ((86, 180, 233), (28, 28, 28), (230, 159, 0))  # blue is negative, orange positive
