@@ -295,6 +295,19 @@ def test_next_says_what_to_open_and_to_do(work):
     assert "Next    count in work/counting.py, then tito grade 00 -k count\n" in tito("next")[1]
 
 
+def test_next_is_the_earlier_chapter_that_is_missing_once_what_is_begun_is_done(work):
+    tito("start", "01")
+    assert "Next    double in work/scaling.py, then tito grade 01 -k double\n" in tito("next")[1]
+    (work / "scaling.py").write_text(SCALING, encoding="utf-8")
+    tito("grade", "01")
+    assert "Next    tito start 00\n" in tito("next")[1]
+    (work / "counting.py").write_bytes((TOY.package / "counting.py").read_bytes())
+    tito("grade", "00")
+    assert "Next    tito run FILE: every chapter, milestone and checkpoint is done, so build" in tito("next")[1]
+    (work / "counting.py").unlink()
+    assert "Next    tito start 00\n" in tito("next")[1]
+
+
 # -- what a person can mend -------------------------------------------------------------------------------------------
 
 
@@ -359,6 +372,12 @@ def test_a_full_disk_is_one_line(tmp_path, arguments):
     with open("/dev/full", "w") as full:
         code, said = outside(*arguments, stdout=full, TINYTORCH_WORK=str(tmp_path))
     assert (code, said) == (2, "tito: No space left on device\n")
+
+
+def test_serve_says_in_one_line_what_is_not_there(tmp_path):
+    assert outside("serve", "--model", "nothing.safetensors") == (2, "tito: there is no file nothing.safetensors\n")
+    said = "no model digits is registered: tito serve digits --train trains it first, in a few seconds"
+    assert outside("serve", "digits", TINYTORCH_WORK=str(tmp_path)) == (2, f"tito: {said}\n")
 
 
 def test_without_the_packages_of_the_course_it_says_what_to_install(tmp_path):
