@@ -66,9 +66,9 @@ def adam_step(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
     >>> p.round(3), m.round(3), v.round(3)
     (array([0.9]), array([0.5]), array([0.025]))
     """
-    # Five lines will do: m in place, v in place, c1, c2, p in place. Check them with t = 1:
-    # the first step is lr against the sign of g, whatever its size. (The reference has more
-    # lines: it divides by c1 and c2 in numbers, not in arrays, and works in g's memory.)
+    # Check what you have with t = 1: what is the first step, whatever the size of g? m, v and
+    # p belong to the caller, so change what is in them. Five lines will do. (The reference
+    # has more: it divides by c1 and c2 in numbers, not in arrays, and works in g's memory.)
     c1, root_c2 = 1 - beta1**t, math.sqrt(1 - beta2**t)
     m -= g
     m *= beta1  # what is left of the distance between m and g
