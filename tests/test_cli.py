@@ -295,6 +295,19 @@ def test_next_says_what_to_open_and_to_do(work):
     assert "Next    count in work/counting.py, then tito grade 00 -k count\n" in tito("next")[1]
 
 
+def test_next_is_the_earlier_chapter_that_is_missing_once_what_is_begun_is_done(work):
+    tito("start", "01")
+    assert "Next    double in work/scaling.py, then tito grade 01 -k double\n" in tito("next")[1]
+    (work / "scaling.py").write_text(SCALING, encoding="utf-8")
+    tito("grade", "01")
+    assert "Next    tito start 00\n" in tito("next")[1]
+    (work / "counting.py").write_bytes((TOY.package / "counting.py").read_bytes())
+    tito("grade", "00")
+    assert "Next    tito run FILE: every chapter, milestone and checkpoint is done, so build" in tito("next")[1]
+    (work / "counting.py").unlink()
+    assert "Next    tito start 00\n" in tito("next")[1]
+
+
 # -- what a person can mend -------------------------------------------------------------------------------------------
 
 

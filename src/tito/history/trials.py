@@ -1,7 +1,7 @@
 """Trials: all there is to try of one chapter, or of the whole course, each with what came of it.
 
-What a student has begun is tried as it is, on the reference's in the place of the rest. A rubric grades a chapter
-alone; all other trials run on one framework, composed of the student's files and the reference.
+A chapter that the student has begun is tried as it stands in work/, any other one as the reference has it. A rubric and
+what concerns one chapter only take this chapter from the student; checkpoints and milestones take all they need.
 """
 
 import re
@@ -62,18 +62,18 @@ def whole(workspace: Workspace, reference: bool = False) -> list[Trial]:
 
 def of_chapter(chapter: Chapter, workspace: Workspace, reference: bool = False) -> list[Trial]:
     """What concerns one chapter: its rubric, docstrings, cells, tests, and the first checkpoint that needs it."""
-    course, found = workspace.course, list[Trial]()
-    if chapter.rubric_path.is_file():
-        found.append(_rubric(chapter, workspace, reference))
-    for kind, path, options in (
-        ("docstrings", chapter.source, ["--xdoctest"]),
-        ("cells", chapter.markdown, []),
-        ("tests", course.root / "tests" / f"test_{chapter.name}.py", []),
-    ):
-        if path.is_file():
-            found.append(_pytest(kind, path, options, chapter, workspace, reference))
+    course = workspace.course
     asked = [one for one in questions.questions(course).all if chapter.name in one.needs]
-    return found + [_checkpoint(one, workspace, reference) for one in asked[:1] if questions.available(one, course)]
+    cells = chapter.markdown if (chapter.markdown.parent / "conftest.py").is_file() else None
+    tests = course.root / "tests" / f"test_{chapter.name}.py"
+    tested = partial(_tested, chapter, workspace, reference)
+    return [
+        *([_rubric(chapter, workspace, reference)] if chapter.rubric_path.is_file() else []),
+        tested("docstrings", chapter.source, "--xdoctest"),
+        *([tested("cells", cells)] if cells else []),
+        *([tested("tests", tests)] if tests.is_file() else []),
+        *(_checkpoint(one, workspace, reference) for one in asked[:1] if questions.available(one, course)),
+    ]
 
 
 def _whose(needs: Sequence[str], workspace: Workspace, reference: bool) -> str:
@@ -121,29 +121,31 @@ def _milestone(milestone: milestones.Milestone, workspace: Workspace, reference:
 # -- a chapter's docstrings, cells and tests --------------------------------------------------------------------------
 
 
-def _pytest(
-    kind: str, path: Path, options: list[str], chapter: Chapter, workspace: Workspace, reference: bool
-) -> Trial:
-    run = partial(_tested, path, options, chapter, workspace, reference)
-    again = f"python -m pytest {' '.join([*options, path.relative_to(workspace.course.root).as_posix()])}"
-    return Trial(kind, path.name, _whose([chapter.name], workspace, reference), run, again)
+def _tested(chapter: Chapter, workspace: Workspace, reference: bool, kind: str, path: Path, *options: str) -> Trial:
+    """Run pytest on a file of the course."""
+    whose = _whose([chapter.name], workspace, reference)
+
+    def run() -> Found:
+        with TemporaryDirectory(prefix="tito-", ignore_cleanup_errors=True) as folder:
+            tree = Path(folder).resolve()
+            play(tree, workspace.course, workspace.folder, only=[chapter.name] if whose == "yours" else [])
+            target = tree / "tinytorch" / path.name if path == chapter.source else path
+            return _pytest([*options, str(target)], workspace.course.root, tree)
+
+    again = " ".join(["python -m pytest", *options, path.relative_to(workspace.course.root).as_posix()])
+    return Trial(kind, path.name, whose, run, again)
 
 
-def _tested(path: Path, options: list[str], chapter: Chapter, workspace: Workspace, reference: bool) -> Found:
-    """Run pytest on a file of the course, with tinytorch composed of the student's files and the reference."""
-    with TemporaryDirectory(prefix="tito-", ignore_cleanup_errors=True) as folder:
-        tree = Path(folder).resolve()
-        play(tree, workspace.course, workspace.folder, only=() if reference else None)
-        target = tree / "tinytorch" / path.name if path == chapter.source else path
-        command = [sys.executable, "-m", "pytest", "-p", "no:hypothesispytest", "-rfE", "--tb=no", *options]
-        command += ["--rootdir", str(workspace.course.root), str(target)]
-        try:
-            done = subprocess.run(
-                command, cwd=workspace.course.root, env=launch.environment(tree), capture_output=True,
-                encoding="utf-8", errors="replace", timeout=PATIENCE, check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return Found(False, f"no end within {PATIENCE:g} s")
+def _pytest(arguments: Sequence[str], root: Path, tree: Path) -> Found:
+    """Run pytest where the framework is that of the tree."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:hypothesispytest", "-rfE", "--tb=no", f"--rootdir={root}"]
+    try:
+        done = subprocess.run(
+            [*command, *arguments], cwd=root, env=launch.environment(tree), capture_output=True,
+            encoding="utf-8", errors="replace", timeout=PATIENCE, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return Found(False, f"no end within {PATIENCE:g} s")
     return Found(done.returncode == 0, summary(done.stdout + done.stderr))
 
 
@@ -151,4 +153,4 @@ def summary(output: str) -> str:
     """What pytest said at its end: the names of what failed, else its last line."""
     names = re.findall(r"^(?:FAILED|ERROR) (?:\S*?::)?(\S+)", output, re.MULTILINE)
     rest = f" and {len(names) - 3} more" if names[3:] else ""
-    return harmless(", ".join(names[:3]) + rest or output.strip().rpartition("\n")[2])
+    return harmless(", ".join(names[:3]) + rest or output.strip().rpartition("\n")[2].strip("= "))
