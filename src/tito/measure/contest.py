@@ -273,10 +273,9 @@ NO_MEMORY = "Memory cannot be measured on this system: it counts as the baseline
 
 
 def open_points(confined: list[str]) -> list[str]:
-    """What this system did not keep an entry from."""
-    said = {"files": "read files that are not its own", "processes": "start and reach other processes"}
-    lacking = [what for name, what in said.items() if name not in confined]
-    return [f"This system could not keep the entry from this: to {' and to '.join(lacking)}."] if lacking else []
+    """What this system does not keep an entry from, in sentences."""
+    said = {"files": "reading other files than its own", "processes": "starting other processes and reaching them"}
+    return [f"This system does not keep an entry from {what}." for name, what in said.items() if name not in confined]
 
 
 def one_round(contest: Contest, runners: list[Runner], found: Mapping[str, Found], title: str) -> None:
