@@ -445,6 +445,15 @@ def test_what_the_wire_takes_is_subtracted():
     np.testing.assert_allclose(contest.net(np.array([1.0, 1.0]), np.array([1.0, 2.0])), contest.LEAST_NET)
 
 
+@on_linux
+def test_a_loud_machine_is_said(monkeypatch):
+    seconds = iter([100.0, 100.0 + 1e6, 200.0, 200.0])
+    monkeypatch.setattr(contest, "machine_busy", lambda: next(seconds))
+    assert "times say little" in contest.Others().note()[0] and contest.Others().note() == []
+    monkeypatch.setattr(contest, "machine_busy", lambda: None)
+    assert contest.Others().note() == []
+
+
 def test_answers_of_a_kind_may_miss_the_gate_by_chance_alone():
     event = dataclasses.replace(SPRINT, gate=Gate("accuracy", at_least=0.9))
     wrong = lambda share, n: (np.arange(n) < share * n).astype(float)
@@ -527,6 +536,12 @@ def test_all_that_an_entry_computes_counts_looks_too(monkeypatch):
     trial = trained(busy, monkeypatch)
     assert trial.measured["entry"]["seconds"] > trial.measured["baseline"]["seconds"] + 0.4
     assert trial.score.passed and trial.score.gains["seconds"] < 1
+
+
+def test_a_baseline_that_fails_is_not_the_entrys_fault(monkeypatch):
+    monkeypatch.setattr(entries, "first_program", lambda course, event: b"import os\ndef train(*a):\n    os._exit(0)\n")
+    with pytest.raises(Infrastructure, match="the baseline: the program ended"):
+        contest.run(COURSE, RUN, Entry("mine", COUNTER.encode()), Source(TEXT[:3000], TEXT[3000:]))
 
 
 UNANSWERED = {
