@@ -519,7 +519,7 @@ def benchmarking() -> Step:
 @workload(times=20)
 def olympics() -> Step:
     """The score of an entry to the MLP sprint: 300 turns of each kind, 10,000 answers; then a limit and a front."""
-    from tinytorch.olympics import EVENTS, keeps_limit, pareto_front, score
+    from tinytorch.olympics import EVENTS, keeps_limit, pareto_front, score_entry
 
     rng = np.random.default_rng(0)
     rows = rng.lognormal(0, 0.1, (4, 300))
@@ -533,7 +533,7 @@ def olympics() -> Step:
     def step():
         keeps_limit(latencies, 5.0)
         pareto_front(costs)
-        return score(EVENTS["mlp_sprint"], ours, theirs, rng)
+        return score_entry(EVENTS["mlp_sprint"], ours, theirs, rng)
 
     return step
 
@@ -595,6 +595,27 @@ def memoization() -> Step:
 
     model = GPT(TransformerConfig(65, context=256)).eval()
     return lambda: list(generate(model, [1, 2, 3, 4], 200, seed=0, caches=caches_for(model)))
+
+
+# -- 21: a monitor, and a gate ---------------------------------------------------------------------------------------
+
+
+@workload(times=600)
+def mlops() -> Step:
+    """A monitor's window of 200 digits, in batches of 20, with three tests; and a gate for 400 answers."""
+    from tinytorch.mlops import Monitor, promotion_gate
+
+    rng, images = np.random.default_rng(0), digits().x_train.reshape(-1, 64)
+    answers = rng.dirichlet(np.ones(10), len(images))
+    monitor = Monitor(images[:1000], answers[:1000], size=200)
+    candidate, live = rng.random((2, 400)) < 0.8
+
+    def step():
+        for start in range(1000, 1200, 20):
+            monitor.observe(images[start : start + 20], answers[start : start + 20], 0.001)
+        return promotion_gate(candidate, live)
+
+    return step
 
 
 # -- five lines, to see whom a profiler charges --------------------------------------------------------------------

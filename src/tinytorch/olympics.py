@@ -334,13 +334,13 @@ def speedrun_gpt(rng: np.random.Generator) -> Module:
     return GPT(TransformerConfig.modern(65, context=WINDOW), rng=rng)
 
 
-def listed(*events: Event) -> dict[str, Event]:
+def events_by_name(*events: Event) -> dict[str, Event]:
     """Events by their names."""
     return {event.name: event for event in events}
 
 
 SPRINT, ACCURATE = Recipe(600, 64, 3e-3), Gate("accuracy", at_least=0.95)
-EVENTS = listed(
+EVENTS = events_by_name(
     Event(
         "mlp_sprint", "MLP sprint: one digit at a time", "classify", "digits", ACCURATE, sprint_mlp, SPRINT,
         {"latency": 4, "throughput": 1, "memory": 1, "size": 2, "accuracy": 2},
