@@ -992,7 +992,7 @@ def found_and_mended(student, data):
         rtol=1e-4,
         atol=1e-4,
     )
-    holds(found["online"] and 200 <= found["online"][0] < 230, "value by value it is seen soon, and not before",
+    holds(bool(found["online"]) and 200 <= found["online"][0] < 230, "value by value it is seen soon, and not before",
           alarms=found["online"])  # fmt: skip
     for number, (new, old) in enumerate([("live", "first"), ("empty", "live")]):
         ours, theirs = (forward(weights[name], turn(x)[1::2]).argmax(axis=1) == y[1::2] for name in (new, old))
