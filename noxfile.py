@@ -20,6 +20,7 @@ COMPARING = [
 WORKLOADS = re.findall(
     r"^@workload.*\ndef (\w+)", (ROOT / "chapters" / "measures" / "workloads.py").read_text("utf-8"), re.MULTILINE
 )
+IN_PARALLEL = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")  # in groups and order: tests/conftest.py
 PROFILED = [number for number in CHAPTERS for name in WORKLOADS if (ROOT / f"chapters/{number}_{name}.md").exists()]
 
 nox.options.default_venv_backend = "none"
@@ -133,15 +134,13 @@ def refused(session: nox.Session) -> None:
 def oracles(session: nox.Session) -> None:
     """Compare with PyTorch and other libraries: a test that skips for want of one fails."""
     files = [str(path.relative_to(ROOT)) for path in sorted(COMPARING)]
-    python(session, "-m", "pytest", "--oracles", "-n", "2", "--dist", "loadfile", *files, *session.posargs)
+    python(session, "-m", "pytest", "--oracles", *IN_PARALLEL, *files, *session.posargs)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Everything that must pass: lint, docstrings, chapters, the book, and the tests."""
+    """Everything that must pass: lint, docstrings, and the tests; one of these builds the book and runs its cells."""
     lint(session)
     python(session, "-m", "doctest", "README.md")
     python(session, "-m", "pytest", "-p", "no:hypothesispytest", "--xdoctest", "src")
-    chapters(session)
-    build_book(session, "-E")
-    python(session, "-m", "pytest", "-n", "2", "--dist", "loadfile", "tests", *session.posargs)
+    python(session, "-m", "pytest", *IN_PARALLEL, "tests", *session.posargs)

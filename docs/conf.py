@@ -5,7 +5,7 @@ author = "the TinyTorch authors"
 copyright = "2026, the TinyTorch authors. Code MIT, prose CC BY 4.0"
 language = "en"
 
-book = ("chapters", "questions", "live", "listing", "terms", "editions", "katex", "api")
+book = ("chapters", "questions", "live", "listing", "terms", "editions", "katex", "api", "commands")
 extensions = ["myst_parser", "sphinx_copybutton", *(f"tito.book.{name}" for name in book)]
 exclude_patterns = ["_static/katex/*.js", "**/katex.min.js"]
 nitpicky = True

@@ -4,6 +4,8 @@ Each is a test of several chapters at once, on your own code. What is right is c
 runs: arrays go out, arrays come back.
 """
 
+from math import comb
+
 import numpy as np
 
 import tinytorch.environment
@@ -673,11 +675,351 @@ def every_second_has_one_owner(student):
     close(twice, 1 / (1 - share / 2), "what convolutions twice as fast are worth")
 
 
-# -- later ------------------------------------------------------------------------------------------------------------
+# -- 15 smaller, and faster -------------------------------------------------------------------------------------------
 
-questions.later(
-    "15",
-    "Can I make a network smaller and its answers faster?",
-    f"{WRITING} quantization compression memoization acceleration",
-)
-questions.later("16", "Can I compare fairly, and keep a model healthy?", f"{GROUND} benchmarking olympics mlops")
+
+@probe
+def make_smaller(tt, x, y, images, seed):
+    """A network learns the digits, and is made smaller in three ways: in int8, with half of its units, nearly empty."""
+    from tinytorch.compression import Pruner, cubic_sparsity, shrink_network
+    from tinytorch.quantization import quantize_model, stored_bytes
+    from tinytorch.training import Batches, Trainer
+
+    tt.manual_seed(seed)
+    nn, batches = tt.nn, Batches(x, y, 32, seed=8)
+    model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10))
+    Trainer(model, tt.optim.Adam(model.parameters(), lr=0.003)).fit(batches, 8)
+    small, half = quantize_model(model, [tt.Tensor(x)]), shrink_network(model, 0.5, tt.Tensor(x))
+    weights = [p.data.copy() for p in model.parameters()]
+    with tt.no_grad():
+        logits = [network.eval()(tt.Tensor(images)).data for network in (model, small)]
+        first = small[0](tt.Tensor(images))
+    pruner = Pruner(model.train(), lambda step: cubic_sparsity(step, steps=180, final=0.8))
+    Trainer(model, tt.optim.Adam(model.parameters(), lr=0.001), callbacks=[pruner]).fit(batches, 6)
+    return {
+        "weights": weights, "logits": logits, "first": first, "layer": small[0].state_dict(),
+        "bytes": [stored_bytes(model), stored_bytes(small)],
+        "half": [p.data for p in half.parameters()], "pruned": [p.data for p in model.parameters()],
+    }  # fmt: skip
+
+
+@probe
+def answer_faster(tt, text, prompt, new, seed):
+    """A GPT learns a text, and goes on with a prompt: by what it remembers, and with another one that guesses ahead."""
+    from tinytorch.acceleration import fused_cross_entropy
+    from tinytorch.memoization import TextReader, speculate
+    from tinytorch.transformers import GPT, TransformerConfig, next_token_loss
+
+    tt.manual_seed(seed)
+    tokenizer, context = tt.tokenization.CharTokenizer(text), 24
+    ids, config = np.array(tokenizer.encode(text)), TransformerConfig(len(tokenizer), context, 32, 1, 2)
+    model, stranger = GPT(config), GPT(config).eval()
+    optimizer, rng = tt.optim.AdamW(model.parameters(), lr=5e-3), np.random.default_rng(seed)
+    for _ in range(250):
+        at = rng.integers(0, len(ids) - context, 16)[:, None] + np.arange(context)
+        optimizer.zero_grad()
+        next_token_loss(model(ids[at]), ids[at + 1]).backward()
+        optimizer.step()
+    reader, tokens, logits = TextReader(model.eval()), tokenizer.encode(prompt), []
+    for _ in range(new):
+        logits.append(reader.read(tokens)[0])
+        tokens = [*tokens, int(logits[-1].argmax())]
+    said, reads = [], []
+    for draft in (model, stranger):
+        target = TextReader(model)
+        ahead = speculate(target, TextReader(draft), tokenizer.encode(prompt), new, ahead=3, temperature=0)
+        said.append(list(ahead))
+        reads.append(target.computed)
+    with tt.no_grad():
+        features = model.transformer(model.tokens(ids[None, :context])).data[0]
+    x, head = (tt.Tensor(part, requires_grad=True) for part in (features, model.tokens.weight.data.T.copy()))
+    loss = fused_cross_entropy(x, head, ids[1 : context + 1], rows=10)
+    loss.backward()
+    return {
+        "weights": model.state_dict(), "logits": logits, "tokens": tokens[-new:], "computed": reader.computed,
+        "said": said, "reads": reads, "features": features, "loss": loss, "gradients": [x.grad, head.grad],
+    }  # fmt: skip
+
+
+SMALLER = f"{WRITING} quantization compression memoization acceleration"
+
+
+@questions.ask("15", "Can I make a network smaller and its answers faster?", needs=SMALLER)
+def says_the_same_with_less(student):
+    """A network in int8, with half of its units, or a fifth of its weights, reads as it did; a GPT that reads no place
+    twice, or lets another one guess, writes as it did; a loss takes its logits a few rows at a time."""
+    data = digits(seed=15)
+    found = student.make_smaller(data.x_train, data.y_train, data.x_test, 15)
+    in_int8(found, data)
+    fewer_units(found, data)
+    fewer_weights(found["pruned"], data)
+    nothing_twice(student.answer_faster(DAYS * 20, DAYS[:16], 8, 15))
+
+
+def forward(weights, x):
+    """Linear layers of these weights and biases, with a relu between two of them."""
+    for weight, bias in zip(weights[:-2:2], weights[1:-2:2]):
+        x = np.maximum(x @ weight + bias, 0)
+    return x @ weights[-2] + weights[-1]
+
+
+def right(logits, y):
+    """The share of right answers."""
+    return (logits.argmax(axis=1) == y).mean()
+
+
+def in_int8(found, data):
+    whole, small = (right(logits, data.y_test) for logits in found["logits"])
+    holds(whole > 0.93, "more than 93 % of new digits are read in float32", read=whole)
+    holds(abs(whole - small) <= 0.006, "in int8 it is half a point less at the most", float32=whole, int8=small)
+    layer = found["layer"]
+    same(str(layer["weight"].dtype), "int8", "the dtype of a weight")
+    q = np.clip(np.rint(data.x_test / layer["scale"]) + layer["zero"], -128, 127)
+    sums = (q - layer["zero"]) @ layer["weight"].astype(np.float64)
+    expected = (sums * (np.float64(layer["scale"]) * layer["weight_scale"]) + layer["bias"]).astype(np.float32)
+    close(found["first"], expected, "what the first layer computes", rtol=1e-6)
+    before, after = found["bytes"]
+    holds(after < 0.28 * before, "it takes little more than a quarter of the bytes", before=before, after=after)
+
+
+def fewer_units(found, data):
+    """The half of each layer's units that weighs most stays; the others' means go into the next biases."""
+    expected, x = [np.array(part, np.float64) for part in found["weights"]], data.x_train
+    for i in (0, 2):
+        kept = np.sort(np.argsort(-np.abs(expected[i]).sum(axis=0), kind="stable")[: expected[i].shape[1] // 2])
+        cut = np.setdiff1d(np.arange(expected[i].shape[1]), kept)
+        z = np.maximum(x @ expected[i] + expected[i + 1], 0)
+        expected[i + 3] = expected[i + 3] + z.mean(axis=0)[cut] @ expected[i + 2][cut]
+        expected[i], expected[i + 1], expected[i + 2] = (
+            expected[i][:, kept],
+            expected[i + 1][kept],
+            expected[i + 2][kept],
+        )
+        x = np.maximum(x @ expected[i] + expected[i + 1], 0)
+    for i, (yours, wanted) in enumerate(zip(found["half"], expected)):
+        close(yours, wanted.astype(np.float32), f"parameter {i} with half of the units", rtol=1e-4, atol=1e-4)
+
+
+def fewer_weights(pruned, data):
+    for weight in pruned[::2]:
+        zeros = int((weight == 0).sum())
+        holds(zeros == round(0.8 * weight.size), "four of five weights are zero", zeros=zeros, weights=weight.size)
+    read = right(forward(pruned, data.x_test), data.y_test)
+    holds(read > 0.93, "with a fifth of its weights it reads more than 93 % of new digits", read=read)
+
+
+def nothing_twice(found):
+    letters = sorted(set(DAYS))
+    ids = [letters.index(letter) for letter in DAYS[:24]]
+    for turn, logits in enumerate(found["logits"]):
+        expected = written_logits(found["weights"], np.array(ids[: 16 + turn]))[-1]
+        close(logits, expected.astype(np.float32), f"the logits after {16 + turn} letters", rtol=1e-3, atol=1e-3)
+    same(found["tokens"], ids[16:], "how the week goes on")
+    same(found["computed"], 16 + 7, "the places that are read: each of them once")
+    same(found["said"], [ids[16:]] * 2, "how it goes on where another network guesses")
+    close_guesses, strange_guesses = found["reads"]
+    holds(close_guesses <= strange_guesses, "a good guess costs no more than a bad one", reads=found["reads"])
+    x, head = found["features"].astype(np.float64), found["weights"]["tokens.weight"].T.astype(np.float64)
+    logits = x @ head
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    target = np.array([letters.index(letter) for letter in (DAYS * 2)[1:25]])
+    close(found["loss"], np.float32(-np.log(p[np.arange(24), target]).mean()), "the fused loss", rtol=1e-4, atol=1e-5)
+    p[np.arange(24), target] -= 1
+    for yours, wanted, name in zip(found["gradients"], (p @ head.T / 24, x.T @ p / 24), ("features", "head")):
+        close(yours, wanted.astype(np.float32), f"the gradient of the {name}", rtol=1e-3, atol=1e-5)
+
+
+# -- 16 fair, and healthy ---------------------------------------------------------------------------------------------
+
+
+@probe
+def compete(tt, x, y, x_new, y_new, seconds, seed):
+    """Three entries and a baseline answer new digits by a clock that they move themselves: seconds (4, turns)."""
+    from tinytorch.olympics import EVENTS, Examples, class_mistakes, race, score_entry
+
+    now, turn, drawn = [0.0], dict.fromkeys(range(4), 0), np.random.default_rng(seed)
+
+    def fresh():
+        at = drawn.integers(0, len(x_new), 30)
+        return Examples(x_new[at], y_new[at])
+
+    def contestant(number):
+        def answer(images):
+            now[0] += seconds[number, turn[number]]
+            turn[number] += 1
+            nearest = ((images[:, None] - x) ** 2).sum(axis=2).argmin(axis=1)
+            return np.eye(10)[y[nearest]] * (number != 2)  # the third is quick, and says nothing
+
+        return answer
+
+    names = ["quick", "even", "silent", "baseline"]
+    contestants = {name: contestant(number) for number, name in enumerate(names)}
+    heats = race(contestants, fresh, class_mistakes, lambda: now[0], np.random.default_rng(seed), len(seconds[0]) - 1)
+    sizes, event = {"quick": 250, "even": 1000, "silent": 10, "baseline": 1000}, EVENTS["mlp_sprint"]
+    told = {
+        name: {"latency": heat.seconds, "throughput": heat.seconds, "memory": 7, "size": sizes[name],
+               "losses": heat.losses}
+        for name, heat in heats.items()
+    }  # fmt: skip
+    scores = [score_entry(event, told[name], told["baseline"], np.random.default_rng(seed)) for name in names[:3]]
+    return {
+        "seconds": [heats[name].seconds for name in names], "losses": [heats[name].losses for name in names],
+        "gains": [dict(score.gains) for score in scores], "totals": [score.total for score in scores],
+        "passed": [score.passed for score in scores], "weights": dict(event.measures),
+    }  # fmt: skip
+
+
+@probe
+def keep_healthy(tt, x, y, known, clean, turned, turned_y, later, later_y, seed):
+    """A model goes live; the digits turn on their side; a monitor sees it, and another model takes its place."""
+    from tinytorch.mlops import Canary, Monitor, OnlineDetector, Registry, Retraining
+    from tinytorch.training import Batches, Trainer
+
+    tt.manual_seed(seed)
+    nn = tt.nn
+    make = lambda: nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+    empty = make().state_dict()
+
+    def train(state, x, y):
+        model = make()
+        model.load_state_dict(state)
+        Trainer(model, tt.optim.Adam(model.parameters(), lr=0.01)).fit(Batches(x, y, 32, seed=8), 10)
+        return model.state_dict()
+
+    def answers(state, x):
+        model = make()
+        model.load_state_dict(state)
+        with tt.no_grad():
+            return nn.functional.softmax(model(tt.Tensor(x)), dim=-1).data
+
+    right = lambda state, x, y: answers(state, x).argmax(axis=1) == y
+    registry = Registry("models")
+    first = train(empty, x, y)
+    registry.promote("digits", registry.register("digits", first), reason="the first")
+    monitor = Monitor(known, answers(first, known), size=100)
+    windows = [*np.split(clean, 2), *np.split(turned[:200], 2)]
+    alarms = [monitor.observe(window, answers(first, window), 0.001) for window in windows]
+    detector = OnlineDetector(answers(first, known).max(axis=1), run_length=5000)
+    stream = answers(first, np.concatenate([clean, turned[:100]])).max(axis=1)
+    online = [i for i, value in enumerate(stream) if detector.update(value)]
+    retraining = Retraining(registry, "digits", train, right, "train", canary=lambda: Canary(share=0.5, enough=40))
+    decisions, state = [retraining.drifted(turned, turned_y, "drift")], "waiting"
+    both = {"live": first, "canary": registry.load("digits", "canary")} if decisions[0].promote else {}
+    for i in range(len(later)):
+        if both and state == "waiting":
+            who = retraining.canary.route(f"image {i}")
+            state = retraining.record(who, bool(right(both[who], later[i : i + 1], later_y[i : i + 1])[0]))
+    live = registry.load("digits")
+    worse = Retraining(registry, "digits", lambda state, x, y: empty, right, "nothing")
+    decisions.append(worse.drifted(turned, turned_y, "a drill"))
+    refused = registry.load("digits")
+    registry.rollback("digits", "a drill")
+    return {
+        "alarms": alarms, "online": online, "decisions": [list(one) for one in decisions], "first": first, "live": live,
+        "empty": empty, "refused": refused, "back": registry.load("digits"),
+        "finding": [one.statistic for one in monitor.findings if one.name == "confidence"],
+        "log": [[change.version, change.stage] for change in registry.history("digits")],
+    }  # fmt: skip
+
+
+@probe
+def in_batches(tt, arrivals, deadlines, asked):
+    """What a queue gives to be computed together, and what is too late, each time that it is asked."""
+    from tinytorch.mlops import BatchQueue, Request
+
+    queue, waiting, taken = BatchQueue(most=3, wait=0.5, waiting=9), list(zip(arrivals, deadlines)), []
+    for now in asked:
+        while waiting and waiting[0][0] <= now:
+            arrived, deadline = waiting.pop(0)
+            queue.put(Request(float(arrived), float(arrived), float(deadline)))
+        taken.append([[request.item for request in part] for part in queue.take(float(now))])
+    return taken
+
+
+@questions.ask("16", "Can I compare fairly, and keep a model healthy?", needs=f"{WRITING} benchmarking olympics mlops")
+def what_is_better_wins_and_what_is_worse_goes(student):
+    """An entry that is twice as fast wins, one that was only lucky gains nothing, one that says nothing is out. A model
+    whose inputs have changed is noticed, and replaced by one that is surely better, never by a worse one."""
+    data = digits(seed=16)
+    fair(student, data)
+    found_and_mended(student, data)
+    taken = student.in_batches(ARRIVALS, DEADLINES, ASKED)
+    same(taken, [[[], []], [[0.0, 0.1, 0.2], []], [[], []], [[0.3], [0.35]]], "what is computed together, what is late")
+
+
+ARRIVALS, DEADLINES, ASKED = [0.0, 0.1, 0.2, 0.3, 0.35], [9.0, 9.0, 9.0, 9.0, 0.5], [0.15, 0.25, 0.4, 0.8]
+
+
+def fair(student, data):
+    rng, turns = np.random.default_rng(16), 21
+    slow = rng.uniform(0.9, 1.1, turns) + np.linspace(0, 1, turns)  # the machine slows down as the race goes on
+    noise = rng.uniform(0.98, 1.02, (2, turns))
+    even = np.where(np.arange(turns) % 2, 0.9, 1.1) * slow
+    seconds = np.stack([slow / 2 * noise[0], even, slow / 100, slow])
+    x, y = data.x_train[:400], data.y_train[:400]
+    found = student.compete(x, y, data.x_test, data.y_test, seconds, 16)
+    drawn = np.random.default_rng(16)
+    at = np.array([drawn.integers(0, len(data.x_test), 30) for _ in range(turns)])[1:].ravel()
+    nearest = ((data.x_test[at][:, None] - x) ** 2).sum(axis=2).argmin(axis=1)
+    mistakes = (y[nearest] != data.y_test[at]).astype(float)
+    for i, name in enumerate(("quick", "even", "silent", "baseline")):
+        close(found["seconds"][i], seconds[i, 1:], f"the seconds of the {name} entry, without the first turn")
+        wanted = mistakes if name != "silent" else np.ones_like(mistakes)
+        close(found["losses"][i], wanted, f"the mistakes of the {name} entry")
+    same(found["passed"], [True, True, False], "who comes through the gate")
+    quick, even, _ = found["gains"]
+    holds(1.9 < quick["latency"] <= 2, "half the time gains nearly 2", gain=quick["latency"])
+    same([even[name] for name in ("latency", "throughput", "size", "memory")], [1.0] * 4, "luck gains nothing")
+    close(quick["size"], 4.0, "what a quarter of the bytes gains")
+    weights = found["weights"]
+    whole = sum(weight * np.log(quick[name]) for name, weight in weights.items()) / sum(weights.values())
+    close(np.array(found["totals"]), np.array([np.exp(whole), 1.0, 0.0]), "the combined scores")
+
+
+def found_and_mended(student, data):
+    turn = lambda x: np.ascontiguousarray(x.reshape(-1, 8, 8).transpose(0, 2, 1)).reshape(-1, 64)
+    x, known, y = data.x_train[:900], data.x_train[900:], data.y_train[:900]
+    later, later_y = turn(data.x_test), data.y_test
+    found = student.keep_healthy(x, y, known, data.x_test[:200], turn(x), y, later, later_y, 16)
+    same(found["alarms"], [False, False, False, True], "the alarm, after two clean windows and two that are turned")
+    weights = {name: [found[name][f"{i}.{part}"] for i in (0, 2) for part in ("weight", "bias")] for name in MODELS}
+    confidence = [sure(forward(weights["first"], part)) for part in (known, turn(x)[100:200])]
+    close(
+        np.array(found["finding"]),
+        np.array([apart(*confidence)]),
+        "how far the confidences lie apart",
+        rtol=1e-4,
+        atol=1e-4,
+    )
+    holds(found["online"] and 200 <= found["online"][0] < 230, "value by value it is seen soon, and not before",
+          alarms=found["online"])  # fmt: skip
+    for number, (new, old) in enumerate([("live", "first"), ("empty", "live")]):
+        ours, theirs = (forward(weights[name], turn(x)[1::2]).argmax(axis=1) == y[1::2] for name in (new, old))
+        better, worse = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+        chance = sum(comb(better + worse, k) for k in range(better, better + worse + 1)) / 2 ** (better + worse)
+        decision = found["decisions"][number]
+        same(decision[:3], [chance <= 0.05, better, worse], f"decision {number + 1}")
+        close(decision[3], chance, f"the chance of decision {number + 1}", rtol=1e-6, atol=1e-12)
+    before, after = (right(forward(weights[name], later), later_y) for name in ("first", "live"))
+    holds(before < 0.7 and after > 0.85, "the new model reads what has turned", before=before, after=after)
+    log = [[1, "candidate"], [1, "live"], [2, "candidate"], [2, "canary"], [1, "retired"], [2, "live"]]
+    log += [[3, "candidate"], [3, "refused"], [2, "rolled back"], [1, "live"]]
+    same(found["log"], log, "what the registry wrote down")
+    for name, wanted in (("refused", "live"), ("back", "first")):
+        for yours, expected in zip(weights[name], weights[wanted]):
+            close(yours, expected, "the weights that are live", rtol=0, atol=0)
+
+
+MODELS = ("first", "live", "empty", "refused", "back")
+
+
+def sure(logits):
+    """The largest probability of each row."""
+    e = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (e / e.sum(axis=1, keepdims=True)).max(axis=1)
+
+
+def apart(x, y):
+    """The largest difference between the shares of both that are at most some value."""
+    return max(abs((x <= value).mean() - (y <= value).mean()) for value in np.concatenate([x, y]))

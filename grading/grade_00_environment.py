@@ -1,4 +1,4 @@
-"""Chapter 00, environment: reading what a machine says of itself, and the arithmetic behind every measurement."""
+"""Chapter 00, environment: a stopwatch that can be trusted, and the arithmetic behind every measurement."""
 
 import math
 import statistics
@@ -12,8 +12,7 @@ from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("00", module="environment")
 
-rubric.exercise("parse_cpu", difficulty=2, minutes=12)
-rubric.exercise("parse_memory", difficulty=1, minutes=8)
+rubric.exercise("timeit", difficulty=3, minutes=25)
 rubric.exercise("summarize", difficulty=1, minutes=5)
 rubric.exercise("nbytes", difficulty=1, minutes=3)
 rubric.exercise("matmul_flops", difficulty=2, minutes=5)
@@ -26,78 +25,103 @@ def plain(number):
     return int(number) if isinstance(number, np.integer) else number
 
 
-# -- parse_cpu --------------------------------------------------------------------------------------------------------
-
-MODELS = ["Z80", "Z80 @ 4 MHz", "Chip: model 7", "Cortex-A76: 8 cores"]
+# -- timeit -----------------------------------------------------------------------------------------------------------
 
 
-def cpuinfo(name, cores):
-    """A text like /proc/cpuinfo: one paragraph a core; other lines mention processors and models too."""
-    named = "" if name is None else f"model name\t: {name}\n"
-    return "".join(
-        f"processor\t: {core}\nvendor_id\t: GenuineChips\nmodel\t\t: 167\n{named}siblings\t: {cores + 2}\n"
-        f"cpu cores\t: {cores + 1}\nflags\t\t: fpu processor model name\n\n"
-        for core in range(cores)
-    )
+@rubric.probe
+def timed(tt, first, later, reading, tick, repeats, at_least):
+    """What timeit finds by a clock of our own, how often it called, and how often it read the clock.
+
+    The first call takes `first` seconds, each other one takes the next of `later`, over and over; a reading of the
+    clock takes `reading` seconds, and the clock tells whole ticks only. After 20,000 calls the clock runs away, so
+    that no loop goes on for ever.
+    """
+    import time
+
+    now, calls, readings = 0.0, 0, 0
+
+    def clock():
+        nonlocal now, readings
+        told, readings = now, readings + 1
+        now += reading
+        return told // tick * tick if tick else told
+
+    def function():
+        nonlocal now, calls
+        now += first if not calls else later[(calls - 1) % len(later)]
+        calls += 1
+        if calls > 20_000:
+            raise RuntimeError("timeit has called the function 20,000 times and goes on")
+
+    kept, time.perf_counter = time.perf_counter, clock
+    try:
+        timing = tt.environment.timeit(function, repeats=repeats, at_least=at_least)
+    finally:
+        time.perf_counter = kept
+    return np.array([timing.median, timing.fastest, timing.slowest]), calls, readings
 
 
-rubric.doctests("parse_cpu", points=1)
+def doubled(seconds, at_least):
+    """The first of 1, 2, 4, 8... calls of so many seconds that take at_least."""
+    calls = 1
+    while calls * seconds < at_least:
+        calls *= 2
+    return calls
 
 
-@rubric.check("parse_cpu", points=1)
-@given(st.sampled_from(MODELS), st.integers(1, 3))
-def the_name_is_all_that_follows_the_colon(student, name, cores):
-    """The model's name is what follows the first colon of its line, without the spaces around it."""
-    yours, _ = student.parse_cpu(cpuinfo(name, cores))
-    same(yours, name, "the name")
+powers = st.integers(-3, 3).map(lambda n: 2.0**n)  # so that sums of seconds are exact
 
 
-@rubric.check("parse_cpu", points=1)
-@given(st.sampled_from(MODELS), st.integers(1, 12))
-def one_paragraph_a_core(student, name, cores):
-    """There are as many cores as lines `processor : ...`; other lines that mention cores count something else."""
-    _, yours = student.parse_cpu(cpuinfo(name, cores))
-    same(yours, cores, "the number of cores")
+@rubric.check("timeit", points=1)
+@given(powers, st.integers(1, 4), always=[(0.5, 1), (2.0, 3)])
+def the_first_call_is_left_out(student, seconds, repeats):
+    """A first call loads what later ones find loaded: it is made before the clock starts, and counts for nothing."""
+    (median, fastest, slowest), calls, _ = student.timed(1000.0 * seconds, [seconds], 0.0, 0.0, repeats, 0.0)
+    mistakes = {"the first call has been timed": 1000.0 * seconds}
+    close(slowest, seconds, "the slowest", mistakes=mistakes)
+    close(np.array([median, fastest]), np.full(2, seconds), "median and fastest")
+    same(calls, 1 + 1 + repeats, "the number of calls: one to warm up, one to try, one a run")
 
 
-@rubric.check("parse_cpu", points=1)
-@given(st.integers(1, 3), always=[0])
-def some_machines_have_no_name(student, cores):
-    """Without a line `model name`, the name is "unknown", and the cores still count."""
-    same(list(student.parse_cpu(cpuinfo(None, cores))), ["unknown", cores], "name and cores")
+@rubric.check("timeit", points=1)
+@given(powers, st.integers(1, 4), st.sampled_from([0.0, 1.0, 3.0, 8.0]), always=[(0.125, 2, 8.0), (0.5, 1, 4.0)])
+def calls_are_doubled_until_they_fill_the_time(student, seconds, repeats, at_least):
+    """Runs of 1, 2, 4... calls are tried until one takes at_least; as many calls are in each run that counts."""
+    (median, *_), calls, readings = student.timed(seconds, [seconds], 0.0, 0.0, repeats, at_least)
+    enough = doubled(seconds, at_least)
+    tried = 2 * enough - 1  # 1 + 2 + 4 + ... + enough
+    mistakes = {"this is what a run took, and not what a call took": seconds * enough}
+    close(median, seconds, "the median", mistakes=mistakes if enough > 1 else {})
+    same(calls, 1 + tried + repeats * enough, "the number of calls")
+    same(readings, 2 * (enough.bit_length() + repeats), "the number of readings: two a run, and none in between")
 
 
-# -- parse_memory -----------------------------------------------------------------------------------------------------
+@rubric.check("timeit", points=1)
+@given(powers, st.integers(1, 3), always=[(0.125, 3)])
+def reading_the_clock_is_paid_once_a_run(student, seconds, repeats):
+    """A reading that takes as long as a call hardly shows, because a run has many calls and two readings."""
+    timing, *_ = student.timed(seconds, [seconds], seconds, 0.0, repeats, 256 * seconds)
+    close(timing, np.full(3, seconds * 257 / 256), "median, fastest and slowest", rtol=1e-6)
 
 
-def meminfo(total, free, before=""):
-    return f"{before}MemTotal:   {total:8} kB\nMemFree:    {free:8} kB\nSwapTotal:  {0:8} kB\n"
+@rubric.check("timeit", points=1)
+@given(st.integers(1, 3), always=[3])
+def a_coarse_clock_is_no_matter(student, repeats):
+    """A clock that ticks once in 64 calls says 0 of most single calls, and the truth of runs that fill 16 ticks."""
+    timing, *_ = student.timed(1.0, [1.0], 0.0, 64.0, repeats, 16 * 64.0)
+    close(timing, np.ones(3), "median, fastest and slowest", rtol=0.07)
 
 
-rubric.doctests("parse_memory", points=1)
+UNEVEN = [[1.0, 3.0, 8.0], [2.0, 2.0, 32.0, 4.0, 1.0]]
 
 
-@rubric.check("parse_memory", points=1)
-@given(
-    st.integers(1, 50).map(lambda n: 4 * n),
-    st.integers(0, 3),
-    st.sampled_from(["", "OldMemTotal:  12 kB\n"]),
-    always=[(65_829_484, 1024, ""), (7, 0, "Old MemTotal:  12 kB\n")],
-)
-def a_kb_is_1024_bytes(student, total, free, before):
-    """Bytes are 1024 times the number on the line that starts with MemTotal."""
-    yours = plain(student.parse_memory(meminfo(total, free, before)))
-    if isinstance(yours, int):
-        holds(yours != 1000 * total, "the file says kB and means 1024 bytes", yours=yours, expected=1024 * total)
-        holds(yours != total, "the answer is in bytes, not in kB", yours=yours, expected=1024 * total)
-    same(yours, 1024 * total, "the memory")
-
-
-@rubric.check("parse_memory", points=1)
-def a_text_without_it_is_refused(student):
-    """A text without such a line has no answer: ValueError."""
-    refuses("ValueError", student.parse_memory, "MemFree: 1024 kB\n")
-    refuses("ValueError", student.parse_memory, "")
+@rubric.check("timeit", points=1)
+@given(st.integers(1, 5), always=[(repeats, later) for repeats in (3, 4) for later in UNEVEN])
+def each_run_is_told(student, repeats, later=UNEVEN[0]):
+    """What the runs took differs: the answer has their median, their fastest and their slowest."""
+    timing, *_ = student.timed(1.0, later, 0.0, 0.0, repeats, 0.0)
+    runs = [later[(1 + i) % len(later)] for i in range(repeats)]  # after one call to try
+    close(timing, np.array([statistics.median(runs), min(runs), max(runs)]), "median, fastest and slowest")
 
 
 # -- summarize --------------------------------------------------------------------------------------------------------
@@ -245,3 +269,32 @@ def the_shared_one_comes_back(student):
 def seeds_start_at_zero(student, seed):
     """A negative seed is refused, and the error says which it was."""
     refuses("ValueError", student.manual_seed, seed, mentioning=[str(seed)])
+
+
+# -- accounting -------------------------------------------------------------------------------------------------------
+
+
+def intensity_of_two_products():
+    """Operations over bytes of two products in a row, by our own counters."""
+    from tinytorch.environment import matmul_flops, nbytes
+
+    flops = moved = 0
+    for m, k, n in ((500, 64, 32), (500, 32, 10)):
+        flops += matmul_flops(m, k, n)
+        moved += nbytes((m, k)) + nbytes((k, n)) + nbytes((m, n))
+    return flops / moved
+
+
+@rubric.accounting(
+    points=1, unit="operations a byte", counted=intensity_of_two_products, tolerance=1e-6, difficulty=2, minutes=10
+)
+def network_intensity():
+    """What is the intensity of the digits network on 500 images, in operations a byte?
+
+    It is two matrix products in float32, (500, 64) @ (64, 32) and (500, 32) @ (32, 10). Each reads its two matrices
+    and writes its result. Divide all operations by all bytes.
+    """
+    # Count the operations of both products, then the bytes of six matrices.
+    operations = 2 * 500 * 64 * 32 + 2 * 500 * 32 * 10
+    numbers = 500 * 64 + 64 * 32 + 500 * 32 + 500 * 32 + 32 * 10 + 500 * 10
+    return operations / (4 * numbers)

@@ -380,3 +380,31 @@ def unequal_inner_axes(draw):
 def inner_axes_must_agree(student, x, y):
     """The last axis of x meets the last but one of y, or its only one; else an error names both shapes."""
     refuses("ValueError", student.matmul, np.zeros(x), np.zeros(y), mentioning=[str(x), str(y)])
+
+
+# -- accounting -------------------------------------------------------------------------------------------------------
+
+
+def bytes_of_results():
+    """What an observer at the seam sees of the distances between 50 rows and 200, as the differences make them."""
+    import tinytorch as tt
+    from tinytorch.tensor import observers
+
+    made = []
+    rows, references = tt.zeros(50, 64), tt.zeros(200, 64)
+    observers.append(lambda name, seconds, arrays, result: made.append(result.nbytes))
+    differences = rows.reshape(50, 1, 64) - references
+    (differences * differences).sum(dim=2)
+    observers.clear()
+    return sum(made[1:])  # the reshape is a view
+
+
+@rubric.accounting(points=1, unit="bytes", counted=bytes_of_results, tolerance=0, difficulty=2, minutes=8)
+def temporary_bytes():
+    """How many bytes do the three operations write that compare 50 pictures with 200 others by differences?
+
+    A picture has 64 float32. The first operation subtracts all pairs, the second squares the differences, the third
+    sums the squares of each pair.
+    """
+    # What is the shape of each result? Two of them have the same.
+    return 4 * (2 * 50 * 200 * 64 + 50 * 200)

@@ -20,6 +20,7 @@ rubric.exercise("Sequential.forward", difficulty=1, minutes=5)
 rubric.exercise("xavier_std", difficulty=1, minutes=5)
 rubric.exercise("he_std", difficulty=1, minutes=5)
 rubric.exercise("dropout", difficulty=2, minutes=20)
+rubric.exercise("Module.load_state_dict", difficulty=3, minutes=30)
 
 
 # -- linear -----------------------------------------------------------------------------------------------------------
@@ -408,3 +409,180 @@ def chances_from_zero_to_below_one_and_floats(student, x, p):
         refuses("ValueError", student.dropped, x, p, 0, mentioning=[str(p)])
     else:
         refuses("TypeError", student.dropped, x, p, 0)
+
+
+# -- Module.load_state_dict -------------------------------------------------------------------------------------------
+
+
+@rubric.probe
+def loaded(tt, kept, state, options):
+    """What a module holds after it was given a state, what it answered, and whether its tensors are still its own.
+
+    kept is [name, kind, array] for each parameter, buffer or tied parameter of a module and of one inside it.
+    """
+    module, inner = tt.layers.Module(), tt.layers.Module()
+    for name, kind, value in kept:
+        owner = inner if name.startswith("inner.") else module
+        if kind == "tied":
+            value = getattr(module, value)
+        else:
+            value = (tt.layers.Parameter if kind == "parameter" else tt.layers.Buffer)(value.copy())
+        setattr(owner, name.split(".")[-1], value)
+    module.inner = inner
+
+    def held():
+        return {name: getattr(inner if "." in name else module, name.split(".")[-1]) for name, _, _ in kept}
+
+    before = held()
+    arrays = {name: tensor.data for name, tensor in before.items()}
+    versions = {name: tensor._version for name, tensor in before.items()}
+    answer, refused = None, ""
+    given = {name: array.copy() for name, array in state.items()}
+    try:
+        answer = module.load_state_dict(given, **options)
+    except ValueError as error:
+        refused = str(error)
+    after = held()
+    unharmed = given.keys() == state.keys() and all(np.array_equal(given[name], state[name]) for name in state)
+    for array in given.values():  # a state is its caller's, who may write into it later
+        array += 1
+    return {
+        "unharmed": unharmed,
+        "answer": None if answer is None else [list(answer.missing_keys), list(answer.unexpected_keys)],
+        "refused": refused,
+        "values": {name: tensor.data for name, tensor in after.items()},
+        "own": all(after[name] is before[name] and after[name].data is arrays[name] for name in before),
+        "counted": [name for name in before if after[name]._version > versions[name]],
+    }
+
+
+@rubric.probe
+def loaded_from_a_list(tt, numbers):
+    module = tt.layers.Module()
+    module.count = tt.layers.Buffer(np.zeros(len(numbers), np.int64))
+    module.load_state_dict({"count": numbers})
+    return module.count.data
+
+
+KEPT = [
+    ["weight", "parameter", np.array([[1, 2, 3], [4, 5, 6]], np.float32)],
+    ["scale", "parameter", np.array(7, np.float32)],
+    ["mean", "buffer", np.array([8, 9, 10], np.float32)],
+    ["inner.weight", "parameter", np.array([[1, 0], [0, 1]], np.float16)],
+    ["inner.count", "buffer", np.array([3], np.int64)],
+    ["inner.tied", "tied", "weight"],
+]
+SHAPES = {name: value.shape for name, kind, value in KEPT if kind != "tied"}
+
+
+def state_of(start, leave=(), **changed):
+    """A state for KEPT: numbers from `start` on, without the names to leave out, with other arrays for some."""
+    state = {name: np.full(shape, start + i, np.float64) for i, (name, shape) in enumerate(SHAPES.items())}
+    state = {name: array for name, array in state.items() if name not in leave}
+    return state | {name.replace("_", "."): array for name, array in changed.items()}
+
+
+def filled_by(state):
+    """What KEPT holds after the state: its numbers, in the dtypes of KEPT; what it lacks is as it was."""
+    held = {name: value if name not in state else state[name].astype(value.dtype) for name, _, value in KEPT[:-1]}
+    return held | {"inner.tied": held["weight"]}
+
+
+def keeps(yours, wanted):
+    for name, array in wanted.items():
+        close(yours["values"][name], array, f"{name} afterwards")
+
+
+@rubric.check("Module.load_state_dict", points=1, examples=5)
+@given(st.integers(-9, 9), always=[11])
+def every_array_is_filled(student, start):
+    """Each parameter and buffer, however deep, holds what the state has under its name; nothing is missing or unknown.
+
+    They stay the same tensors with the same arrays and dtypes, and later changes of the state do not reach them.
+    """
+    state = state_of(start)
+    yours = student.loaded(KEPT, state, {})
+    holds(not yours["refused"], "this state fits", refused=yours["refused"])
+    same(yours["answer"], [[], []], "the answer: what is missing, what is unknown")
+    keeps(yours, filled_by(state))
+    holds(yours["unharmed"], "the state is as it was: its caller may load it again")
+    holds(yours["own"], "every parameter and buffer is the tensor that it was, with the array that it had")
+    same(yours["counted"], [name for name, _, _ in KEPT], "the list of what counts as changed")
+    whole = [2**24 + 1, -(2**24) - 1]  # a float32 has no such numbers
+    same(student.loaded_from_a_list(whole).tolist(), whole, "an int64 buffer, of a list")
+
+
+MISFITS = [
+    (state_of(1, leave=["mean"]), ["mean"]),
+    (state_of(1, leave=["inner.count"]), ["inner.count"]),
+    (state_of(1, head=np.ones(2)), ["head"]),
+    (state_of(1, leave=["weight"], inner_bias=np.ones(2)), ["weight", "inner.bias"]),
+    (state_of(1, inner_count=np.ones(2)), ["inner.count", "(1,)", "(2,)"]),
+    (state_of(1, scale=np.ones(1)), ["scale", "()", "(1,)"]),
+    (state_of(1, weight=np.ones((3, 2))), ["weight", "(2, 3)", "(3, 2)"]),
+    (state_of(1, mean=np.ones(1)), ["mean", "(3,)", "(1,)"]),
+]
+
+
+@rubric.check("Module.load_state_dict", points=1)
+@given(always=MISFITS)
+def all_or_nothing(student, state, named):
+    """A name too few or too many, or another shape, is a ValueError that names it; then nothing has changed at all."""
+    yours = student.loaded(KEPT, state, {})
+    holds(yours["refused"], f"this state does not fit, because of {named[0]}")
+    for words in named:
+        holds(words in yours["refused"], f"the error names {words}", error=yours["refused"])
+    keeps(yours, filled_by({}))
+    same(yours["counted"], [], "the list of what counts as changed")
+
+
+PARTS = [
+    (state_of(20, leave=["mean", "inner.weight"]), [["inner.weight", "mean"], []]),
+    (state_of(20, tail=np.ones(2), head=np.ones(3)), [[], ["head", "tail"]]),
+    (state_of(20, leave=["scale"], inner_bias=np.ones(2)), [["scale"], ["inner.bias"]]),
+]
+
+
+@rubric.check("Module.load_state_dict", points=1)
+@given(always=PARTS)
+def a_part_on_request(student, state, passed_over):
+    """With strict=False, what both sides know is loaded, and the answer names the rest; another shape is refused."""
+    yours = student.loaded(KEPT, state, {"strict": False})
+    holds(not yours["refused"], "names that only one side has are passed over", refused=yours["refused"])
+    same([sorted(names) for names in yours["answer"]], passed_over, "the answer: what is missing, what is unknown")
+    keeps(yours, filled_by(state))
+    refused = student.loaded(KEPT, state | {"weight": np.ones((3, 2))}, {"strict": False})
+    holds(refused["refused"], "(3, 2) does not fit into (2, 3)")
+    keeps(refused, filled_by({}))
+
+
+# -- accounting -------------------------------------------------------------------------------------------------------
+
+
+def bytes_of_a_forward_pass():
+    """What the parameters of a network and its results for sixteen digits take, added up as they are made."""
+    import numpy as np
+
+    import tinytorch as tt
+    from tinytorch import nn
+
+    rng, x = np.random.default_rng(0), tt.zeros(16, 64)
+    network = [nn.Linear(64, 256, rng=rng), nn.ReLU(), nn.Linear(256, 128, rng=rng), nn.ReLU()]
+    network.append(nn.Linear(128, 10, rng=rng))
+    total = 0
+    for module in network:
+        x = module(x)
+        total += x.nbytes + sum(p.nbytes for p in module.parameters())
+    return total
+
+
+@rubric.accounting(points=1, unit="bytes", counted=bytes_of_a_forward_pass, tolerance=0, difficulty=2, minutes=10)
+def forward_bytes():
+    """How many bytes do a network's parameters and its results for 16 digits take together, all of them float32?
+
+    It goes from 64 to 256 to 128 to 10, with biases, and a relu after the first two layers. A relu makes a result of
+    its own; the digits themselves are no result.
+    """
+    # Count the parameters of three layers, and the numbers of five results for one digit.
+    parameters = 64 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10
+    return 4 * (parameters + 16 * (2 * 256 + 2 * 128 + 10))

@@ -349,3 +349,31 @@ def no_class_before_the_first(student, logits, target):
     refuses("ValueError", student.cross_entropy, logits, np.concatenate([target, [0]]))
     refuses("ValueError", student.cross_entropy, logits, target, label_smoothing=1.5)
     refuses("ValueError", student.cross_entropy, logits, target, label_smoothing=-0.5)
+
+
+# -- accounting -------------------------------------------------------------------------------------------------------
+
+
+def bytes_by_one_hot():
+    """What a one-hot matrix takes, and the results made of it, as an observer at the seam sees them."""
+    import tinytorch as tt
+    from tinytorch.activations import log_softmax
+    from tinytorch.tensor import observers
+
+    made = []
+    scores, one_hot = tt.zeros(64, 5000), tt.zeros(64, 5000)
+    observers.append(lambda name, seconds, arrays, result: made.append(result.nbytes))
+    (one_hot * log_softmax(scores)).sum(dim=1)
+    observers.clear()
+    return one_hot.nbytes + sum(made)
+
+
+@rubric.accounting(points=1, unit="bytes", counted=bytes_by_one_hot, tolerance=0, difficulty=1, minutes=6)
+def one_hot_bytes():
+    """How many bytes do a one-hot matrix and all results take, if cross-entropy is computed with it?
+
+    The scores are 64 rows of 5,000 classes, float32, and so is the matrix. Three operations follow, and each keeps its
+    result: the logarithm of softmax, the product with the matrix, the sum of each row. Do not count the scores.
+    """
+    # Which of the four arrays are as large as the scores, and which one is not?
+    return 4 * (3 * 64 * 5000 + 64)

@@ -75,7 +75,7 @@ def downhill(student, p, gradients, lr):
     close(yours, p - lr * gradients.sum(axis=0), "p", mistakes=mistakes)
 
 
-@rubric.check("sgd_step", points=2)
+@rubric.check("sgd_step", points=1)
 @given(some_steps(), rates, shares, always=[(*UPHILL, 0.1, 0.9), (*NOTHING, 0.1, 0.9), (*SINGLE, 0.1, 0.9)])
 def a_ball_that_rolls(student, p, gradients, lr, momentum):
     """The velocity keeps a share of itself and takes in every gradient; the parameters follow the velocity."""
@@ -376,3 +376,29 @@ def two_half_cosines(student, total, top, pct_start, t, max_lr, div_factor, fina
     expected = low + (max_lr - low) * (1 - math.cos(math.pi * share)) / 2
     options = {"pct_start": pct_start, "div_factor": div_factor, "final_div_factor": final_div_factor}
     close(student.one_cycle_lr(t, max_lr, total, **options), expected, "the rate", rtol=1e-6, atol=1e-9)
+
+
+# -- accounting -------------------------------------------------------------------------------------------------------
+
+
+def bytes_in_training():
+    """What weights, gradients and Adam's two means take."""
+    import tinytorch as tt
+    from tinytorch import nn, optim
+
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(784, 512, rng=rng), nn.ReLU(), nn.Linear(512, 10, rng=rng))
+    optimizer = optim.Adam(model.parameters())
+    model(tt.zeros(1, 784)).sum().backward()
+    remembered = [array for name, array in optimizer.state_dict().items() if name.endswith((".m", ".v"))]
+    arrays = [a for p in model.parameters() for a in (p.data, p.grad.data)]
+    return sum(array.nbytes for array in (*arrays, *remembered))
+
+
+@rubric.accounting(points=1, unit="bytes", counted=bytes_in_training, tolerance=0, difficulty=1, minutes=5)
+def training_bytes():
+    """How many bytes do the parameters, their gradients, and what Adam remembers of them take together, in float32? The
+    network is `nn.Linear(784, 512)`, a ReLU and `nn.Linear(512, 10)`."""
+    # How many numbers has a layer, its bias included? How many arrays of this size are there?
+    numbers = 784 * 512 + 512 + 512 * 10 + 10
+    return 4 * 4 * numbers

@@ -283,7 +283,7 @@ def one_batch_is_one_step(student, w, batches):
     close(loss, mean_loss(w, x, y), "the loss")
 
 
-@rubric.check("Trainer.step", points=2)
+@rubric.check("Trainer.step", points=1)
 @given(line_and_batches(least=2), always=[(LINE, UNEQUAL)])
 def accumulation_equals_the_large_batch(student, w, batches):
     """Micro-batches, whatever their sizes, move the weights as one batch of all their examples would, once."""
@@ -573,3 +573,28 @@ def a_state_stays_as_it_was(student, before, after):
     wanted, yours, _, unchanged = student.resumed(before, after, True)
     holds(np.array_equal(yours[0], wanted[0]), "the weights differ from those of a run that never stopped")
     same(unchanged, True, "whether the state is as it was")
+
+
+# -- accounting -------------------------------------------------------------------------------------------------------
+
+
+def bytes_of_a_checkpoint():
+    """What the float32 arrays of a trainer's state take: the weights, and the optimizer's memory."""
+    from tinytorch import nn, optim
+    from tinytorch.training import Trainer
+
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(784, 128, rng=rng), nn.ReLU(), nn.Linear(128, 10, rng=rng))
+    arrays, _ = Trainer(model, optim.AdamW(model.parameters())).state_dict()
+    return sum(array.nbytes for array in arrays.values() if array.dtype == np.float32)
+
+
+@rubric.accounting(points=1, unit="bytes", counted=bytes_of_a_checkpoint, tolerance=0, difficulty=1, minutes=6)
+def checkpoint_bytes():
+    """How many bytes do the float32 arrays of a checkpoint take? The network is `nn.Linear(784, 128)`, a ReLU and
+    `nn.Linear(128, 10)`; the optimizer is AdamW. (Its options, such as the learning rate, are float64, and its counts
+    of steps are whole numbers.)"""
+    # A layer has a weight and a bias. What does AdamW remember of each of their numbers? Do
+    # the gradients have to be kept, or does the next step make them anew?
+    numbers = 784 * 128 + 128 + 128 * 10 + 10
+    return 3 * 4 * numbers

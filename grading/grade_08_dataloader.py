@@ -630,3 +630,22 @@ def who_stops_early_leaves_no_thread(student):
 
 
 rubric.doctests("prefetch", points=1)  # the last: here a body that hangs would take the other checks with it
+
+
+# -- accounting -------------------------------------------------------------------------------------------------------
+
+
+def steps_of_a_loader():
+    """The batches of ten epochs, by the loader's own length."""
+    from tinytorch.dataloader import DataLoader, TensorDataset
+
+    data = TensorDataset(np.zeros((50_047, 1), np.float32))
+    return 10 * len(DataLoader(data, 128, shuffle=True, drop_last=True))
+
+
+@rubric.accounting(points=1, unit="steps", counted=steps_of_a_loader, tolerance=0, difficulty=1, minutes=4)
+def steps_taken():
+    """How many steps does an optimizer take in 10 epochs over 50,047 examples, in batches of 128, if the short batch at
+    the end of each epoch is dropped?"""
+    # How many whole batches has one epoch? What is left over counts in none of them.
+    return 10 * (50_047 // 128)

@@ -22,7 +22,8 @@ rubric.exercise("weight_gradient", difficulty=2, minutes=15)
 rubric.exercise("input_gradient", difficulty=3, minutes=25)
 rubric.exercise("max_pool2d", difficulty=2, minutes=18)
 rubric.exercise("max_pool2d_vjp", difficulty=3, minutes=25)
-rubric.exercise("batch_norm", difficulty=3, minutes=25)
+rubric.exercise("standardize_vjp", difficulty=3, minutes=45)
+rubric.exercise("batch_norm", difficulty=2, minutes=20)
 
 ONE, NONE = (1, 1), (0, 0)
 
@@ -115,9 +116,6 @@ def filtered(over, batch=2, channels=2, filters=2):
     """Images, filters, and how they move over them: 1, 2, 3... for all numbers."""
     sides, (kernel, *how) = over
     return example(batch, channels, *sides, start=-4), example(filters, channels, *kernel, start=-3), *how
-
-
-rubric.doctests("conv2d_naive", points=1)
 
 
 @rubric.check("conv2d_naive", points=1)
@@ -402,8 +400,6 @@ WALKED = [
     *[case for over in OVERS for case in in_each_dtype(*walked(over, 2, 1, 2))],
 ]
 
-rubric.doctests("weight_gradient", points=1)
-
 
 @rubric.check("weight_gradient", points=1)
 @given(images_and_gradients(), always=WALKED)
@@ -437,9 +433,6 @@ def filters_agree_with_nudges(student, x, weight, g, stride, padding, dilation, 
     whole = x.astype(np.int64)  # integers are not nudged
     [slope] = nudged(student.convolved, whole, weight, stride, padding, dilation, groups, g=g, step=1e-3)
     close(yours, slope, "weight.grad", rtol=1e-6, atol=1e-6)
-
-
-rubric.doctests("input_gradient", points=1)
 
 
 @rubric.check("input_gradient", points=1)
@@ -598,8 +591,6 @@ def tied(x, kernel, stride, padding):
 LEVEL = np.array([0, 1, 1, 0, 1, 1, 0, 0, 0, 1, 0, 1, 1, 0, 0, 0.0]).reshape(1, 1, 4, 4)
 MOVES = [BY_TWO, ((2, 2), (2, 1), NONE), ((2, 2), (1, 2), NONE), ((3, 2), ONE, ONE), ((2, 2), (2, 2), ONE)]
 
-rubric.doctests("max_pool2d_vjp", points=1)
-
 
 @rubric.check("max_pool2d_vjp", points=1)
 @given(
@@ -745,6 +736,96 @@ SINGLE = in_dtype(np.float32, *FORMS[2])
 FAR_OFF = 1e8 + example(3, 1, start=0), *FORMS[4][1:]
 
 
+# -- standardize_vjp --------------------------------------------------------------------------------------------------
+
+
+def slopes_of(x, g, weight, std):
+    """n, and by name what dx is where mean and std move with x, and where a way to the loss was left out."""
+    axes = tuple(axis for axis in range(x.ndim) if axis != 1)
+    over = lambda a: a.mean(axis=axes, keepdims=True)
+    n, scale, size = (x - over(x)) / along(std, x), along(weight / std, x), x.size // x.shape[1]
+    straight, through_mean, through_std = g, -over(g), -n * over(g * n)
+    return n, {
+        "all": scale * (straight + through_mean + through_std),
+        "mean and std are taken for constants": scale * straight,
+        "the way through the mean is missing": scale * (straight + through_std),
+        "the way through std is missing": scale * (straight + through_mean),
+        "the straight way is missing": scale * (through_mean + through_std),
+        "these are sums over the channel: divide by N": scale * (g - size * (over(g) + n * over(g * n))),
+        "what comes through mean and std has the other sign": scale * (g + over(g) + n * over(g * n)),
+        "this is the slope of the variance, and std is its root": scale * (g - over(g) - 2 * n * over(g * n)),
+        "the weight is missing": (straight + through_mean + through_std) / along(std, x),
+    }
+
+
+def uneven(x, start):
+    """A g in x's shape, that is not the same for any two numbers in a row."""
+    return start + np.arange(x.size).reshape(x.shape) ** 2 % 7
+
+
+@rubric.check("standardize_vjp", points=1)
+@given(
+    channels_of(),
+    epsilons,
+    always=[*[(*form, 0.25) for form in FORMS], (*in_dtype(np.float32, *FORMS[4]), 0.25), (*SINGLE, 1.0)],
+)
+def mean_and_std_move_with_x(student, x, running_mean, running_var, weight, bias, eps):
+    """Statistics that are x's own: nudge one number, and mean, std and all z of its channel move. dx counts it all."""
+    dtype, whole = x.dtype, x.astype(np.float64)
+    (mean, var), g = moments(whole), uneven(whole, bias[0])
+    n, dx = slopes_of(whole, g, weight.astype(np.float64), np.sqrt(var + eps))
+    z = along(weight, x) * n + along(bias, x)
+    mean, std, z, g = (a.astype(dtype) for a in (mean, np.sqrt(var + eps), z, g))
+    yours, _, _ = student.standardize_vjp(g, z, x, weight, bias, mean=mean, std=std, learned=True)
+    close(yours, dx.pop("all").astype(dtype), "dx", rtol=1e-4, atol=1e-4, mistakes=dx)
+
+
+@rubric.check("standardize_vjp", points=1)
+@given(
+    channels_of(),
+    epsilons,
+    st.booleans(),
+    always=[
+        *[(*FORMS[2], 0.25, learned) for learned in (True, False)],
+        (*FORMS[4], 1.0, False),
+        (*SINGLE, 0.25, False),
+    ],
+)
+def weight_and_bias_and_constants(student, x, running_mean, running_var, weight, bias, eps, learned):
+    """db is the sum of g and dw that of g n, channel by channel. Where mean and std are constants, dx is w g / std."""
+    dtype, whole = x.dtype, x.astype(np.float64)
+    mean, var = moments(whole) if learned else (running_mean.astype(np.float64), running_var.astype(np.float64))
+    std, g = np.sqrt(var + eps), uneven(whole, bias[0])
+    n, axes = (whole - along(mean, x)) / along(std, x), tuple(axis for axis in range(x.ndim) if axis != 1)
+    z, given_g = (along(weight, x) * n + along(bias, x)).astype(dtype), g.astype(dtype)
+    options = {"mean": mean.astype(dtype), "std": std.astype(dtype), "learned": learned}
+    dx, dw, db = student.standardize_vjp(given_g, z, x, weight, bias, **options)
+    wrong = {
+        "x itself is in it, not n": (g * whole).sum(axis=axes),
+        "these are means, not sums": (g * n).mean(axis=axes),
+    }
+    close(dw, (g * n).sum(axis=axes).astype(dtype), "dw", rtol=1e-4, atol=1e-4, mistakes=wrong)
+    wrong = {"this is a mean, not a sum": g.mean(axis=axes), "the weight is no part of db": (g.sum(axis=axes) * weight)}
+    close(db, g.sum(axis=axes).astype(dtype), "db", rtol=1e-4, atol=1e-4, mistakes=wrong)
+    if not learned:
+        mistakes = slopes_of(whole, g, weight, std)[1]
+        moving = {"mean and std are constants here: nothing moves through them": mistakes["all"]}
+        close(dx, (along(weight / std, x) * g).astype(dtype), "dx", rtol=1e-4, atol=1e-4, mistakes=moving)
+
+
+@rubric.check("standardize_vjp", points=1, examples=10)
+@given(channels_of(), st.integers(1, 3), always=[(*FORMS[2], 1), (*FORMS[2], 2)])
+def parts_of_a_batch_move_together(student, x, running_mean, running_var, weight, bias, at):
+    """Two threads have a part of the batch each: a number moves the mean and the std of both parts. Use all_sum."""
+    g, at = uneven(x, bias[0]), min(at, len(x) - 1)
+    _, dx, *_ = student.normalised_in_parts(x, g, weight, at, 1.0)
+    right = slopes_of(x, g, weight, np.sqrt(moments(x)[1] + 1))[1]
+    close(dx, right.pop("all"), "x.grad", mistakes=right)
+
+
+# -- batch_norm, on top of it -----------------------------------------------------------------------------------------
+
+
 @rubric.check("batch_norm", points=1)
 @given(channels_of(), epsilons, always=[*[(*form, 0.25) for form in FORMS], (*SINGLE, 0.25), (*FAR_OFF, 0.0625)])
 def mean_0_and_variance_1_per_channel(student, x, running_mean, running_var, weight, bias, eps):
@@ -839,6 +920,24 @@ def parts_of_a_batch_share_their_sums(student, x, running_mean, running_var, wei
     close(z, standardized(x, mean, var, weight, weight, 1.0), "z", mistakes=mistakes)
     for mine in variances:
         close(mine, 1 + 0.1 * (moments(x, ddof=1)[1] - 1), "running_var")
-    n = (x - along(mean, x)) / np.sqrt(along(var, x) + 1)
-    centred = g - along(moments(g)[0], x) - n * along(moments(g * n)[0], x)
-    close(dx, along(weight, x) / np.sqrt(along(var, x) + 1) * centred, "x.grad")
+    close(dx, slopes_of(x, g, weight, np.sqrt(var + 1))[1]["all"], "x.grad")
+
+
+# -- accounting -------------------------------------------------------------------------------------------------------
+
+
+def bytes_of_columns():
+    """What im2col makes of one padded image."""
+    import tinytorch as tt
+
+    x = np.zeros((1, 58, 58, 64), np.float32)
+    return tt.convolutions.im2col(x, tt.convolutions.window(3, stride=2)).nbytes
+
+
+@rubric.accounting(points=1, unit="bytes", counted=bytes_of_columns, tolerance=0, difficulty=1, minutes=6)
+def columns_bytes():
+    """How many bytes does the matrix of windows take that `im2col` makes of one image in float32? It has 64 channels of
+    56 x 56 pixels and gets a padding of 1; the filters have 3 x 3 weights for each channel, the stride is 2."""
+    # How many windows fit along an axis (output_size)? A window is a row: how many numbers has it?
+    windows = 28 * 28
+    return 4 * windows * 3 * 3 * 64

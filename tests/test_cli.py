@@ -138,7 +138,9 @@ def test_grade_records_and_status_shows(work):
     assert code == 1 and "\nshare: not started yet.\n  hint   count(x) is how many.\n" in output
     assert tito("status") == (
         0,
-        "00 counting             0/3\n01 scaling             8/10\n\n"
+        "00 counting                 0/3\n\n"
+        "Foundation                 8/10  0 of 1 chapters done\n"
+        "01 scaling                 8/10\n\n"
         "Next: count in work/counting.py, then tito grade 00 -k count\n",
     )
 
@@ -150,14 +152,15 @@ def test_status_has_bars_and_colour_on_a_terminal(work, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     _, coloured = tito("status")
-    counting, scaling, *_ = coloured.splitlines()
+    counting, _, foundation, scaling, *_ = coloured.splitlines()
+    assert "\x1b[1mFoundation" in foundation and "\x1b[36m━━━━━━━━━━━━━━━━━━━\x1b[0m" in foundation
     assert "\x1b[36m━━━━━━━━━━━━━━━━━━━\x1b[0m" in scaling  # 19 of 24 for 8 of 10 points
     plain = [re.sub(r"\x1b\[[\d;]*m", "", line).split() for line in (counting, scaling)]
     assert plain[0][:2] == ["00", "counting"] and plain[0][-3:] == ["-/3", "not", "started"]
     assert plain[1][:2] == ["01", "scaling"] and plain[1][-1] == "8/10"
     (work / "scaling.py").write_text(SCALING, encoding="utf-8")
     tito("grade", "01")
-    assert "\x1b[32m" + 24 * "━" in tito("status")[1].splitlines()[1]
+    assert "\x1b[32m" + 24 * "━" in tito("status")[1].splitlines()[3]
     monkeypatch.delenv("FORCE_COLOR")
     assert "\x1b" not in tito("status")[1]
 
@@ -292,6 +295,19 @@ def test_next_says_what_to_open_and_to_do(work):
     assert "Next    count in work/counting.py, then tito grade 00 -k count\n" in tito("next")[1]
 
 
+def test_next_is_the_earlier_chapter_that_is_missing_once_what_is_begun_is_done(work):
+    tito("start", "01")
+    assert "Next    double in work/scaling.py, then tito grade 01 -k double\n" in tito("next")[1]
+    (work / "scaling.py").write_text(SCALING, encoding="utf-8")
+    tito("grade", "01")
+    assert "Next    tito start 00\n" in tito("next")[1]
+    (work / "counting.py").write_bytes((TOY.package / "counting.py").read_bytes())
+    tito("grade", "00")
+    assert "Next    tito run FILE: every chapter, milestone and checkpoint is done, so build" in tito("next")[1]
+    (work / "counting.py").unlink()
+    assert "Next    tito start 00\n" in tito("next")[1]
+
+
 # -- what a person can mend -------------------------------------------------------------------------------------------
 
 
@@ -335,7 +351,7 @@ def test_a_damaged_progress_file_is_kept_aside_said_and_begun_anew(work, text):
     (work / "progress.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     code, output = tito("status")
     said, *rest = output.splitlines()
-    assert code == 0 and rest[1].split() == ["01", "scaling", "0/10"]
+    assert code == 0 and rest[3].split() == ["01", "scaling", "0/10"]
     kept = re.fullmatch(r"tito: work/progress.json was damaged and is kept as (\S+); a new one is begun", said)[1]
     assert (work / kept).read_bytes() == text.encode("utf-8", "surrogateescape")
     assert tito("status")[1].splitlines() == rest

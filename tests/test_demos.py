@@ -216,6 +216,96 @@ def test_10_as_many_tokens_as_counting_by_hand_leaves():
     assert [numbers(said(page))[-1] for page in pages("10")] == [counts[k] for k in (0, 1, 2, 4, 8, 16, 24)]
 
 
+def test_11_the_neighbours_are_of_its_kind():
+    animals = {"cat", "dog", "cow", "horse", "mouse", "bird"}
+    first, *_, last = pages("11")
+    nearest = lambda page: set(re.findall(r"\w+", said(page).partition(" are ")[2]))
+    assert nearest(last) < animals and not nearest(first) < animals
+    others = [line.split()[-3:] for line in last.splitlines() if re.search(r"█.* 0\.\d\d", line)]
+    assert {word for word, *_ in others[:5]} == animals - {"cat"}
+    foods = {"soup", "rice", "cake", "cheese", "corn", "bread"}
+    assert nearest(pages("11", "soup")[-1]) < foods
+
+
+def test_12_the_weights_of_a_sentence():
+    letters, letters_back, before, before_back = pages("12")
+    assert "cat (11) hears cat (2) 50%, cat (11) 50%" in said(letters_back)
+    assert said(before).startswith("A head that asks for the word before")
+    assert said(before_back).startswith("Looking back only: cat (11) hears the (10)")
+    rows = [line[12:] for line in letters_back.splitlines()[2:13]]
+    assert all(not row[4 * (i + 1) :].strip() for i, row in enumerate(rows))  # nobody hears what comes later
+    assert any(line[12 + 4 * (i + 1) :].strip() for i, line in enumerate(letters.splitlines()[2:13]))
+    typed = pages("12", "no lemons no melon")
+    assert "melon (4) hears melon (4)" in said(typed[1]) and "lemons (2)" in said(typed[1])
+
+
+def test_13_it_learns_to_write():
+    *learned, written = pages("13")
+    losses = [numbers(said(page))[1] for page in learned]
+    assert [numbers(said(page))[0] for page in learned] == [1, 80, 240]
+    assert losses[0] > 3.5 > 2.9 > losses[1] > losses[2] > 1.5
+    text = written.partition("\n\nWritten")[0]
+    assert len(text) > 300 and len(set(text.lower()) & set("etaoinshr")) == 9
+
+
+def test_14_the_shares_are_all_of_the_time():
+    (page,) = pages("14")
+    shares = {name: float(share) for name, share in re.findall(r"^([\w ]+?)  .* ([\d.]+)%$", page, re.MULTILINE)}
+    assert sum(shares.values()) == pytest.approx(100, abs=1)
+    assert {"between operations", "conv2d", "conv2d_vjp", "all else"} < set(shares)
+    name, times = re.search(r"If (\w+) took no time at all, a step would be (\d+\.\d+) times", said(page)).groups()
+    assert float(times) == pytest.approx(1 / (1 - shares[name] / 100), rel=0.01)
+    assert shares[name] == max(
+        share for other, share in shares.items() if other not in ("between operations", "all else")
+    )
+
+
+def test_15_bits_bytes_and_what_is_right():
+    trained, *rounded = (numbers(said(page)) for page in pages("15"))
+    assert trained[:2] == [64 * 32 + 32 * 10, 4 * (64 * 32 + 32 * 10)] and trained[2] > 90
+    assert [row[:3] for row in rounded] == [[bits, 2**bits - 1, 2368 * bits // 8] for bits in (8, 6, 5, 4, 3, 2)]
+    assert abs(rounded[0][3] - trained[2]) < 1 and rounded[-1][3] < 70
+    bars = [sum(c != " " for c in page.splitlines()[12]) for page in pages("15")]
+    assert bars[-1] == 3 and bars[-2] <= 7 and bars[0] > 40  # as many places as the grid has
+
+
+def test_16_what_is_pruned_and_trained_on():
+    rows = [numbers(said(page)) for page in pages("16")]
+    assert [row[0] for row in rows] == [0, 50, 70, 80, 80]
+    right = [row[1] for row in rows]
+    assert right[0] > 90 and right[3] < 80 < right[4]
+    dark = [page.partition("\n\nPruned")[0].count(" ") for page in pages("16")[1:4]]
+    assert dark == sorted(dark) and dark[-1] > 0.7 * 16 * 64
+
+
+def test_17_places_and_tokens():
+    cached, without = pages("17")
+    size = 2 * 4 * 72 * 64 * 4  # keys and values, layers, places, width, bytes
+    assert said(cached) == f"71 of 72 places are taken, {size} bytes in 4 layers."
+    assert re.findall(r"(\d+) places computed", without) == ["71", str(71 * 72 // 2)]
+    assert "the same 71 tokens" in said(without)
+
+
+def test_18_rates_and_answers():
+    found = pages("18")
+    rates = [float(rate) for rate in re.findall(r"([\d.]+) MFLOP/s", found[-1])]
+    for page, rate in zip(found, rates):
+        times, off = numbers(said(page))
+        assert times == pytest.approx(rate / rates[0], rel=0.2) and off < 1e-4
+    assert len(rates) == 4 and rates[0] < rates[1] < rates[3]
+
+
+def test_19_what_the_interval_allows_to_say():
+    for page in pages("19"):
+        ratio, low, high = numbers(re.search(r"takes (.*) of softmax", page)[1])
+        assert low <= ratio <= high
+        said_so = re.search(r"After 120 turns: (.*)\.", said(page))[1]
+        alike = low >= 1 / 1.02 and high <= 1.02
+        assert said_so == ("no difference" if alike else "faster" if high < 1 else "slower" if low > 1 else "undecided")
+        medians = [float(median) for median in re.findall(r"median ([\d.]+) \[", page)]
+        assert medians[1] / medians[0] == pytest.approx(ratio, rel=0.3)
+
+
 # -- the player -------------------------------------------------------------------------------------------------------
 
 
@@ -311,6 +401,13 @@ def test_on_a_terminal_it_is_live():
     assert "\x1b[?25l" in seen and "\x1b[?25h" in seen  # the cursor is hidden, and shown again
     assert "38;2;" in seen and "dL/dw is +2.002" in seen
     assert "38;2;" not in live("05", "--reference", "--speed", "100", NO_COLOR="1")[1]
+
+
+@on_a_terminal
+def test_a_sentence_is_asked_for_where_somebody_can_type():
+    code, seen = live("12", "--reference", "--speed", "100", typed="ring a ring\n")
+    assert code == 0 and "A sentence, of up to 14 words: [the cat saw" in seen
+    assert "ring (3) hears ring (1) 50%, ring (3) 50%" in seen
 
 
 @on_a_terminal

@@ -139,8 +139,8 @@ def test_summarize_takes_the_middle_and_the_extremes(seconds, expected):
     assert summarize(seconds) == Timing(*expected)
 
 
-def test_timeit_warms_up_once_and_repeats():
+def test_timeit_warms_up_tries_and_repeats():
     calls = []
     timing = timeit(lambda: calls.append(1), repeats=3, at_least=0)
-    assert len(calls) == 1 + 3
+    assert len(calls) == 1 + 1 + 3
     assert 0 < timing.fastest <= timing.median <= timing.slowest

@@ -584,7 +584,7 @@ def test_what_is_next_after_all_points(toy):
     assert tito("grade", "01")[0] == 0
     assert tito("next")[1].split("\n")[1] == "Next    tito milestone run 1900"
     assert tito("milestone", "run", "1900")[0] == 0
-    assert "nothing is left: all points of all chapters" in tito("next")[1]
+    assert "Next    tito run FILE: every chapter, milestone and checkpoint is done" in tito("next")[1]
 
 
 def test_an_error_names_the_students_own_line(toy, capfd):

@@ -12,6 +12,7 @@ from tito.course import Chapter, Course, default
 from tito.grading.judge import grade
 from tito.grading.kills import EQUIVALENT_AT_MOST, Kills, Tried, kills
 from tito.grading.mutants import Scorer, mutants
+from tito.grading.report import Report
 from tito.rubrics import stubs
 from tito.rubrics.planted import planted
 from tito.rubrics.rubric import load
@@ -41,7 +42,9 @@ def test_the_reference_has_full_marks(chapter):
 @per_chapter
 @pytest.mark.parametrize("seed", [2, 3])
 def test_other_seeds_have_full_marks_too(chapter, seed):
-    assert grade(chapter.number, seed=seed).passed
+    with Scorer(chapter.number, seed=seed, deadline=PATIENT) as scorer:
+        for name, exercise in load(chapter.number).exercises.items():
+            assert scorer.score(name, reference(chapter)) == (exercise.points, {})
 
 
 @per_chapter
@@ -77,12 +80,21 @@ def test_right_answers_keep_all_points(chapter, seed):
         assert lost == {}
 
 
+@functools.cache
+def found(number: str) -> Kills:
+    """What became of every wrong answer of a chapter, planted and mechanical, with the seed of every grade."""
+    return kills(number)
+
+
 @per_chapter
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_planted_answers_lose_points(chapter, seed):
-    with Scorer(chapter.number, seed=seed, deadline=PATIENT) as scorer:
-        for name, exercise in load(chapter.number).exercises.items():
-            assert scorer.score(name, reference(chapter)) == (exercise.points, {})
+def test_planted_answers_lose_points(chapter):
+    tried = [one for one in found(chapter.number).tried if one.planted]
+    assert [(one.exercise, one.change) for one in tried if not one.killed or "not started" in one.lost.values()] == []
+
+
+@per_chapter
+@pytest.mark.parametrize("seed", [2, 3])
+def test_planted_answers_lose_points_with_other_seeds_too(chapter, seed):
     with Scorer(chapter.number, seed=seed) as scorer:
         kept = []
         for answer in planted(chapter.planted_path):
@@ -93,25 +105,9 @@ def test_planted_answers_lose_points(chapter, seed):
 
 
 @per_chapter
-@pytest.mark.parametrize("turn", [0, 1])
-def test_planted_answers_lose_the_points_of_their_own_exercises_only(chapter, turn):
-    """In real grades of files where every second exercise has a wrong answer, the others keep all their points."""
-    names, source = list(load(chapter.number).exercises)[turn::2], reference(chapter)
-    first = {answer.exercise: answer for answer in reversed(planted(chapter.planted_path))}
-    for name in names:
-        source = first[name].into(source)
-    report = grade(chapter.number, source=source, deadline=5.0)
-    assert [exercise.name for exercise in report.exercises if exercise.points < exercise.possible] == names
-
-
-@per_chapter
 def test_every_check_catches_something(chapter):
     """A check that cannot fail is a defect: each loses to at least one planted answer."""
-    caught: set[tuple[str, str]] = set()
-    with Scorer(chapter.number, deadline=1.0) as scorer:
-        for answer in planted(chapter.planted_path):
-            _, lost = scorer.score(answer.exercise, answer.into(reference(chapter)))
-            caught |= {(answer.exercise, check) for check in lost}
+    caught = {(one.exercise, check) for one in found(chapter.number).tried if one.planted for check in one.lost}
     checks = {
         (name, check.name) for name, exercise in load(chapter.number).exercises.items() for check in exercise.checks
     }
@@ -119,8 +115,29 @@ def test_every_check_catches_something(chapter):
 
 
 @functools.cache
-def found(number: str) -> Kills:
-    return kills(number)
+def graded(number: str, turn: int) -> tuple[str, list[str], Report]:
+    """A file where every second exercise has a wrong answer, their names, and a real grade of it."""
+    chapter = default().chapter(number)
+    names, source = list(load(number).exercises)[turn::2], reference(chapter)
+    first = {answer.exercise: answer for answer in reversed(planted(chapter.planted_path))}
+    for name in names:
+        source = first[name].into(source)
+    return source, names, grade(number, source=source, deadline=5.0)
+
+
+@per_chapter
+@pytest.mark.parametrize("turn", [0, 1])
+def test_planted_answers_lose_the_points_of_their_own_exercises_only(chapter, turn):
+    _, names, report = graded(chapter.number, turn)
+    assert [exercise.name for exercise in report.exercises if exercise.points < exercise.possible] == names
+
+
+@per_chapter
+def test_the_same_seed_gives_the_same_report(chapter):
+    source, _, first = graded(chapter.number, turn=0)
+    second = grade(chapter.number, source=source, deadline=5.0)
+    assert first == second and first.to_json() == second.to_json()
+    assert not first.passed
 
 
 @per_chapter
@@ -169,14 +186,3 @@ def test_an_equivalent_that_names_no_mutant_is_told(tmp_path):
     reason = "twice as much is x more than x"
     course.equivalents_path.write_text(f'[01.double]\n"double:9 x + x: gone" = "{reason}"\n', encoding="utf-8")
     assert kills("01", course).unknown == ["double:9 x + x: gone"]
-
-
-@per_chapter
-def test_the_same_seed_gives_the_same_report(chapter):
-    answers = {answer.exercise: answer for answer in planted(chapter.planted_path)}
-    source = reference(chapter)
-    for answer in list(answers.values())[:2]:
-        source = answer.into(source)
-    first, second = (grade(chapter.number, source=source, seed=5, deadline=5.0) for _ in range(2))
-    assert first == second and first.to_json() == second.to_json()
-    assert not first.passed

@@ -92,3 +92,18 @@ def test_every_stub_compiles(chapter):
     ast.parse(stub)
     assert stub.count('raise NotImplementedError("chapter') == len(names)
     assert TOY.chapters()[0].number == "00"
+
+
+@pytest.mark.parametrize("name", ["double", "share", "Scaler.apply", "Scaler.describe"])
+def test_a_variant_is_read_where_the_source_has_the_definition(name):
+    for body in ("return 7", "y = x\n# why\nreturn y\n# the end"):
+        variant = stubs.with_body(SCALING, name, body)
+        text = stubs.varied(SCALING, name, variant)
+        assert text == stubs.reference(variant, name) and body.partition("\n")[0] in text
+        assert stubs.later(name, text) == stubs.append("", variant, [name]).removeprefix("\n\n")
+
+
+def test_a_variant_of_something_else_is_refused():
+    variant = stubs.with_body(SCALING, "share", "return 7")
+    with pytest.raises(ValueError, match="differs from the source outside double"):
+        stubs.varied(SCALING, "double", variant)

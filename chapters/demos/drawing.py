@@ -5,6 +5,7 @@ in its own colour: where colours are not shown, the character is.
 """
 
 from collections.abc import Iterable, Mapping
+from textwrap import wrap
 
 import numpy as np
 from rich.table import Table
@@ -38,6 +39,12 @@ def lines(rows: Iterable[Text | str]) -> Text:
     return whole
 
 
+def paragraphs(text: str, most: int, width: int = 76) -> Text:
+    """A text in lines of this width, its own line breaks kept; the last lines, at most so many."""
+    rows = [row for part in text.strip().split("\n") for row in wrap(part, width) or [""]]
+    return lines(rows[-most:])
+
+
 def heat(x, low: float | None = None, high: float | None = None, marks: Mapping | None = None, wide: int = 2) -> Text:
     """A matrix as painted cells, from low to high (its own extremes); marks {(i, j): "A"} stand on their cells."""
     x = np.asarray(x, float)
@@ -46,16 +53,20 @@ def heat(x, low: float | None = None, high: float | None = None, marks: Mapping 
     return _painted(share, lambda s: (WEIGHTS[round(4 * s)] * wide, colour(s)), marks or {}, wide)
 
 
-def signed(x, largest: float | None = None, marks: Mapping | None = None) -> Text:
-    """A matrix as painted cells, blue and - below zero, orange and + above; NaN is a cell not there yet."""
+def signed(x, largest: float | None = None, marks: Mapping | None = None, wide: int = 2) -> Text:
+    """A matrix as painted cells, blue and - below zero, orange and + above; NaN is a cell not there yet.
+
+    Cells 1 wide have no room for the sign: it is in the colour alone.
+    """
     x = np.asarray(x, float)
     share = np.clip(x / (largest or np.nanmax(np.abs(x), initial=1e-12)), -1, 1)
 
     def cell(s: float) -> tuple[str, str]:
         weight = WEIGHTS[round(4 * abs(s))]
-        return weight + (" " if weight == " " else "-" if s < 0 else "+"), colour((s + 1) / 2, BALANCE)
+        said = weight + (" " if weight == " " else "-" if s < 0 else "+")
+        return said[:wide], colour((s + 1) / 2, BALANCE)
 
-    return _painted(share, cell, marks or {}, 2)
+    return _painted(share, cell, marks or {}, wide)
 
 
 def _painted(share: np.ndarray, cell, marks: Mapping, wide: int) -> Text:
@@ -63,7 +74,7 @@ def _painted(share: np.ndarray, cell, marks: Mapping, wide: int) -> Text:
     for i, row in enumerate(share):
         rows.append(Text())
         for j, s in enumerate(row):
-            text, ink = (" ·".rjust(wide), "") if np.isnan(s) else cell(float(s))
+            text, ink = ("·".rjust(wide), "") if np.isnan(s) else cell(float(s))
             if (i, j) in marks:
                 rows[-1].append(str(marks[i, j]).center(wide), "bold white on black")
             else:
@@ -99,6 +110,19 @@ def columns(values, most: float, height: int = 8, ink: str = BLUE) -> Text:
     eighths = np.round(8 * height * np.clip(np.asarray(values, float) / most, 0, 1)).astype(int)
     level = lambda row: "".join(" ▁▂▃▄▅▆▇█"[int(np.clip(e - 8 * row, 0, 8))] for e in eighths)
     return lines(Text(level(row), ink) for row in reversed(range(height)))
+
+
+def labels(words: Mapping[str, str], places, width: int, height: int) -> Text:
+    """Words, each in its ink, at their places (n, 2) on a map that just holds them, or as near as there is room."""
+    places = np.asarray(places) - np.min(places, axis=0)
+    share = places / np.maximum(places.max(axis=0), 1e-12)
+    rows = [Text(" " * width) for _ in range(height)]
+    for (word, ink), (x, y) in zip(words.items(), share):
+        start, r = round(x * (width - len(word))), round(y * (height - 1))
+        free = [i for i in range(height) if not rows[i].plain[max(0, start - 1) : start + len(word) + 1].strip()]
+        r = min(free, key=lambda i: abs(i - r), default=r)
+        rows[r] = Text.assemble(rows[r][:start], (word, ink), rows[r][start + len(word) :])
+    return lines(rows)
 
 
 def plot(

@@ -269,6 +269,39 @@ def pool_vjp_taken_pixels(g, z, x, *, kernel_size, stride=None, padding=0):
     return unpadded(dx, over.padding)
 
 
+# -- standardize_vjp --------------------------------------------------------------------------------------------------
+
+wrong("standardize_vjp", "takes mean and std for constants, always", "if not learned", "if True")
+wrong("standardize_vjp", "takes mean and std for x's own, always", "if not learned", "if False")
+wrong("standardize_vjp", "leaves the way through the mean out", "dx[part] -= shift", "")
+wrong("standardize_vjp", "leaves the way through std out", "dx[part] -= deviation", "")
+wrong("standardize_vjp", "divides by the part's N only", "/ sums[-1]", "/ (rows.size // len(db))")
+wrong("standardize_vjp", "adds up its own part only", "all_sum(np.concatenate([db, dw, [rows.size // len(db)]]))",
+      "np.concatenate([db, dw, [rows.size // len(db)]])")  # fmt: skip
+wrong("standardize_vjp", "takes the slope of the variance for that of std", "scale / std * gn_mean",
+      "scale / std * 2 * gn_mean")  # fmt: skip
+wrong("standardize_vjp", "forgets to divide dw by std", "per_channel(dot, several) / std", "per_channel(dot, several)")
+
+
+@wrong("standardize_vjp", "averages over the examples only, not over the places")
+def slopes_axes(g, z, x, weight, bias, *, mean, std, learned=False):
+    form, axes = (-1, *[1] * (x.ndim - 2)), (0, *range(2, x.ndim))
+    n = (x - mean.reshape(form)) / std.reshape(form)
+    dw, db = (g * n).sum(axis=axes), g.sum(axis=axes)
+    centred = g - g.mean(axis=0) - n * (g * n).mean(axis=0) if learned else g
+    return (weight / std).reshape(form) * centred, dw, db
+
+
+@wrong("standardize_vjp", "puts the weight into the sums twice")
+def slopes_weight_twice(g, z, x, weight, bias, *, mean, std, learned=False):
+    form, axes = (-1, *[1] * (x.ndim - 2)), (0, *range(2, x.ndim))
+    n, w = (x - mean.reshape(form)) / std.reshape(form), weight.reshape(form)
+    dw, db = (g * n).sum(axis=axes), g.sum(axis=axes)
+    over = lambda a: a.mean(axis=axes, keepdims=True)
+    centred = g - over(g * w) - n * over(g * w * n) if learned else g
+    return w / std.reshape(form) * centred, dw, db
+
+
 # -- batch_norm -------------------------------------------------------------------------------------------------------
 
 wrong(
@@ -380,3 +413,11 @@ def norm_apart(x, running_mean, running_var, weight, bias, training, momentum, e
         running_var.data += momentum * (var * n / (n - 1) - running_var.data)
     std = np.sqrt(var + var.dtype.type(eps))
     return standardize(x, weight, bias, mean=mean, std=std, learned=training)
+
+
+# -- columns_bytes ----------------------------------------------------------------------------------------------------
+
+wrong("columns_bytes", "counts the image, not its windows", "4 * windows * 3 * 3 * 64", "4 * 56 * 56 * 64")
+wrong("columns_bytes", "forgets the stride", "28 * 28", "56 * 56")
+wrong("columns_bytes", "counts numbers, not bytes", "4 * windows", "windows")
+wrong("columns_bytes", "forgets the channels", "3 * 3 * 64", "3 * 3")

@@ -454,3 +454,11 @@ def prefetch_calls(items, depth=2):
             return
         line.room.release()
         yield item
+
+
+# -- steps_taken ------------------------------------------------------------------------------------------------------
+
+wrong("steps_taken", "counts the short batches, too", "50_047 // 128", "50_047 // 128 + 1")
+wrong("steps_taken", "divides without rounding", "50_047 // 128", "50_047 / 128")
+wrong("steps_taken", "fills batches across epochs", "10 * (50_047 // 128)", "(10 * 50_047) // 128")
+wrong("steps_taken", "counts one epoch", "10 * (50_047 // 128)", "50_047 // 128")

@@ -1,57 +1,87 @@
 """Wrong answers to chapter 00: mistakes that students really make. Read, never run; see tito/rubrics/planted.py."""
 
 import math
-import re
+import time
 from statistics import median
 
 import numpy as np
 
-from tinytorch.environment import Timing
+from tinytorch.environment import Timing, summarize
 from tito.rubrics.planted import wrong
 
-# -- parse_cpu --------------------------------------------------------------------------------------------------------
+# -- timeit -----------------------------------------------------------------------------------------------------------
 
+wrong("timeit", "does not warm up", "function()\n\ndef run", "def run")
+wrong("timeit", "forgets to divide by the number of calls", "run(calls) / calls", "run(calls)")
 wrong(
-    "parse_cpu",
-    "keeps only what stands between the first two colons",
-    'key, _, value = line.partition(":")',
-    'key, value, *_ = f"{line}:".split(":")',
+    "timeit",
+    "takes one run, and repeats it in words",
+    "[run(calls) / calls for _ in range(repeats)]",
+    "[run(calls) / calls] * repeats",
 )
-wrong(
-    "parse_cpu",
-    "counts every line that mentions a processor",
-    'elif key.strip() == "processor":\n        cores += 1',
-    'cores += "processor" in line',
-)
-wrong("parse_cpu", "takes the number of the last core for the number of cores", "cores += 1", "cores = int(value)")
-wrong("parse_cpu", "leaves the spaces around the name", "value.strip()", "value")
+wrong("timeit", "makes one call a run, however short", "run(calls) < at_least", "False")
+wrong("timeit", "adds a call where it should double", "calls *= 2", "calls += 1")
+wrong("timeit", "stops when a run is longer, not when it is as long", "< at_least", "<= at_least")
 
 
-@wrong("parse_cpu", "needs a model name, and counts cores by it")
-def cpu_counts_names(text):
-    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
-    return names[0], len(names)
+@wrong("timeit", "reads the clock around every call")
+def timeit_per_call(function, repeats=7, at_least=2e-3):
+    def once():
+        start = time.perf_counter()
+        function()
+        return time.perf_counter() - start
+
+    function()
+    calls = 1
+    while sum(once() for _ in range(calls)) < at_least:
+        calls *= 2
+    return summarize([sum(once() for _ in range(calls)) / calls for _ in range(repeats)])
 
 
-# -- parse_memory -----------------------------------------------------------------------------------------------------
+@wrong("timeit", "works the number of calls out from the first call, which is cold")
+def timeit_by_the_first_call(function, repeats=7, at_least=2e-3):
+    start = time.perf_counter()
+    function()
+    once = max(time.perf_counter() - start, 1e-3)
+    calls = max(1, math.ceil(at_least / once))
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        for _ in range(calls):
+            function()
+        seconds.append((time.perf_counter() - start) / calls)
+    return summarize(seconds)
 
-wrong("parse_memory", "takes kB at its word: 1000 bytes", "* 1024", "* 1000")
-wrong("parse_memory", "forgets to turn kB into bytes", " * 1024", "")
-wrong("parse_memory", "looks in the first line only", ", re.MULTILINE", "")
-wrong("parse_memory", "reads the memory that is free", "^MemTotal", "^MemFree")
-wrong("parse_memory", "answers with a float", "int(found[1]) * 1024", "float(found[1]) * 1024")
-wrong(
-    "parse_memory",
-    "multiplies in 32 bits, which wrap",
-    "int(found[1]) * 1024",
-    "int(np.int32(found[1]) * np.int32(1024))",
-)
+
+@wrong("timeit", "counts the run that was tried among those that are told")
+def timeit_counts_the_trial(function, repeats=7, at_least=2e-3):
+    def run(calls):
+        start = time.perf_counter()
+        for _ in range(calls):
+            function()
+        return time.perf_counter() - start
+
+    function()
+    calls = 1
+    while (tried := run(calls)) < at_least:
+        calls *= 2
+    return summarize([tried / calls, *(run(calls) / calls for _ in range(repeats - 1))])
 
 
-@wrong("parse_memory", "returns 0 where there is no answer")
-def memory_zero(text):
-    found = re.search(r"^MemTotal:\s*(\d+)\s*kB", text, re.MULTILINE)
-    return int(found[1]) * 1024 if found else 0
+@wrong("timeit", "divides the time of all runs by their number")
+def timeit_of_all_runs(function, repeats=7, at_least=2e-3):
+    def run(calls):
+        start = time.perf_counter()
+        for _ in range(calls):
+            function()
+        return time.perf_counter() - start
+
+    function()
+    calls = 1
+    while run(calls) < at_least:
+        calls *= 2
+    mean = run(calls * repeats) / (calls * repeats)
+    return Timing(mean, mean, mean)
 
 
 # -- summarize --------------------------------------------------------------------------------------------------------
@@ -142,3 +172,21 @@ def seed_new_generator(seed):
         raise ValueError(f"a seed is 0 or more, got {seed}")
     generator = np.random.default_rng(seed)
     return generator
+
+
+# -- network_intensity ------------------------------------------------------------------------------------------------
+
+wrong(
+    "network_intensity",
+    "counts products and no sums",
+    "2 * 500 * 64 * 32 + 2 * 500 * 32 * 10",
+    "500 * 64 * 32 + 500 * 32 * 10",
+)
+wrong("network_intensity", "divides by numbers, not by bytes", "(4 * numbers)", "numbers")
+wrong(
+    "network_intensity",
+    "leaves out what is written",
+    "500 * 64 + 64 * 32 + 500 * 32 + 500 * 32 + 32 * 10 + 500 * 10",
+    "500 * 64 + 64 * 32 + 500 * 32 + 32 * 10",
+)
+wrong("network_intensity", "turns the ratio round", "operations / (4 * numbers)", "4 * numbers / operations")

@@ -1,6 +1,9 @@
 """Wrong answers to chapter 03: mistakes that students really make. Read, never run; see tito/rubrics/planted.py."""
 
-from tinytorch.layers import Parameter
+import numpy as np
+
+from tinytorch.layers import Parameter, Unfitting
+from tinytorch.tensor import versions
 from tito.rubrics.planted import wrong
 
 # -- linear -----------------------------------------------------------------------------------------------------------
@@ -153,3 +156,90 @@ wrong("dropout", "makes a mask of float64", "x.dtype.type(1 - p)", "np.float64(1
 wrong("dropout", "makes a mask of half precision", "x.dtype.type(1 - p)", "np.float16(1 - p)")
 wrong("dropout", "accepts that all is dropped", "not 0 <= p < 1", "not 0 <= p <= 1", "(1 - p)", "(1 - p or 1)")
 wrong("dropout", "scales integers, which become zeros", 'x.dtype.kind != "f"', "False")
+
+# -- Module.load_state_dict -------------------------------------------------------------------------------------------
+
+wrong("Module.load_state_dict", "does not look at the names", "strict and (missing or unknown)", "False")
+wrong("Module.load_state_dict", "refuses what is missing only", "(missing or unknown)", "missing")
+wrong("Module.load_state_dict", "refuses what is unknown only", "(missing or unknown)", "unknown")
+wrong("Module.load_state_dict", "is always strict", "strict and (missing or unknown)", "missing or unknown")
+wrong("Module.load_state_dict", "lets NumPy broadcast", "np.shape(state[name]) != kept.shape", "False")
+wrong(
+    "Module.load_state_dict",
+    "compares sizes, not shapes",
+    "np.shape(state[name]) != kept.shape",
+    "np.size(state[name]) != kept.numel()",
+)
+wrong("Module.load_state_dict", "forgets the buffers", "**dict(self.named_buffers())", "")
+wrong(
+    "Module.load_state_dict",
+    "does not tell that the memory has changed",
+    "versions.increment(*(kept.data for kept in own.values()))",
+    "",
+)
+wrong("Module.load_state_dict", "makes float32 of what it reads", ", dtype=kept.dtype", "")
+wrong("Module.load_state_dict", "uses the state up", "Tensor(state[name]", "Tensor(state.pop(name)")
+wrong("Module.load_state_dict", "answers nothing", "return Unfitting(sorted(missing), sorted(unknown))", "")
+wrong(
+    "Module.load_state_dict",
+    "exchanges missing and unknown",
+    "Unfitting(sorted(missing), sorted(unknown))",
+    "Unfitting(sorted(unknown), sorted(missing))",
+)
+wrong(
+    "Module.load_state_dict",
+    "takes the arrays of the state for its own",
+    "kept.data[...] = arrays[name]",
+    "kept.data = arrays[name]",
+)
+wrong(
+    "Module.load_state_dict",
+    "does not say what does not fit",
+    'f"state does not fit: missing {sorted(missing)}, unknown {sorted(unknown)}"',
+    '"state does not fit"',
+)
+
+
+@wrong("Module.load_state_dict", "copies while it checks, and stops half way")
+def load_as_it_goes(self, state, strict=True):
+    own = {**dict(self.named_parameters()), **dict(self.named_buffers())}
+    missing, unknown = own.keys() - state.keys(), state.keys() - own.keys()
+    if strict and (missing or unknown):
+        raise ValueError(f"state does not fit: missing {missing}, unknown {unknown}")
+    for name in own.keys() & state.keys():
+        if np.shape(state[name]) != own[name].shape:
+            raise ValueError(f"{name} needs {own[name].shape}, got {np.shape(state[name])}")
+        own[name].data[...] = state[name]
+        versions.increment(own[name].data)
+    return Unfitting(sorted(missing), sorted(unknown))
+
+
+@wrong("Module.load_state_dict", "puts new parameters in the place of the old ones")
+def load_new_parameters(self, state, strict=True):
+    own = {**dict(self.named_parameters()), **dict(self.named_buffers())}
+    missing, unknown = own.keys() - state.keys(), state.keys() - own.keys()
+    if strict and (missing or unknown):
+        raise ValueError(f"state does not fit: missing {missing}, unknown {unknown}")
+    for name in own.keys() & state.keys():
+        if np.shape(state[name]) != own[name].shape:
+            raise ValueError(f"{name} needs {own[name].shape}, got {np.shape(state[name])}")
+    for name in own.keys() & state.keys():
+        *path, last = name.split(".")
+        module = self
+        for part in path:
+            module = getattr(module, part)
+        setattr(module, last, type(own[name])(np.array(state[name], own[name].dtype)))
+    return Unfitting(sorted(missing), sorted(unknown))
+
+
+# -- forward_bytes ----------------------------------------------------------------------------------------------------
+
+wrong("forward_bytes", "counts numbers, not bytes", "4 * (", "(")
+wrong("forward_bytes", "forgets that relu makes a result of its own", "2 * 256 + 2 * 128", "256 + 128")
+wrong("forward_bytes", "counts the digits, too", "(2 * 256", "(64 + 2 * 256")
+wrong(
+    "forward_bytes",
+    "forgets the biases",
+    "64 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10",
+    "64 * 256 + 256 * 128 + 128 * 10",
+)

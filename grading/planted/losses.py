@@ -164,3 +164,11 @@ def cross_entropy_mean_of_matrix(logits, target, *, label_smoothing=0.0, reducti
     check_classes(logits, target)
     truth = (1 - label_smoothing) * np.eye(logits.shape[1])[target] + label_smoothing / logits.shape[1]
     return reduced(truth * (logsumexp.function(logits, keepdim=True) - logits), reduction)
+
+
+# -- one_hot_bytes ----------------------------------------------------------------------------------------------------
+
+wrong("one_hot_bytes", "counts numbers, not bytes", "4 * (", "(")
+wrong("one_hot_bytes", "forgets the matrix itself", "3 * 64", "2 * 64")
+wrong("one_hot_bytes", "counts the scores, too", "3 * 64", "4 * 64")
+wrong("one_hot_bytes", "leaves out the sums", "+ 64", "")

@@ -151,3 +151,11 @@ wrong(
 wrong("one_cycle_lr", "ignores pct_start", "pct_start", "0.3")
 wrong("one_cycle_lr", "ignores div_factor", "max_lr / div_factor", "max_lr / 25")
 wrong("one_cycle_lr", "ignores final_div_factor", "final_div_factor", "1e4")
+
+
+# -- training_bytes ---------------------------------------------------------------------------------------------------
+
+wrong("training_bytes", "forgets the gradients", "4 * 4 * numbers", "3 * 4 * numbers")
+wrong("training_bytes", "counts the parameters alone", "4 * 4 * numbers", "4 * numbers")
+wrong("training_bytes", "forgets the biases", "784 * 512 + 512 + 512 * 10 + 10", "784 * 512 + 512 * 10")
+wrong("training_bytes", "takes a float32 for eight bytes", "4 * 4 * numbers", "4 * 8 * numbers")

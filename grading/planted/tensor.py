@@ -227,3 +227,11 @@ wrong(
 @wrong("matmul", "leaves the check to NumPy")
 def matmul_unchecked(x, y):
     return x @ y
+
+
+# -- temporary_bytes --------------------------------------------------------------------------------------------------
+
+wrong("temporary_bytes", "counts numbers, not bytes", "4 * (", "(")
+wrong("temporary_bytes", "leaves out what the squares take", "2 * 50", "50")
+wrong("temporary_bytes", "leaves out the sums", "+ 50 * 200", "")
+wrong("temporary_bytes", "counts the pictures, too", "+ 50 * 200", "+ 50 * 200 + 250 * 64")

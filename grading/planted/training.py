@@ -308,3 +308,12 @@ wrong(
 @wrong("Trainer.load_state_dict", "takes the weights and nothing else")
 def load_weights_only(self, arrays, rest):
     self.model.load_state_dict(within(arrays, "model"))
+
+
+# -- accounting -------------------------------------------------------------------------------------------------------
+
+wrong("checkpoint_bytes", "keeps the weights alone", "3 * 4 * numbers", "4 * numbers")
+wrong("checkpoint_bytes", "keeps one running mean, not two", "3 * 4 * numbers", "2 * 4 * numbers")
+wrong("checkpoint_bytes", "keeps the gradients, too", "3 * 4 * numbers", "4 * 4 * numbers")
+wrong("checkpoint_bytes", "counts numbers, not bytes", "3 * 4 * numbers", "3 * numbers")
+wrong("checkpoint_bytes", "takes a float32 for eight bytes", "3 * 4 * numbers", "3 * 8 * numbers")

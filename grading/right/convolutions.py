@@ -6,6 +6,7 @@ Read, never run; see tito/rubrics/planted.py.
 import numpy as np
 
 from tinytorch.convolutions import (
+    all_sum,
     col2im,
     comparable,
     im2col,
@@ -273,6 +274,52 @@ def pool_vjp_first(g, z, x, *, kernel_size, stride=None, padding=0):
     return unpadded(dx, over.padding)
 
 
+# -- standardize_vjp --------------------------------------------------------------------------------------------------
+
+
+@right("standardize_vjp", "adds up the three ways, with sums over axes")
+def slopes_three_ways(g, z, x, weight, bias, *, mean, std, learned=False):
+    form, axes = (1, -1, *[1] * (x.ndim - 2)), (0, *range(2, x.ndim))
+    n, scale = (x - mean.reshape(form)) / std.reshape(form), (weight / std).reshape(form)
+    db, dw = g.sum(axis=axes), (g * n).sum(axis=axes)
+    if not learned:
+        return scale * g, dw, db
+    count = all_sum(np.array(x.size // x.shape[1]))
+    g_mean, gn_mean = (all_sum(part).reshape(form) / count for part in (db, dw))
+    return (scale * (g - g_mean - n * gn_mean)).astype(x.dtype), dw, db
+
+
+@right("standardize_vjp", "follows each way by itself")
+def slopes_each_way(g, z, x, weight, bias, *, mean, std, learned=False):
+    last = lambda a: np.moveaxis(a, 1, -1)
+    deviation, slopes = last(x) - mean, last(g)
+    flat = tuple(range(x.ndim - 1))
+    db, dw = slopes.sum(axis=flat), (slopes * deviation).sum(axis=flat) / std
+    dn = slopes * weight
+    dx = dn / std
+    if learned:
+        n = all_sum(np.float64(deviation.size // len(mean)))
+        d_mean = -all_sum(dn.sum(axis=flat)) / std
+        d_std = -all_sum((dn * deviation).sum(axis=flat)) / std**2
+        dx = dx + d_mean / n + d_std * deviation / (n * std)
+    return np.moveaxis(dx, -1, 1).astype(x.dtype), dw, db
+
+
+@right("standardize_vjp", "goes channel by channel")
+def slopes_by_channel(g, z, x, weight, bias, *, mean, std, learned=False):
+    dx, dw, db = np.empty_like(x), np.empty_like(weight), np.empty_like(bias)
+    for c in range(x.shape[1]):
+        own, n = g[:, c], (x[:, c] - mean[c]) / std[c]
+        db[c], dw[c] = own.sum(), (own * n).sum()
+        dx[:, c] = own * weight[c] / std[c]
+    if learned:
+        total, pulled, count = (all_sum(a) for a in (db, dw, np.array(x[:, 0].size)))
+        for c in range(x.shape[1]):
+            n = (x[:, c] - mean[c]) / std[c]
+            dx[:, c] -= weight[c] / std[c] * (total[c] + n * pulled[c]) / count
+    return dx, dw, db
+
+
 # -- batch_norm -------------------------------------------------------------------------------------------------------
 
 
@@ -315,3 +362,15 @@ def norm_out(x, running_mean, running_var, weight, bias, training=False, momentu
         np.add(running_mean.data, momentum * (mean - running_mean.data), out=running_mean.data)
         np.add(running_var.data, momentum * (n / (n - 1) * var - running_var.data), out=running_var.data)
     return standardize(x, weight, bias, mean=mean, std=np.sqrt(var + eps), learned=training)
+
+
+# -- columns_bytes ----------------------------------------------------------------------------------------------------
+
+right("columns_bytes", "works out the windows", "28 * 28", "((56 + 2 - 3) // 2 + 1) ** 2")
+right("columns_bytes", "answers with a float", "4 * windows", "4.0 * windows")
+
+
+@right("columns_bytes", "begins with a row")
+def columns_by_row():
+    row = 3 * 3 * 64 * 4
+    return row * 28**2

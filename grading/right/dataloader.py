@@ -247,3 +247,17 @@ def prefetch_inside(items, depth=2):
             thread.join()
 
     return take()
+
+
+# -- steps_taken ------------------------------------------------------------------------------------------------------
+
+right("steps_taken", "takes the rest away first", "10 * (50_047 // 128)", "10 * (50_047 - 50_047 % 128) // 128")
+right("steps_taken", "answers with a float", "10 * (50_047 // 128)", "10.0 * (50_047 // 128)")
+
+
+@right("steps_taken", "counts whole batches one by one")
+def steps_counted():
+    steps, left = 0, 50_047
+    while left >= 128:
+        steps, left = steps + 1, left - 128
+    return steps * 10

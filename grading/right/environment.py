@@ -1,49 +1,55 @@
 """Right answers to chapter 00, written in other ways: none may lose a point. Read, never run."""
 
-import re
+import time
+from statistics import median
 
 import numpy as np
 
-from tinytorch.environment import Timing, generator
+from tinytorch.environment import Timing, generator, summarize
 from tito.rubrics.planted import right
 
-# -- parse_cpu --------------------------------------------------------------------------------------------------------
+# -- timeit -----------------------------------------------------------------------------------------------------------
 
-right("parse_cpu", "cuts the text itself", "text.splitlines()", 'text.split("\\n")')
-
-
-@right("parse_cpu", "two patterns")
-def cpu_by_patterns(text):
-    names = re.findall(r"^model name\s*:[ \t]*(.*?)[ \t]*$", text, re.MULTILINE)
-    return (names[-1] if names else "unknown"), len(re.findall(r"^processor\s*:", text, re.MULTILINE))
+right("timeit", "adds the calls to themselves", "calls *= 2", "calls += calls")
 
 
-@right("parse_cpu", "counts the lines that begin with processor")
-def cpu_by_beginnings(text):
-    lines = text.split("\n")
-    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return next(iter(named), "unknown"), sum(line.startswith("processor") for line in lines)
+@right("timeit", "counts by halves, and collects the runs")
+def timeit_collected(function, repeats=7, at_least=2e-3):
+    from time import perf_counter as clock
+
+    def seconds_for(n):
+        begun = clock()
+        while n:
+            function()
+            n -= 1
+        return clock() - begun
+
+    function()
+    power = 0
+    while seconds_for(2**power) < at_least:
+        power += 1
+    runs = []
+    for _ in range(repeats):
+        runs.append(seconds_for(2**power) / 2**power)
+    return summarize(runs)
 
 
-# -- parse_memory -----------------------------------------------------------------------------------------------------
-
-right("parse_memory", "shifts by ten bits", "int(found[1]) * 1024", "int(found[1]) << 10")
-
-
-@right("parse_memory", "line by line")
-def memory_by_lines(text):
-    for line in text.splitlines():
-        if line.startswith("MemTotal"):
-            return 1024 * int(line.split()[1])
-    raise ValueError("there is no MemTotal in it")
-
-
-@right("parse_memory", "with NumPy's integers")
-def memory_by_numpy(text):
-    sizes = [line.split(":")[1].split()[0] for line in text.split("\n") if line.startswith("MemTotal:")]
-    if not sizes:
-        raise ValueError(f"no MemTotal in {text!r}")
-    return np.int64(sizes[0]) * 1024
+@right("timeit", "one loop for both stages")
+def timeit_in_one_loop(function, repeats=7, at_least=2e-3):
+    function()
+    calls, enough, seconds = 1, False, []
+    while len(seconds) < repeats:
+        start = time.perf_counter()
+        for _ in range(calls):
+            function()
+        took = time.perf_counter() - start
+        if enough:
+            seconds.append(took / calls)
+        elif took >= at_least:
+            enough = True
+        else:
+            calls = 2 * calls
+    return Timing(median(seconds), min(seconds), max(seconds))
 
 
 # -- summarize --------------------------------------------------------------------------------------------------------
@@ -130,3 +136,23 @@ def seed_by_steps(seed):
     ours = generator.bit_generator
     ours.state = fresh.bit_generator.state
     return generator
+
+
+# -- network_intensity ------------------------------------------------------------------------------------------------
+
+right("network_intensity", "bytes first", "operations / (4 * numbers)", "operations / 4 / numbers")
+
+
+@right("network_intensity", "product by product")
+def intensity_by_products():
+    operations = moved = 0
+    for m, k, n in ((500, 64, 32), (500, 32, 10)):
+        operations += 2 * m * k * n
+        moved += 4 * (m * k + k * n + m * n)
+    return operations / moved
+
+
+@right("network_intensity", "by the arrays themselves")
+def intensity_by_arrays():
+    shapes = [(500, 64), (64, 32), (500, 32), (500, 32), (32, 10), (500, 10)]
+    return 2 * 500 * 32 * (64 + 10) / sum(np.zeros(shape, np.float32).nbytes for shape in shapes)

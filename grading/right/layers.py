@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from tinytorch.layers import Parameter
+from tinytorch.layers import Parameter, Unfitting
+from tinytorch.tensor import versions
 from tito.rubrics.planted import right
 
 # -- linear -----------------------------------------------------------------------------------------------------------
@@ -135,3 +136,82 @@ def dropout_typed(x, *, p=0.5, rng=None):
     mask = kept / x.dtype.type(1 - p)
     z = x * mask
     return z, {"mask": mask}
+
+
+# -- Module.load_state_dict -------------------------------------------------------------------------------------------
+
+
+@right("Module.load_state_dict", "looks first, and then writes, name by name")
+def load_by_names(self, state, strict=True):
+    mine = dict(self.named_parameters())
+    mine.update(self.named_buffers())
+    missing = [name for name in mine if name not in state]
+    unknown = [name for name in state if name not in mine]
+    if strict and missing + unknown:
+        raise ValueError("missing: " + ", ".join(missing) + "; unknown: " + ", ".join(unknown))
+    common = [name for name in mine if name in state]
+    for name in common:
+        given, needed = np.shape(state[name]), mine[name].shape
+        if given != needed:
+            raise ValueError(f"{name} has shape {needed}, the state has {given}")
+    for name in common:
+        mine[name].data[...] = np.asarray(state[name])
+        versions.increment(mine[name].data)
+    return Unfitting(missing, unknown)
+
+
+@right("Module.load_state_dict", "a set of names, and tensors changed in place")
+def load_in_place(self, state, strict=True):
+    from tinytorch.tensor import no_grad
+
+    own = dict([*self.named_parameters(), *self.named_buffers()])
+    if strict and set(own) != set(state):
+        raise ValueError(f"these names are on one side only: {set(own) ^ set(state)}")
+    both = set(own) & set(state)
+    wrong_shapes = [f"{n}: {own[n].shape} and {np.shape(state[n])}" for n in both if own[n].shape != np.shape(state[n])]
+    if wrong_shapes:
+        raise ValueError("; ".join(wrong_shapes))
+    with no_grad():
+        for name in both:
+            own[name][...] = np.asarray(state[name])
+    return Unfitting(sorted(set(own) - both), sorted(set(state) - both))
+
+
+@right("Module.load_state_dict", "keeps what was, and gives it back where something fails")
+def load_and_undo(self, state, strict=True):
+    own = {name: kept for names in (self.named_parameters(), self.named_buffers()) for name, kept in names}
+    missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    if strict and (missing or unknown):
+        raise ValueError(f"missing {missing}, unknown {unknown}")
+    before, problem = {}, None
+    for name in own.keys() & state.keys():
+        if np.shape(state[name]) != own[name].shape:
+            problem = ValueError(f"{name}: {own[name].shape}, {np.shape(state[name])}")
+            break
+        before[name] = own[name].data.copy()
+        np.copyto(own[name].data, np.asarray(state[name]), casting="unsafe")
+    if problem:
+        for name, array in before.items():
+            own[name].data[...] = array
+        raise problem
+    versions.increment(*[own[name].data for name in before])
+    return Unfitting(missing, unknown)
+
+
+# -- forward_bytes ----------------------------------------------------------------------------------------------------
+
+right("forward_bytes", "answers with a float", "4 * (", "4.0 * (")
+right(
+    "forward_bytes",
+    "a bias is one more input",
+    "64 * 256 + 256 + 256 * 128 + 128 + 128 * 10 + 10",
+    "65 * 256 + 257 * 128 + 129 * 10",
+)
+
+
+@right("forward_bytes", "layer by layer")
+def bytes_by_layers():
+    numbers = 0
+    for inputs, outputs, results in ((64, 256, 2), (256, 128, 2), (128, 10, 1)):
+        numbers += (inputs + 1) * outputs + 16 * outputs * results
+    return numbers * np.dtype(np.float32).itemsize

@@ -143,3 +143,15 @@ def cross_entropy_shifted(logits, target, *, label_smoothing=0.0, reduction="mea
     if label_smoothing > 0:
         loss = loss * (1 - label_smoothing) - log_p.mean(axis=1) * label_smoothing
     return reduced(loss, reduction)
+
+
+# -- one_hot_bytes ----------------------------------------------------------------------------------------------------
+
+right("one_hot_bytes", "answers with a float", "4 * (", "4.0 * (")
+right("one_hot_bytes", "row by row", "4 * (3 * 64 * 5000 + 64)", "64 * 4 * (3 * 5000 + 1)")
+
+
+@right("one_hot_bytes", "adds up one array after the other")
+def one_hot_of_shapes():
+    shapes = [(64, 5000), (64, 5000), (64, 5000), (64,)]
+    return sum(int(np.prod(shape)) * np.dtype(np.float32).itemsize for shape in shapes)

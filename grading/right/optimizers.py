@@ -191,3 +191,16 @@ def one_cycle_top(t, max_lr, total_steps, pct_start=0.3, div_factor=25.0, final_
     if steps_up > 0 and t <= steps_up:
         return cosine_lr(t, start, steps_up, max_lr)
     return cosine_lr(t - steps_up, max_lr, total_steps - 1 - steps_up, end)
+
+
+# -- training_bytes ---------------------------------------------------------------------------------------------------
+
+right("training_bytes", "counts 16 bytes a number", "4 * 4 * numbers", "16 * numbers")
+right("training_bytes", "answers with a float", "4 * 4 * numbers", "16.0 * numbers")
+
+
+@right("training_bytes", "adds up four kinds of arrays")
+def training_added():
+    weights = 4 * ((784 + 1) * 512 + (512 + 1) * 10)
+    gradients = means = squares = weights
+    return weights + gradients + means + squares

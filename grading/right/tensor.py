@@ -196,3 +196,15 @@ def matmul_by_sums(x, y):
     z = (left[..., :, :, None] * right[..., None, :, :]).sum(axis=-2)
     z = z[..., 0] if y.ndim == 1 else z
     return z if x.ndim > 1 else z[0] if y.ndim == 1 else z[..., 0, :]
+
+
+# -- temporary_bytes --------------------------------------------------------------------------------------------------
+
+right("temporary_bytes", "multiplies out", "4 * (2 * 50 * 200 * 64 + 50 * 200)", "50 * 200 * 4 * (64 + 64 + 1)")
+right("temporary_bytes", "answers with a float", "4 *", "4.0 *")
+
+
+@right("temporary_bytes", "adds up one result after the other")
+def temporaries_of_shapes():
+    shapes = [(50, 200, 64), (50, 200, 64), (50, 200)]
+    return builtins.sum(int(np.prod(shape)) * np.dtype("float32").itemsize for shape in shapes)

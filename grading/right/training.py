@@ -314,3 +314,16 @@ def load_by_name(self, arrays, rest):
     for name, state in rest["generators"].items():
         found[name].bit_generator.state = state
     vars(self).update({name: copy.deepcopy(rest[name]) for name in POSITION})
+
+
+# -- checkpoint_bytes -------------------------------------------------------------------------------------------------
+
+right("checkpoint_bytes", "multiplies in another order", "3 * 4 * numbers", "numbers * 4 + 2 * 4 * numbers")
+right("checkpoint_bytes", "answers with a float", "3 * 4 * numbers", "12.0 * numbers")
+
+
+@right("checkpoint_bytes", "adds up weights, means and squares")
+def checkpoint_added():
+    weights = 4 * ((784 + 1) * 128 + (128 + 1) * 10)
+    means = squares = weights
+    return weights + means + squares

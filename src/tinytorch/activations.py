@@ -20,7 +20,7 @@ def relu(x):
     >>> relu([-2, 0, 3])
     tensor([0., 0., 3.])
     """
-    # np.maximum compares element by element; x may have any shape.
+    # The larger of two numbers, element by element. x may have any shape.
     return np.maximum(x, 0)
 
 
@@ -31,8 +31,8 @@ def leaky_relu(x, *, negative_slope=0.01):
     >>> leaky_relu([-2, 0, 3], negative_slope=0.1)
     tensor([-0.2,  0. ,  3. ])
     """
-    # Cut x in two, max(x, 0) and min(x, 0); scale the second; add them again. The slope may
-    # exceed 1.
+    # x is what it is above 0 plus what it is below. Only one of the two is scaled, and the
+    # slope may exceed 1.
     return np.maximum(x, 0) + negative_slope * np.minimum(x, 0)
 
 
@@ -47,8 +47,8 @@ def sigmoid(x):
     >>> sigmoid([-1000, 0, 1000])
     tensor([0. , 0.5, 1. ])
     """
-    # No exponent may be positive: for x > 0 take the first form, for x < 0 the second. Both
-    # at once: e^min(x, 0) over 1 + e^-|x|.
+    # No exponent may be positive. Which of the two forms obeys that for x > 0, which for
+    # x < 0? What stands above the line in each, and what below it in both?
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
@@ -71,8 +71,8 @@ def softplus(x):
     >>> softplus([-1000, 0, 100])
     tensor([  0.    ,   0.6931, 100.    ])
     """
-    # Take the larger exponent out: ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|).
-    # np.log1p(y) is ln(1 + y), with all of its digits.
+    # 1 is e^0. Take the larger of the exponents 0 and x out of the logarithm: what is left
+    # inside is 1 + y with a y that np.log1p(y) does not lose.
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 

@@ -1,8 +1,10 @@
 """Convolutions: small filters that look everywhere.
 
-Notation: x (B, C, H, W) images, weight (K, C, kh, kw) K filters, z (B, K, H', W') what they find; g = dL/dz. Inside the
-kernels the channels of a pixel lie side by side: images are (B, H, W, C) and weights (kh, kw, C, K) there, so that what
-leaves a kernel as (B, K, H', W') is a view, and the next kernel gets its layout back for nothing.
+Notation: x (B, C, H, W) images, weight (K, C, kh, kw) K filters, z (B, K, H', W') what they find; g = dL/dz. `kernel`
+and `kernel_size` are PyTorch's names for the size of a filter, (kh, kw); in words, a kernel is a fast routine, as those
+of kernels.py are. Inside the kernels the channels of a pixel lie side by side: images are (B, H, W, C) and weights
+(kh, kw, C, K) there, so that what leaves a kernel as (B, K, H', W') is a view, and the next one gets its layout back
+for nothing.
 """
 
 import functools
@@ -55,7 +57,7 @@ class Window(NamedTuple):
         return down, across
 
     def taps(self, height: int, width: int) -> Iterator[tuple[int, int, slice, slice]]:
-        """Each place (i, j) of the kernel, and the rows and columns that it meets in the H' x W' windows."""
+        """Each place (i, j) in a window, and the rows and columns that it meets in all H' x W' of them."""
         (sh, sw), (dh, dw) = self.stride, self.dilation
         for i, j in np.ndindex(*self.kernel):
             rows = slice(i * dh, i * dh + sh * (height - 1) + 1, sh)
@@ -140,9 +142,9 @@ def im2col(x: np.ndarray, over: Window) -> np.ndarray:
            [3, 4, 6, 7],
            [4, 5, 7, 8]])
     """
-    # Make room for (B, H', W', kh, kw, C), and fill it one place of the kernel at a time:
-    # what over.taps(H', W') calls rows and columns is what place (i, j) sees in all
-    # windows at once. Then reshape.
+    # Make room for (B, H', W', kh, kw, C), and fill it one place of the window at a time:
+    # over.taps(H', W') says which rows and columns place (i, j) meets in all windows at
+    # once. Then reshape.
     b, h, w, c = x.shape
     down, across = over._replace(padding=(0, 0)).outputs(h, w)
     seen = np.empty((b, down, across, *over.kernel, c), x.dtype)
@@ -161,7 +163,8 @@ def col2im(rows_of_windows: np.ndarray, shape: tuple[int, ...], over: Window) ->
            [2, 4, 2],
            [1, 2, 1]])
     """
-    # The same loop as im2col's, with the assignment turned around: into x, and added.
+    # im2col copies, one place of the window at a time. What is the transpose of a copy, if a
+    # pixel was copied several times? The loop is the same.
     b, h, w, c = shape
     down, across = over._replace(padding=(0, 0)).outputs(h, w)
     seen = rows_of_windows.reshape(b, down, across, *over.kernel, c)
@@ -217,7 +220,7 @@ def input_gradient(g: np.ndarray, weight: np.ndarray, shape: tuple[int, ...], ov
     """
     # W is weight.reshape(-1, K). col2im(rows, padded_shape, over) gives back what the
     # padded x should get; cut the padding off. With stride 1 there is a faster way: turn
-    # the kernel round, and convolve g with it.
+    # the filters round, and convolve g with them.
     _, h, w, c = shape
     (ph, pw), filters = over.padding, weight.shape[-1]
     if (turned := turned_round(over)) is not None:
@@ -420,10 +423,10 @@ def max_pool2d(x, *, kernel_size, stride=None, padding=0):
     tensor([[[[ 5.,  7.],
               [13., 15.]]]], dtype=float64)
     """
-    # pooling(kernel_size, stride, padding) is the Window, over. What place (i, j) of the
-    # kernel meets in all windows is a view x[:, :, rows, columns], by over.taps(H', W'):
-    # the maximum of kh x kw views, with no loop over pixels. padded(x, over.padding,
-    # -np.inf) adds a border that never wins.
+    # pooling(kernel_size, stride, padding) is the Window, over. What a place (i, j) meets in
+    # all windows is a view x[:, :, rows, columns], by over.taps(H', W'). So there is no loop
+    # over pixels: how many views are there? padded(x, over.padding, value) adds a border:
+    # of which value, so that it never wins?
     check_images("max_pool2d", x)
     over = pooling(kernel_size, stride, padding)
     down, across = over.outputs(*x.shape[2:])
@@ -444,8 +447,8 @@ def max_pool2d_vjp(g, z, x, *, kernel_size, stride=None, padding=0):
              [0., 0.]]]])
     """
     # The loop of max_pool2d once more. A view wins where it equals z, if no earlier one
-    # did: remember in a bool array what is taken. A pixel may win in several windows, so
-    # add. At the end cut the border off: unpadded(dx, over.padding). comparable(x, z) are x
+    # did: remember in a bool array what is taken. What if a pixel wins in several windows?
+    # At the end cut the border off: unpadded(dx, over.padding). comparable(x, z) are x
     # and z without NaN, so that you may pad x with NaN: a border that equals nothing.
     over, (x, z) = pooling(kernel_size, stride, padding), comparable(x, z)
     x, g = padded(x, over.padding, np.nan), laid_out_as(z, g)
@@ -657,10 +660,23 @@ def standardize(x, weight, bias, *, mean, std, learned=False):
 
 @standardize.vjp(reads="x weight | x |")
 def standardize_vjp(g, z, x, weight, bias, *, mean, std, learned=False):
-    """With n = (x - mean) / std: z = w n + b   =>   dw = sum(g n),  db = sum(g),  dx = w / std g
+    """z = w n + b with n = (x - mean) / std   =>   dx, dw and db, where mean and std may move with x
 
-    =>   dx = w / std (g - mean(g) - n mean(g n)), if mean and std are those of x. Ioffe and Szegedy, 2015.
+    x, z and g (B, C, ...), the rest (C,) -> dx (B, C, ...), dw and db (C,). Where mean and std are constants, dx is
+    w g / std. If `learned`, they are x's own: mean = sum(x) / N and std^2 = sum((x - mean)^2) / N + eps, over the N
+    numbers of a channel, and dx counts what moves through them, too. Where threads share a batch (`sharing`), these
+    sums and N are those of the whole batch, while dw and db are this part's. Ioffe and Szegedy, 2015.
+
+    >>> x, g, one = np.array([[0.0], [2.0], [4.0]]), np.array([[1.0], [0.0], [0.0]]), np.ones(1)
+    >>> dx, dw, db = standardize_vjp(g, x - 2, x, one, one, mean=np.array([2.0]), std=one)
+    >>> dx.ravel(), dw, db
+    (array([1., 0., 0.]), array([-2.]), array([1.]))
     """
+    # Three ways lead from one x_i to the loss: straight through its own z_i; through the mean
+    # to every z of its channel; and through std to every one. Work out dmean/dx_i and
+    # dstd/dx_i, and what all z of the channel say to a change of the mean, and of std: each
+    # is a sum over the channel, so no loop over i is left. n has sum 0: one term drops out.
+    # all_sum(part) is the sum of part over all threads that share the batch, N included.
     (rows, several), (g, _), shape = lines(x), lines(g), x.shape
     wide, dot = np.tile(mean, several), np.zeros_like(rows[0])
     for part in chunks(rows):
@@ -708,8 +724,8 @@ def batch_norm(
     >>> mean, var
     (tensor([0.1]), tensor([1.1]))
     """
-    # statistics(x.data) gives the batch's mean, its biased variance, and n; the unbiased
-    # variance is n / (n - 1) times as large. Change running_mean.data and running_var.data
+    # statistics(x.data) gives the batch's mean, its biased variance, and n. What factor makes
+    # that the unbiased variance? Change running_mean.data and running_var.data
     # in place. standardize(x, weight, bias, mean=..., std=..., learned=...) does the rest:
     # statistics that are the batch's own are learned.
     mean, var = running_mean.data, running_var.data

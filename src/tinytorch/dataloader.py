@@ -142,9 +142,9 @@ def shuffled(n: int, seed: int, epoch: int = 0) -> np.ndarray:
     >>> shuffled(5, seed=0), shuffled(5, seed=0, epoch=1)
     (array([3, 2, 1, 0, 4]), array([4, 1, 2, 0, 3]))
     """
-    # np.random.PCG64([seed, epoch]).random_raw(n) draws n keys. np.argsort tells which
-    # number stands where once they are sorted; kind="stable" leaves nothing open if two
-    # are equal.
+    # np.random.PCG64 takes a pair for a seed, and its random_raw(n) are n keys. Which
+    # function of NumPy says in which order its numbers would be sorted? One of its kinds
+    # leaves nothing open if two keys are equal.
     return np.argsort(np.random.PCG64([seed, epoch]).random_raw(n), kind="stable")
 
 
@@ -311,7 +311,8 @@ def crop(images: np.ndarray, rng: np.random.Generator, padding: int = 4) -> np.n
     """
     # np.pad puts zeros around the last two axes. sliding_window_view(padded, (H, W),
     # axis=(2, 3)) is every window there is, (B, C, 2p + 1, 2p + 1, H, W), without a copy:
-    # pick one for each image. Indices [np.arange(B), :, dy, dx] pick them all at once.
+    # pick one for each image. Index arrays of length B pick them all at once: one for the
+    # images, and which others, on which axes?
     b, _, h, w = image_axes(images)
     dy, dx = rng.integers(0, 2 * padding + 1, (2, b))
     edges = ((0, 0), (0, 0), (padding, padding), (padding, padding))
@@ -325,8 +326,8 @@ def flip(images: np.ndarray, rng: np.random.Generator, p: float = 0.5) -> np.nda
     >>> flip(np.arange(3).reshape(1, 1, 1, 3), np.random.default_rng(0), p=1.0)
     array([[[[2, 1, 0]]]])
     """
-    # images[..., ::-1] mirrors all of them; np.where chooses, if the choice has shape (B,
-    # 1, 1, 1).
+    # A slice mirrors all of them at once. np.where chooses between two arrays: what shape
+    # must the choice have, so that it is one for each image?
     b, *_ = image_axes(images)
     mirrored = (rng.random(b) < p).reshape(b, 1, 1, 1)
     return np.where(mirrored, images[..., ::-1], images)
@@ -412,11 +413,11 @@ def prefetch(items: Iterable[Any], depth: int = 2) -> Iterator[Any]:
     >>> list(prefetch(range(3)))
     [0, 1, 2]
     """
-    # Start threading.Thread(target=line.make, args=(items,), daemon=True). Then take
-    # (item, reason) from line.ready.get(), again and again. A reason is a StopIteration,
-    # and you are done, or an error to raise. For an item taken, line.room.release() lets
-    # the thread make another one, so do that before you yield. In a `finally`, abandon
-    # the line and join the thread.
+    # A Pipeline is the line between the two. What the thread runs is line.make(items); as a
+    # daemon it holds up no program that ends. line.ready.get() waits for (item, reason):
+    # three kinds of reason, what does each ask for? When may the thread make another item,
+    # before you yield or after? A generator may be left at its yield: which statement runs
+    # however that happens, and what has to be done there, so that no thread is left?
     line = Pipeline(depth)
     thread = threading.Thread(target=line.make, args=(items,), daemon=True)
     thread.start()

@@ -55,7 +55,6 @@ def parse_cpu(text: str) -> tuple[str, int]:
     >>> parse_cpu("processor : 0\\nmodel name : Z80 @ 4 MHz\\n\\nprocessor : 1\\nmodel name : Z80 @ 4 MHz\\n")
     ('Z80 @ 4 MHz', 2)
     """
-    # line.partition(":") cuts a line at its first colon; both parts still have spaces around them.
     name, cores = "unknown", 0
     for line in text.splitlines():
         key, _, value = line.partition(":")
@@ -74,7 +73,6 @@ def parse_memory(text: str) -> int:
     >>> parse_memory("MemTotal:       24576 kB\\nMemFree:         1024 kB\\n")
     25165824
     """
-    # re.search with re.MULTILINE finds a pattern that starts a line.
     found = re.search(r"^MemTotal:\s*(\d+)\s*kB", text, re.MULTILINE)
     if found is None:
         raise ValueError(f"needs a line such as 'MemTotal: 1024 kB', got {text[:60]!r}")
@@ -145,7 +143,7 @@ def manual_seed(seed: int) -> np.random.Generator:
     >>> manual_seed(1).random() == manual_seed(1).random()
     True
     """
-    # A fresh np.random.default_rng(seed) has the .bit_generator.state that the shared generator should get.
+    # A generator's place is the state of its .bit_generator, which can be read and set. Whose state do you want?
     if seed < 0:
         raise ValueError(f"a seed is 0 or more, got {seed}")
     generator.bit_generator.state = np.random.default_rng(seed).bit_generator.state
@@ -170,23 +168,30 @@ def summarize(seconds: list[float]) -> Timing:
     >>> summarize([3.0, 1.0, 100.0])
     Timing(median=3.0, fastest=1.0, slowest=100.0)
     """
-    # `median` is imported above: the middle one in order, or halfway between the middle two.
+    # Which of the functions imported above is the middle one in order, or halfway between the middle two?
     return Timing(median(seconds), min(seconds), max(seconds))
 
 
 def timeit(function: Callable[[], Any], repeats: int = 7, at_least: float = 2e-3) -> Timing:
-    """Time function(): one warm-up call, then `repeats` runs, each of as many calls as fill `at_least` seconds."""
-    start = time.perf_counter()
+    """Seconds that one call of function() takes, from `repeats` runs of many calls each, by time.perf_counter().
+
+    The first call is not timed. Then the number of calls is doubled, from 1 on, until a run of them takes `at_least`
+    seconds; `repeats` further runs of that many calls are timed, and `summarize` tells what one call of each took.
+    """
+    # A run of n calls has one reading of the clock before it and one after it, and none in between.
+    # Write that down once, as a function of n inside this one: both stages need it.
     function()
-    once = max(time.perf_counter() - start, 1e-9)
-    calls = max(1, math.ceil(at_least / once))
-    seconds = []
-    for _ in range(repeats):
+
+    def run(calls: int) -> float:
         start = time.perf_counter()
         for _ in range(calls):
             function()
-        seconds.append((time.perf_counter() - start) / calls)
-    return summarize(seconds)
+        return time.perf_counter() - start
+
+    calls = 1
+    while run(calls) < at_least:
+        calls *= 2
+    return summarize([run(calls) / calls for _ in range(repeats)])
 
 
 # -- yardsticks ----------------------------------------------------------------------------------------------------

@@ -231,8 +231,18 @@ class Module:
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Unfitting:
         """Copy arrays into parameters and buffers. Raises ValueError, changing nothing, if names or shapes differ.
 
-        With strict=False, names that only one side has are passed over, and answered; shapes must agree all the same.
+        Tensors, arrays and dtypes stay: numbers are written into `.data`, and `versions` count that as a change. The
+        message names what is missing and what is unknown, or the name and both shapes. With strict=False, names that
+        only one side has are passed over, and answered; shapes must agree all the same.
+
+        >>> model = Linear(2, 1)
+        >>> model.load_state_dict({"bias": [3.0]}, strict=False)
+        Unfitting(missing_keys=['weight'], unexpected_keys=[])
+        >>> model.bias
+        tensor([3.], requires_grad=True)
         """
+        # Three passes: names, shapes, and only then numbers. named_parameters() and named_buffers() tell what is
+        # yours; the keys of two dicts can be subtracted. NumPy would broadcast a (1,) into a (3,): compare shapes.
         own: dict[str, Tensor] = {**dict(self.named_parameters()), **dict(self.named_buffers())}
         missing, unknown = own.keys() - state.keys(), state.keys() - own.keys()
         if strict and (missing or unknown):
@@ -423,7 +433,7 @@ def xavier_std(fan_in: int, fan_out: int) -> float:
     >>> xavier_std(6, 2)
     0.5
     """
-    # A standard deviation is the square root of a variance.
+    # Whose square root is a standard deviation? The docstring has the rest.
     return math.sqrt(2 / (fan_in + fan_out))
 
 
@@ -433,7 +443,7 @@ def he_std(fan_in: int) -> float:
     >>> he_std(8)
     0.5
     """
-    # Twice the variance 1 / fan_in, to make up for the half that relu cuts away.
+    # Which variance of the weights makes n products sum to twice the mean square that went in?
     return math.sqrt(2 / fan_in)
 
 
@@ -573,7 +583,7 @@ def dropout(x, *, p=0.5, rng=generator):
     tensor([2., 4., 0., 8.])
     """
     # A comparison gives an array of True and False, which count as 1 and 0 in arithmetic.
-    # Divide it by 1 - p in the dtype of x: x.dtype.type(1 - p).
+    # Scale it in the dtype of x: x.dtype.type(number) is a number of that dtype.
     if not 0 <= p < 1:
         raise ValueError(f"dropout needs 0 <= p < 1, got {p}")
     if x.dtype.kind != "f":

@@ -44,8 +44,8 @@ def mse_loss(x, y, *, reduction="mean"):
     >>> mse_loss([1, 2, 3], [1, 2, 6])
     tensor(3.)
     """
-    # same_shape("mse_loss", x, y) refuses what does not fit. Square by multiplying;
-    # `reduced` does the rest.
+    # same_shape refuses what does not fit; it wants a name for its error. What has each pair
+    # of numbers to do with its square, and who makes one number of them?
     same_shape("mse_loss", x, y)
     error = x - y
     return reduced(error * error, reduction)
@@ -76,7 +76,7 @@ def logsumexp(x, *, dim=-1, keepdim=False):
     >>> logsumexp([1000.0, 1000.0])
     tensor(1000.6932)
     """
-    # Take the largest x out of the sum: ln(sum e^x) = m + ln(sum e^(x - m)).
+    # Take the largest x out of the sum. Which factor comes out, and what is its logarithm?
     # Keep the axis while you work, so that x - m lines up; drop it at the end, with
     # squeeze(axis=dim), unless it is to be kept.
     # (An infinite m must not be taken from itself; initial=-np.inf lets the axis be empty.)
@@ -98,8 +98,8 @@ def binary_cross_entropy_with_logits(x, y, *, reduction="mean"):
     tensor([  0.6931, 100.    ])
     """
     # Shapes first, as in mse_loss. With p = 1 / (1 + e^-x) put in, what is left is
-    # ln(1 + e^x) - x y. Take the larger exponent out: ln(1 + e^x) = max(x, 0) +
-    # ln(1 + e^-|x|). np.log1p(z) is ln(1 + z), exact also for small z.
+    # ln(1 + e^x) - x y. One of the two terms is a function of chapter 02: which exponent
+    # did you take out there? np.log1p(z) is ln(1 + z), exact also for small z.
     same_shape("binary_cross_entropy_with_logits", x, y)
     loss = np.maximum(x, 0) - x * y + np.log1p(np.exp(-np.abs(x)))
     return reduced(loss, reduction)

@@ -94,7 +94,7 @@ def decay(p, *, lr, weight_decay):
     >>> p
     array([ 0.95, -1.9 ])
     """
-    # One multiplication, in place.
+    # Of p, a share is taken away: what factor is left? The caller holds the array p.
     p *= 1 - lr * weight_decay
 
 
@@ -538,7 +538,7 @@ def step_lr(t: int, base: float, step_size: int, gamma: float = 0.1) -> float:
     >>> [step_lr(t, 1.0, step_size=2, gamma=0.5) for t in range(5)]
     [1.0, 1.0, 0.5, 0.5, 0.25]
     """
-    # Whole-number division counts the steps of the staircase.
+    # How many times has the rate been lowered before step t? Each time by the factor gamma.
     return base * gamma ** (t // step_size)
 
 

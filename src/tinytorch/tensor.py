@@ -702,8 +702,8 @@ def mean(x, *, dim=None, keepdim=False):
     tensor([[1.5],
             [3.5]])
     """
-    # The sum, divided by how many elements went into each sum:
-    # x.size over the size of the result.
+    # How many elements went into each sum? The size of x and the size of the sums tell,
+    # whatever dim is.
     total = np.sum(x, axis=dim, keepdims=keepdim)
     return total / (x.size / builtins.max(np.size(total), 1))
 
@@ -841,8 +841,8 @@ def transpose(x, *, dim0=-2, dim1=-1):
     tensor([[1., 3.],
             [2., 4.]])
     """
-    # x.T reverses all axes, and a batch of images has three.
-    # NumPy has swapaxes; or write down the order of the axes for x.transpose(order).
+    # x.T reverses all axes, and a batch of images has three. Write down the axes in their
+    # order, exchange two of them, and x.transpose(order) does the rest.
     return x.swapaxes(dim0, dim1)
 
 

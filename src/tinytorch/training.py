@@ -117,8 +117,8 @@ def accuracy(logits: Tensor, target: Tensor) -> float:
     0.5
     """
     # Compare shapes first: logits (B, C) and a target (B, 1) would broadcast to B x B
-    # answers. Then compare logits.data.argmax(axis=-1) with target.data. The mean of True
-    # and False is a share.
+    # answers. Which column has a row's largest score? Is it the target? The mean of True and
+    # False is a share.
     if logits.shape[:-1] != target.shape:
         shapes = f"{logits.shape} and {target.shape}"
         raise ValueError(f"accuracy needs logits (..., C) and target (...), got {shapes}")
@@ -346,9 +346,9 @@ class Trainer:
 
     def load_state_dict(self, arrays: dict[str, np.ndarray], rest: dict[str, Any]) -> None:
         """Stand where the trainer stood that had this state: its next step is our next."""
-        # Undo state_dict. Each of self.parts() takes the arrays within(arrays, name). Each
-        # of generators(self.model) gets its state back in .bit_generator.state. Each name
-        # in POSITION is an attribute: deepcopy it, or the state changes as you train.
+        # Read state_dict line by line, and give back what each line took, to whom it took it
+        # from. `within` has the arrays of one part; a generator's .bit_generator.state can be
+        # set. What would happen to `rest` as you train on, if self.history were its list?
         for name, part in self.parts().items():
             part.load_state_dict(within(arrays, name))
         for name, rng in generators(self.model).items():

@@ -52,6 +52,24 @@ class Chapter:
 
 
 @dataclass(frozen=True)
+class Tier:
+    """A part of the course: the chapters from the first number to the last. Chapter 00 stands in one without a name."""
+
+    name: str
+    first: str
+    last: str
+
+
+TIERS = (
+    Tier("", "00", "00"),
+    Tier("Foundation", "01", "07"),
+    Tier("Architecture", "08", "13"),
+    Tier("Optimization", "14", "19"),
+    Tier("Olympics and production", "20", "21"),
+)
+
+
+@dataclass(frozen=True)
 class Course:
     """A repository that holds chapters/, src/tinytorch/ and grading/."""
 
@@ -77,6 +95,11 @@ class Course:
                 return chapter
         listing = ", ".join(f"{chapter.number} {chapter.name}" for chapter in self.chapters())
         raise CourseError(f"there is no chapter {wanted!r}; there are: {listing or 'none yet'}")
+
+    def tiers(self) -> list[tuple[Tier, list[Chapter]]]:
+        """The tiers that have chapters, with them."""
+        every = [(tier, [one for one in self.chapters() if tier.first <= one.number <= tier.last]) for tier in TIERS]
+        return [(tier, chapters) for tier, chapters in every if chapters]
 
     def before(self, chapter: Chapter) -> list[Chapter]:
         """The chapters before this one."""

@@ -21,6 +21,8 @@ from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+from tito.course import TIERS
+
 logger = logging.getLogger(__name__)
 
 
@@ -130,6 +132,11 @@ def chapter_link(docname: str, text: str) -> addnodes.pending_xref:
     return addnodes.pending_xref("", nodes.inline("", text), **target)
 
 
+def numbered(docname: str) -> str:
+    """05 of chapters/05_autograd, 1957 of chapters/milestones/1957_perceptron."""
+    return docname.rpartition("/")[2].partition("_")[0]
+
+
 def times(facts: dict[str, Any]) -> list[nodes.Node]:
     """Reading and working time, in minutes."""
     labels = {"reading": "min to read", "working": "min to work"}
@@ -150,9 +157,13 @@ def inline(text: str) -> list[nodes.Node]:
 
 
 class Chapters(SphinxDirective):
-    """Every chapter there is: number, title, what you can do afterwards, and the times; and the book's contents."""
+    """Every chapter there is: number, title, what you can do afterwards, and the times; and the book's contents.
+
+    A line of its content, `Foundation: what it is about`, is an overview of a tier, which stands above its chapters.
+    """
 
     caption, pattern = "Chapters", r"chapters/\d\d_\w+"
+    has_content = True
 
     def run(self) -> list[nodes.Node]:
         docnames = sorted(name for name in self.env.found_docs if re.fullmatch(self.pattern, name))
@@ -162,16 +173,20 @@ class Chapters(SphinxDirective):
             includehidden=False, rawentries=[], rawcaption=self.caption,
         )  # fmt: skip
         listing = nodes.container(classes=["chapter-list", f"{self.caption.lower()}-list"])
+        overviews = dict(line.split(": ", 1) for line in self.content)
+        begins = {tier.first: tier.name for tier in TIERS if tier.name in overviews}
         for name in docnames:
             path = Path(self.env.doc2path(name))
             self.env.note_dependency(str(path))
+            if tier := begins.get(numbered(name)):
+                listing += nodes.paragraph("", tier, classes=["tier-title"])
+                listing += nodes.paragraph("", overviews[tier], classes=["tier-overview"])
             listing += self.entry(name, front_matter(path))
         return [nodes.compound("", toctree, classes=["toctree-wrapper"]), listing]
 
     def entry(self, name: str, facts: dict[str, Any]) -> nodes.container:
-        number = name.rpartition("/")[2].partition("_")[0]
         row = nodes.container(classes=["chapter-row"])
-        title = [nodes.inline("", number, classes=["chapter-number"]), nodes.Text(" ")]
+        title = [nodes.inline("", numbered(name), classes=["chapter-number"]), nodes.Text(" ")]
         title.append(chapter_link(name, str(facts.get("title", name))))
         row += nodes.paragraph("", "", *title, classes=["chapter-title"])
         for goal in (facts.get("able") or [])[:1]:

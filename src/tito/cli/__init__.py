@@ -7,7 +7,7 @@ from tito.cli.common import app as main
 
 # isort: off
 # `tito --help` lists the commands in the order of these modules.
-from tito.cli import chapters, standing, play, demos, measures, machine, history, serve
+from tito.cli import chapters, standing, trying, play, demos, measures, machine, history, serve
 # isort: on
 
-__all__ = ["chapters", "demos", "history", "machine", "main", "measures", "play", "serve", "standing"]
+__all__ = ["chapters", "demos", "history", "machine", "main", "measures", "play", "serve", "standing", "trying"]

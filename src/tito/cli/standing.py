@@ -24,11 +24,20 @@ class Line:
     possible: int
     note: str = ""
     started: bool = True
+    tier: bool = False
+
+    @property
+    def whole(self) -> bool:
+        return self.started and self.done == self.possible
+
+    @property
+    def score(self) -> str:
+        return f"{self.done if self.started else '-'}/{self.possible}"
 
 
 @app.command()
 def status() -> None:
-    """Show the points so far, and what comes next.
+    """Show the points of every tier and chapter, the checkpoints, the milestones, and what comes next.
 
     On a terminal with bars, in colour; where it is piped, in plain lines.
     """
@@ -42,8 +51,9 @@ def status() -> None:
 
 def _plain(here: Workspace) -> None:
     for line in _points(here):
-        state = f"{line.done if line.started else '-':>3}/{line.possible}"
-        say(f"{line.name:19} {state:>7}  {line.note}".rstrip())
+        if line.tier:
+            say()
+        say(f"{line.name:23} {line.score:>7}  {line.note}".rstrip())
     journey = [_checkpoints(here), _milestones(here)]
     if any(journey):
         say()
@@ -54,30 +64,41 @@ def _plain(here: Workspace) -> None:
 
 
 def _chart(here: Workspace) -> Table:
-    """A row for each chapter, then one for all checkpoints and one for all milestones, each with its bar."""
+    """A row for each tier and chapter, then one for all checkpoints and one for all milestones, each with its bar."""
     chart = Table.grid(padding=(0, 2))
     journey = [line for line in (_checkpoints(here), _milestones(here)) if line]
     for line in [*_points(here), None, *journey]:
-        if line is None:
+        if line is None or line.tier:
             chart.add_row()
-            continue
-        whole = line.started and line.done == line.possible
-        score = Text(f"{line.done if line.started else '-'}/{line.possible}", "green" if whole else "", justify="right")
-        done = line.done if line.started else 0
-        bar = ProgressBar(line.possible, done, width=24, complete_style="cyan", finished_style="green")
-        chart.add_row(Text(line.name), bar, score, Text(line.note, "dim"))
+        if line:
+            score = Text(line.score, "green" if line.whole else "", justify="right")
+            done = line.done if line.started else 0
+            bar = ProgressBar(line.possible, done, width=24, complete_style="cyan", finished_style="green")
+            chart.add_row(Text(line.name, "bold" if line.tier else ""), bar, score, Text(line.note, "dim"))
     return chart
 
 
 def _points(here: Workspace) -> list[Line]:
-    """The points on record for every chapter."""
-    lines = []
+    """The points on record for every tier, and below it for its chapters."""
+    found = {}
     for chapter, exercises, known in _standing(here):
         points = sum(known[name]["points"] for name in exercises if name in known)
         started, possible = begun(here.file(chapter)), sum(exercise.points for exercise in exercises.values())
         name = f"{chapter.number} {chapter.name}"
-        lines.append(Line(name, points, possible, "" if started else "not started", started))
+        found[chapter] = Line(name, points, possible, "" if started else "not started", started)
+    lines = []
+    for tier, chapters in here.course.tiers():
+        below = [found[chapter] for chapter in chapters if chapter in found]
+        lines += [_sum(tier.name, below)] * bool(tier.name and below) + below
     return lines
+
+
+def _sum(name: str, lines: list[Line]) -> Line:
+    """What these come to together."""
+    started = [line for line in lines if line.started]
+    note = f"{sum(line.whole for line in lines)} of {len(lines)} chapters done"
+    done, possible = sum(line.done for line in started), sum(line.possible for line in lines)
+    return Line(name, done, possible, note, bool(started), tier=True)
 
 
 @app.command(name="next")
@@ -145,4 +166,4 @@ def _following(workspace: Workspace) -> str:
         state = questions.standing(asked, workspace)
         if state not in ("passed", "not available yet") and not state.startswith("needs"):
             return f"tito checkpoint test {asked.id}"
-    return "nothing is left: all points of all chapters"
+    return "tito run FILE: every chapter, milestone and checkpoint is done, so build something of your own"

@@ -32,13 +32,17 @@ Told = Callable[[int, int], object]  # of how many are done, of how many there a
 
 @dataclass(frozen=True)
 class Tried:
-    """One wrong answer to an exercise, whether it lost points, and why it cannot, if it is listed as equivalent."""
+    """One wrong answer to an exercise, whether it lost points, and why it cannot, if it is listed as equivalent.
+
+    `lost` has the state of each check that it lost: of all of them if it is planted, else of the first.
+    """
 
     exercise: str
     change: str
     killed: bool
     planted: bool = False
     equivalent: str = ""
+    lost: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -109,8 +113,9 @@ def kills(number: str, course: Course | None = None, told: Told = lambda done, e
     with Scorer(number, course, deadline=2.0) as scorer, Scorer(number, course, deadline=10.0) as patient:
         for done, (exercise, change, source, is_planted) in enumerate(answers):
             reason = "" if is_planted else listed.get(exercise, {}).get(change, "")
-            lost = (patient if reason else scorer).score(exercise, source, quick=True)[1]
-            found.tried.append(Tried(exercise, change, bool(lost), is_planted, reason))
+            outcomes = (patient if reason else scorer).score(exercise, source, quick=not is_planted)[1]
+            lost = {check: outcome.state for check, outcome in outcomes.items()}
+            found.tried.append(Tried(exercise, change, bool(lost), is_planted, reason, lost))
             told(done + 1, len(answers))
     known = {(one.exercise, one.change) for one in found.tried if one.equivalent}
     found.unknown = [change for name, changes in listed.items() for change in changes if (name, change) not in known]

@@ -28,6 +28,10 @@ from tito.rubrics.rubric import load
 from tito.sandbox.tree import play
 from tito.work.workspace import Workspace, write
 
+PATIENCE = 120.0  # seconds that a step may take, once a milestone is told to stop
+NOBODY = "http://127.0.0.1:9"  # an address that answers at once that nobody is there
+OFFLINE = {"http_proxy": NOBODY, "https_proxy": NOBODY, "no_proxy": "localhost,127.0.0.1"}
+
 
 @dataclass(frozen=True)
 class Milestone:
@@ -220,23 +224,57 @@ def speak(milestone: Milestone, workspace: Workspace, reference: bool, seed: int
     return 0 if code in (STOPPED, -signal.SIGINT) else code  # Ctrl-C is how one leaves
 
 
+def begin(milestone: Milestone, workspace: Workspace, reference: bool, seconds: float = 8.0) -> tuple[bool, str]:
+    """Run the first seconds of a milestone, keep nothing and download nothing: whether it can, and what it said last.
+
+    Ctrl-C is played after these seconds: what stops calmly then, or has ended before, can run.
+    """
+    plan = {"seed": int(milestone.name), "does": "run", "seconds": seconds}
+    with _planned(milestone, workspace, reference, **plan) as (command, env, _, _):
+        try:
+            done = subprocess.run(
+                command, env={**env, **OFFLINE}, capture_output=True, encoding="utf-8", errors="replace",
+                timeout=seconds + PATIENCE, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return False, f"it did not stop within {PATIENCE:g} s"
+    if done.returncode == STOPPED:
+        return True, f"the first {seconds:g} s of it"
+    lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    return done.returncode == 0, "to its end" if done.returncode == 0 else " ".join(lines[-2:])
+
+
 def _play(milestone, workspace, reference, seed, does: str, options: dict[str, Any]):
     """Call a function of the script in a process of its own: exit code, result, whose each module was, BLAS threads."""
+    plan = {
+        "seed": seed, "data": str(data_root()), "does": does, "options": options,
+        "folder": str(state_folder(milestone, workspace, reference, seed)),
+        "models": str(milestone.models(workspace, reference)),
+    }  # fmt: skip
+    with _planned(milestone, workspace, reference, **plan) as (command, env, result, whose):
+        code = _wait(command, env)
+        found = None if code or not result.is_file() else json.loads(result.read_text(encoding="utf-8"))
+    return code, found, whose, int(env["OPENBLAS_NUM_THREADS"])
+
+
+@contextlib.contextmanager
+def _planned(milestone: Milestone, workspace: Workspace, reference: bool, **plan: Any) -> Iterator[Any]:
+    """A composed tree, and what is to be played on it: a command, its environment, its result, whose each module is.
+
+    What the plan does not place elsewhere stands beside the tree, and goes with it.
+    """
     with tempfile.TemporaryDirectory(prefix="tito-", ignore_cleanup_errors=True) as temporary:
         place = Path(temporary).resolve()
         tree, result = place / "tree", place / "result.json"
         whose = play(tree, workspace.course, workspace.folder, only=() if reference else milestone.needs)
-        plan = {
-            "script": str(milestone.path), "seed": seed, "data": str(data_root()), "does": does, "options": options,
-            "folder": str(state_folder(milestone, workspace, reference, seed)),
-            "models": str(milestone.models(workspace, reference)),
-            "result": str(result), "tree": str(tree), "whose": whose,
+        beside = {name: str(place / name) for name in ("data", "folder", "models")}
+        whole = {
+            "script": str(milestone.path), "options": {}, "seconds": None, "result": str(result), "tree": str(tree),
+            "whose": whose, **beside, **plan,
         }  # fmt: skip
-        (place / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
-        env = launch.environment(tree)
-        code = _wait([sys.executable, "-m", "tito.history.runner", str(place / "plan.json")], env)
-        found = None if code or not result.is_file() else json.loads(result.read_text(encoding="utf-8"))
-    return code, found, whose, int(env["OPENBLAS_NUM_THREADS"])
+        (place / "plan.json").write_text(json.dumps(whole), encoding="utf-8")
+        command = [sys.executable, "-m", "tito.history.runner", str(place / "plan.json")]
+        yield command, launch.environment(tree), result, whose
 
 
 def machine(threads: int) -> dict[str, Any]:

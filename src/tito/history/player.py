@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
@@ -26,10 +27,17 @@ Frame = tuple[Any, str, float]
 
 
 class Stage:
-    """What a demo is given: a seed, the root of the data sets, the folder of trained models, and a line to ask for."""
+    """What a demo is given: a seed, the root of the data sets, the models that milestones trained, and a text."""
 
-    def __init__(self, console: Console, seed: int = 0, data: Path | None = None, models: Path | None = None, text=""):
+    def __init__(self, console: Console, seed: int, data: Path, models: Path, text: str = ""):
         self.console, self.seed, self.data, self.models, self.text = console, seed, data, models, text
+
+    def kept(self, name: str) -> dict[str, np.ndarray]:
+        """The arrays of a model that a milestone trained and kept; none, if it did not."""
+        from tinytorch import serialization
+
+        path = self.models / f"{name}.safetensors"
+        return serialization.load(path) if path.is_file() else {}
 
     def ask(self, question: str, default: str) -> str:
         """The text that was given with the command; else what is typed, where somebody can type; else the default."""

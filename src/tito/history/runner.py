@@ -11,6 +11,7 @@ import json
 import shutil
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -223,6 +224,10 @@ def main() -> int:
     stage = Stage(folder, plan["seed"], Path(data) if data else None, models=Path(plan["models"]))
     runs = plan["does"] == "run"
     signal.signal(signal.SIGINT, stage.interrupt if runs else signal.default_int_handler)
+    if plan["seconds"] is not None:
+        clock = threading.Timer(plan["seconds"], stage.interrupt)
+        clock.daemon = True
+        clock.start()
     try:
         measured = getattr(program(Path(plan["script"])), plan["does"])(stage, **plan["options"])
     except (Stopped, KeyboardInterrupt):

@@ -240,15 +240,17 @@ class Rubric:
         truth in the judge, with the reference; the answer may differ from it by `tolerance` of it.
         """
 
+        once = functools.cache(counted)
+
         def add(function: Callable[[], float]) -> Callable[[], float]:
             name = function.__name__
 
             def the_number_that_is_counted(student: Student) -> None:
-                truth = counted()  # first: should the counter fail, it is not the student's doing
+                truth = once()  # first: should the counter fail, it is not the student's doing
                 about(getattr(student, name)(), truth, tolerance, unit)
 
             asked = self.exercise(name, difficulty=difficulty, minutes=minutes)
-            asked.accounting = Accounting(definition(function), unit, counted, tolerance)
+            asked.accounting = Accounting(definition(function), unit, once, tolerance)
             doc = f"The number is the one that our own counter finds, give or take {100 * tolerance:g} %."
             self._add(Check(name, the_number_that_is_counted.__name__, points, doc, the_number_that_is_counted))
             return function

@@ -169,16 +169,31 @@ def append(student: str, source: str, names: Iterable[str]) -> str:
     Line numbers of the student's text stay. A method is defined in a function whose argument is called __class__, which
     is where Python's super() looks for the class, and then assigned to the student's class.
     """
-    parts = [student, ""]
-    for name in names:
-        owner, _, method = name.rpartition(".")
-        text = textwrap.dedent(reference(source, name))
-        if owner:
-            made = f"_{name.replace('.', '_')}"
-            text = f"def {made}(__class__):\n{_shift(text, '    ')}    return {method}\n"
-            text += f"\n\n{owner}.{method} = {made}({owner})\n"
-        parts.append(text)
-    return "\n".join(parts)
+    return "\n".join([student, "", *(later(name, reference(source, name)) for name in names)])
+
+
+def later(name: str, text: str) -> str:
+    """The text of a definition (still indented) as it can stand below all others, and wins over them."""
+    owner, _, method = name.rpartition(".")
+    text = textwrap.dedent(text)
+    if not owner:
+        return text
+    made = f"_{name.replace('.', '_')}"
+    text = f"def {made}(__class__):\n{_shift(text, '    ')}    return {method}\n"
+    return text + f"\n\n{owner}.{method} = {made}({owner})\n"
+
+
+def varied(source: str, name: str, variant: str) -> str:
+    """The text of one definition in a variant of the source, which is the source in all other lines.
+
+    The variant is not parsed, which takes most of the time where there are thousands. Raises ValueError if it differs
+    elsewhere, too.
+    """
+    found, old, new = _find(source, name), source.split("\n"), variant.split("\n")
+    last = len(new) - len(old) + found.last
+    if new[: found.first - 1] != old[: found.first - 1] or new[last:] != old[found.last :]:
+        raise ValueError(f"the variant differs from the source outside {name}, too")
+    return "\n".join(new[found.first - 1 : last]) + "\n"
 
 
 def _shift(text: str, indentation: str) -> str:

@@ -4,7 +4,6 @@ A demo of the toy course.
 """
 
 import numpy as np
-
 from tinytorch.scaling import double
 
 
