@@ -513,6 +513,31 @@ def benchmarking() -> Step:
     return step
 
 
+# -- 20: what an entry's measured rows are made into -----------------------------------------------------------------
+
+
+@workload(times=20)
+def olympics() -> Step:
+    """The score of an entry to the MLP sprint: 300 turns of each kind, 10,000 answers; then a limit and a front."""
+    from tinytorch.olympics import EVENTS, keeps_limit, pareto_front, score_entry
+
+    rng = np.random.default_rng(0)
+    rows = rng.lognormal(0, 0.1, (4, 300))
+    wrong = (rng.random((2, 10_000)) < 0.02).astype(float)
+    ours, theirs = (
+        {"latency": rows[i], "throughput": rows[2 + i], "memory": 1e5 + i, "size": 2e4 + i, "losses": wrong[i]}
+        for i in range(2)
+    )
+    latencies, costs = rng.exponential(1.0, 20_000), rng.random((100, 3))
+
+    def step():
+        keeps_limit(latencies, 5.0)
+        pareto_front(costs)
+        return score_entry(EVENTS["mlp_sprint"], ours, theirs, rng)
+
+    return step
+
+
 # -- 18: a step in little memory ---------------------------------------------------------------------------------------
 
 
@@ -570,6 +595,27 @@ def memoization() -> Step:
 
     model = GPT(TransformerConfig(65, context=256)).eval()
     return lambda: list(generate(model, [1, 2, 3, 4], 200, seed=0, caches=caches_for(model)))
+
+
+# -- 21: a monitor, and a gate ---------------------------------------------------------------------------------------
+
+
+@workload(times=600)
+def mlops() -> Step:
+    """A monitor's window of 200 digits, in batches of 20, with three tests; and a gate for 400 answers."""
+    from tinytorch.mlops import Monitor, promotion_gate
+
+    rng, images = np.random.default_rng(0), digits().x_train.reshape(-1, 64)
+    answers = rng.dirichlet(np.ones(10), len(images))
+    monitor = Monitor(images[:1000], answers[:1000], size=200)
+    candidate, live = rng.random((2, 400)) < 0.8
+
+    def step():
+        for start in range(1000, 1200, 20):
+            monitor.observe(images[start : start + 20], answers[start : start + 20], 0.001)
+        return promotion_gate(candidate, live)
+
+    return step
 
 
 # -- five lines, to see whom a profiler charges --------------------------------------------------------------------

@@ -158,7 +158,7 @@ def gate_by_differences(candidate, live, level=0.05):
     if a.shape != b.shape or a.ndim != 1 or not (level > 0 and level < 1):
         raise ValueError("pairs and a level, please")
     d = a - b
-    better, worse = np.count_nonzero(d == 1), np.count_nonzero(d == -1)
+    better, worse = int((d == 1).sum()), int((d == -1).sum())
     n = better + worse
     chance = float(sum(Fraction(math.comb(n, k), 2**n) for k in range(better, n + 1)))
     return Decision(promote=chance <= level, better=better, worse=worse, chance=chance)
