@@ -14,6 +14,7 @@ The machine should have nothing else to do: what other programs take, the servic
 import argparse
 import asyncio
 import gc
+import itertools
 import json
 import tempfile
 import time
@@ -90,13 +91,12 @@ def load(service: Running, kind: str, rate: float, seconds: float) -> list[Answe
 
 
 def judged(kind: str, answers: list[Answer]) -> dict[str, Any]:
-    """The 99th percentile with its interval, in ms, the median, how each was answered, and whether that holds."""
+    """The 99th percentile with its interval, in ms, how each was answered, and whether that holds."""
     good = [answer for answer in answers if answer.status == 200]
     seconds = np.array([answer.first if kind == "gpt" else answer.seconds for answer in good])
     low, middle, high = (1e3 * value for value in p99_interval(seconds))
     return {
         "p99": [round(low, 2), round(middle, 2), round(high, 2) if np.isfinite(high) else None],
-        "p50": round(1e3 * float(np.median(seconds)), 2) if len(seconds) else None,
         "requests": len(answers),
         "answers": {str(key): count for key, count in told(answers).items()},
         "holds": bool(len(good) == len(answers) and (high if np.isfinite(high) else middle) <= 1e3 * LIMIT),
@@ -124,11 +124,9 @@ def highest(kind: str, batching: Batching) -> dict[str, Any]:
     raise RuntimeError(f"no rate held for {FINAL:g} s, down to {low:.1f} a second: other programs may be in the way")
 
 
-def measured() -> dict[str, Any]:
-    """Each model with batches and without."""
-    facts = {"date": date.today().isoformat(), "machine": str(machine()), "limit": 1e3 * LIMIT, "tokens": TOKENS}
-    ways = {"batched": Batching(), "alone": ALONE}
-    return {**facts, "models": {kind: {way: highest(kind, ways[way]) for way in ways} for kind in RATES}}
+def measured(kind: str) -> dict[str, Any]:
+    """A model with batches and without."""
+    return {way: highest(kind, batching) for way, batching in (("batched", Batching()), ("alone", ALONE))}
 
 
 # -- memory -----------------------------------------------------------------------------------------------------------
@@ -149,16 +147,27 @@ def memory(seconds: float) -> dict[str, Any]:
     return found
 
 
+def keep(found: dict[str, Any]) -> None:
+    """Write what was found into serving.json, beside what stands there of other models."""
+    path = HERE.with_suffix(".json")
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"models": {}}
+    facts = {"date": date.today().isoformat(), "machine": str(machine()), "limit": 1e3 * LIMIT, "tokens": TOKENS}
+    models = {**before["models"], **found.pop("models", {})}
+    everything = {**before, **facts, **found, "models": {kind: models[kind] for kind in RATES if kind in models}}
+    path.write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("kinds", nargs="*", default=list(RATES), help=f"which models: {', '.join(RATES)}; all if none")
     parser.add_argument("--memory", type=float, metavar="SECONDS", help="measure memory under load, for so long")
     parser.add_argument("--record", action="store_true", help="keep it for the book")
     options = parser.parse_args()
-    found = {"memory": memory(options.memory)} if options.memory else measured()
-    path = HERE.with_suffix(".json")
-    if options.record:
-        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        path.write_text(json.dumps({**before, **found}, indent=1) + "\n", encoding="utf-8")
+    kinds = [] if options.memory else options.kinds
+    found = [{"memory": memory(options.memory)}] if options.memory else []
+    for one in itertools.chain(found, ({"models": {kind: measured(kind)}} for kind in kinds)):
+        if options.record:
+            keep(one)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ class Batching:
     most: int = 32
     wait: float = 0.002  # seconds
     waiting: int = 512
-    texts: int = 8  # written at once
+    texts: int = 16  # written at once
     texts_waiting: int = 64
 
 

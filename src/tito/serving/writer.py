@@ -58,7 +58,7 @@ class Writer:
     `observe` is told how many texts each step was for.
     """
 
-    def __init__(self, model: GPT, most: int = 8, waiting: int = 32, observe: Callable[[int], object] = int):
+    def __init__(self, model: GPT, most: int = 16, waiting: int = 64, observe: Callable[[int], object] = int):
         if most < 1 or waiting < 1:
             raise ValueError(f"1 text or more is written, and may wait; got {most} and {waiting}")
         self.model, self.most, self.waiting, self.observe = model, most, waiting, observe
