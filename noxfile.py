@@ -85,6 +85,12 @@ def book(session: nox.Session) -> None:
     session.log(f"open {(BOOK / 'index.html').relative_to(ROOT)}")
 
 
+@nox.session
+def site(session: nox.Session) -> None:
+    """Look at the built book in headless Chromium: contrast, overflow, links, search; `-- 05` at pages named so."""
+    python(session, "-m", "tito.book.site", *session.posargs)
+
+
 for number in CHAPTERS:
 
     @nox.session(name=f"handout-{number}")

@@ -27,6 +27,7 @@ html_title = "TinyTorch"
 html_math_renderer = "katex"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
+html_js_files = [("search.js", {"defer": "defer"})]  # after Sphinx's own
 html_favicon = "_static/mark.svg"
 html_copy_source = False
 html_show_sourcelink = False
@@ -36,7 +37,7 @@ html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": "TinyTorch"},
     "navbar_persistent": [],
-    "pygments_light_style": "friendly",
+    "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "github-dark",
     "search_bar_text": "Search the book",
     "show_navbar_depth": 1,

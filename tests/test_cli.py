@@ -374,6 +374,12 @@ def test_a_full_disk_is_one_line(tmp_path, arguments):
     assert (code, said) == (2, "tito: No space left on device\n")
 
 
+def test_serve_says_in_one_line_what_is_not_there(tmp_path):
+    assert outside("serve", "--model", "nothing.safetensors") == (2, "tito: there is no file nothing.safetensors\n")
+    said = "no model digits is registered: tito serve digits --train trains it first, in a few seconds"
+    assert outside("serve", "digits", TINYTORCH_WORK=str(tmp_path)) == (2, f"tito: {said}\n")
+
+
 def test_without_the_packages_of_the_course_it_says_what_to_install(tmp_path):
     source = Path(course.__file__).parents[1]
     program = f"import sys; sys.path.insert(0, {str(source)!r}); from tito.__main__ import main; main()"

@@ -51,7 +51,8 @@ def test_the_milestones_are_those_of_history():
 
 @each
 def test_a_script_is_short_and_has_a_page(one):
-    longer = {"1998": (210, 180), "2017": (400, 340)}  # seven networks, ten trainings: not one or two
+    # seven networks, ten trainings, five variants of three networks: not one or two
+    longer = {"1998": (210, 180), "2017": (400, 340), "2018": (205, 130)}
     script_lines, page_lines = longer.get(one.name, (120, 100))
     assert len(one.path.read_text(encoding="utf-8").splitlines()) < script_lines
     page = one.path.with_suffix(".md").read_text(encoding="utf-8")
@@ -427,6 +428,45 @@ def test_2017_reads_this_book_where_shakespeare_is_missing(quiet, gpt, monkeypat
     text, source = gpt.corpus(shown)
     assert source == "this book" and "TinyTorch" in text and len(text) > 100_000
     assert "The book itself is read instead. input.txt is not here" in shown.text()
+
+
+def test_2018_makes_three_networks_smaller(quiet, monkeypatch):
+    program, rng = script("2018"), np.random.default_rng(0)
+    x, y = rng.random((600, 12, 12), np.float32), rng.integers(0, 10, 600)
+    monkeypatch.setattr(program, "mnist", lambda *_: program.Split(x, y, x[:50], y[:50]))
+    monkeypatch.setattr(program, "tiny_shakespeare", lambda *_: "To be, or not to be: that is the question.\n" * 150)
+    monkeypatch.setattr(program, "TURNS", 2)
+    monkeypatch.setattr(program, "WRITTEN", 5)
+    found = json.loads(json.dumps(runner.plain(program.run(quiet(), epochs=1))))
+    variants = ["before", "pruned", "int8", "after"]
+    assert [*found["mlp"]["table"]] == [*found["cnn"]["table"]] == variants
+    assert [*found["gpt"]["table"]] == ["before", "pruned", "int8", "cached", "after"]
+    for name in ("mlp", "cnn", "gpt"):
+        table = found[name]["table"]
+        assert (
+            table["after"]["bytes"]
+            < min(table[each]["bytes"] for each in ("pruned", "int8"))
+            < table["before"]["bytes"]
+        )
+        assert table["before"]["ratio"] == [1, 1, 1] and all(0 <= one["quality"] <= 1 for one in table.values())
+        assert found[name]["profile"]["flops"] > 0 and len(found[name]["profile"]["most"]) == 3
+    assert found["gpt"]["table"]["cached"]["bytes"] == found["gpt"]["table"]["before"]["bytes"]
+    assert found["accuracy"] == found["cnn"]["table"]["after"]["quality"] and found["images"] == "MNIST"
+
+
+def test_2018_takes_what_the_package_has(quiet, monkeypatch):
+    def missing(*_):
+        raise program.DataUnavailable("it is not here")
+
+    program, shown = script("2018"), quiet()
+    for name in ("mnist", "tiny_shakespeare"):
+        monkeypatch.setattr(program, name, missing)
+    images, source = program.pictures(shown)
+    assert images.x_train.shape == (1437, 1, 8, 8) and source == "the digits"
+    words, characters, source = program.text(shown)
+    assert source == "this book" and words.x_train.shape[1] == program.CONTEXT and words.y_train.max() < characters
+    assert (words.x_train[0, 1:] == words.y_train[0, :-1]).all()
+    assert shown.text().count("it is not here") == 2
 
 
 def test_a_preset_has_results_of_its_own():

@@ -597,6 +597,27 @@ def memoization() -> Step:
     return lambda: list(generate(model, [1, 2, 3, 4], 200, seed=0, caches=caches_for(model)))
 
 
+# -- 21: a monitor, and a gate ---------------------------------------------------------------------------------------
+
+
+@workload(times=600)
+def mlops() -> Step:
+    """A monitor's window of 200 digits, in batches of 20, with three tests; and a gate for 400 answers."""
+    from tinytorch.mlops import Monitor, promotion_gate
+
+    rng, images = np.random.default_rng(0), digits().x_train.reshape(-1, 64)
+    answers = rng.dirichlet(np.ones(10), len(images))
+    monitor = Monitor(images[:1000], answers[:1000], size=200)
+    candidate, live = rng.random((2, 400)) < 0.8
+
+    def step():
+        for start in range(1000, 1200, 20):
+            monitor.observe(images[start : start + 20], answers[start : start + 20], 0.001)
+        return promotion_gate(candidate, live)
+
+    return step
+
+
 # -- five lines, to see whom a profiler charges --------------------------------------------------------------------
 
 

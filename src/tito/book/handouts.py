@@ -15,7 +15,9 @@ import gc
 import html
 import importlib.util
 import io
+import itertools
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -23,11 +25,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
 from pygments.formatters import HtmlFormatter
 
+from tinytorch.environment import machine
 from tito import course
 from tito.book import ROOT
 from tito.book.cells import blocks
@@ -110,7 +115,28 @@ def page(folder: Path, docname: str) -> Page:
         raise SystemExit(f"{docname}.html has no article; has the theme changed?")
     name, body = docname.rpartition("/")[2], printable(found[1])
     title = re.search(r"<h1>(.*?)</h1>", body)
-    return Page(name, title[1] if title else name, anchored(body, name))
+    return Page(name, title[1] if title else name, anchored(numbered(body, name), name))
+
+
+def numbered(body: str, name: str) -> str:
+    """A body whose figures and displayed formulas have numbers: Figure 5.1, (5.1). A page without a number has none."""
+    match = re.match(r"(\d+)_", name)
+    if match is None:
+        return body
+    figures, formulas = itertools.count(1), itertools.count(1)
+
+    def figure(found: re.Match[str]) -> str:
+        label = f'<span class="figure-number">Figure {int(match[1])}.{next(figures)}</span>'
+        head, caption, tail = found[0].partition("<figcaption>")
+        if caption:
+            return head + caption + re.sub(r"<p>|$", lambda place: f"{place[0]}{label} ", tail, count=1)
+        return found[0].removesuffix("</figure>") + f"<figcaption><p>{label}</p></figcaption></figure>"
+
+    def equation(found: re.Match[str]) -> str:
+        return f'{found[1]}<span class="eqno">({int(match[1])}.{next(formulas)})'
+
+    body = re.sub(r'<figure class="live-figure.*?</figure>', figure, body, flags=re.DOTALL)
+    return re.sub(r'(<div class="math[^>]*>.*?)<span class="eqno">\([^)]*\)', equation, body, flags=re.DOTALL)
 
 
 def printable(body: str) -> str:
@@ -193,7 +219,7 @@ def linked(body: str, names: list[str]) -> str:
             return match[0]
         path, _, place = target.partition("#")
         name = Path(path).stem
-        return f'<a href="#{name}{"--" + place if place else ""}">{text}</a>' if name in names else text
+        return f'<a class="across" href="#{name}{"--" + place if place else ""}">{text}</a>' if name in names else text
 
     return re.sub(r'<a [^>]*?href="([^"]*)"[^>]*>(.*?)</a>', link, body, flags=re.DOTALL)
 
@@ -289,6 +315,48 @@ def cover(pages: list[Page], edition: str) -> str:
     return f'<header class="cover">{title}{contents(pages)}</header>'
 
 
+def index(pages: list[Page]) -> str:
+    """The field's words and the exercises, each with the page that it stands on."""
+    rows = list[tuple[str, str]]()
+    for page in pages:
+        for at, term in re.findall(r'<em class="defined" id="([^"]+)">(.*?)</em>', page.body, re.DOTALL):
+            rows.append((term.lower(), entry(at, " ".join(term.split()))))
+        rows += [(name.lower(), entry(at, f"<code>{name}</code>")) for at, name, _ in page.exercises()]
+    listed = "".join(row for _, row in sorted(rows))
+    listing = f'<nav class="contents"><ol>{listed}</ol></nav>'
+    return f'<article id="book-index" class="part index"><h1>Index</h1>{listing}</article>'
+
+
+def colophon(pages: list[Page]) -> str:
+    """What a copy was made with, on what machine, when; and what has changed in its chapter since the last release."""
+    made = ", ".join(f"{name} {version(name)}" for name in ("numpy", "sphinx", "weasyprint", "matplotlib"))
+    when = date.fromtimestamp(int(os.environ.get("SOURCE_DATE_EPOCH", time.time())))
+    parts = [f"<p>Every number was measured on {html.escape(str(machine()))}, unless a recorded run names its own.</p>"]
+    parts.append(f"<p>Made with Python {platform.python_version()}, {made}, and KaTeX, on {when}.</p>")
+    numbers = [match[1] for page in pages if (match := re.match(r"(\d\d)_", page.name))]
+    if len(pages) == 1 and numbers:
+        parts.append(changes(numbers[0], (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")))
+    return f'<section class="colophon"><h2>Colophon</h2>{"".join(parts)}</section>'
+
+
+def changes(number: str, log: str) -> str:
+    """The entries of the changelog's first part that name a chapter, alone or in a range, as a list."""
+    _, unreleased, released = re.split(r"^## ", log, maxsplit=2, flags=re.MULTILINE)
+    entries = [" ".join(entry.split()) for entry in re.findall(r"^- (.*?)(?=^- |^#|\Z)", unreleased, re.M | re.S)]
+    found = [one for one in entries if any(first <= number <= last for first, last in chapters_named(one))]
+    since = f"Since release {released.split()[0]}"
+    if not found:
+        return f"<p>{since}, nothing has changed in this chapter.</p>"
+    told = re.sub("`(.*?)`", r"<code>\1</code>", "".join(f"<li>{html.escape(one)}</li>" for one in found))
+    return f"<p>{since}:</p><ul>{told}</ul>"
+
+
+def chapters_named(entry: str) -> list[tuple[str, str]]:
+    """The ranges of chapters that an entry names: Chapter 10; chapters 00 to 13."""
+    ranges = re.findall(r"[Cc]hapters (\d\d) to (\d\d)", entry)
+    return ranges + [(one, one) for one in re.findall(r"[Cc]hapters? (\d\d)\b(?! to)", entry)]
+
+
 def document(pages: list[Page], edition: str) -> str:
     """A cover and the pages, as one HTML document."""
     names, kind = [page.name for page in pages], "part" if len(pages) > 1 else "only"
@@ -296,7 +364,8 @@ def document(pages: list[Page], edition: str) -> str:
     title = re.sub(r"<[^>]*>", "", pages[0].title)
     title = f"{title if len(pages) > 1 else f'TinyTorch {title}'}, {edition} edition"
     head = f'<meta charset="utf-8"><title>{title}</title><meta name="author" content="the TinyTorch authors">'
-    body = f"<body>{cover(pages, edition)}{''.join(articles)}</body>"
+    back = (index(pages) if len(pages) > 1 else "") + colophon(pages)
+    body = f"<body>{cover(pages, edition)}{''.join(articles)}{back}</body>"
     return f'<!doctype html><html lang="en" class="{edition}"><head>{head}</head>{body}</html>'
 
 

@@ -32,7 +32,7 @@ def session(env: BuildEnvironment) -> ChapterRun:
     found = env.temp_data.get("live_session")
     if found is None:
         found = env.temp_data["live_session"] = ChapterRun(env.doc2path(env.docname))
-        sources = ("src/tinytorch/**/*.py", "chapters/**/*.json", "src/tito/book/*.py")
+        sources = ("src/tinytorch/**/*.py", "chapters/**/*.json", "docs/leaderboard/*.json", "src/tito/book/*.py")
         for path in sorted(path for pattern in sources for path in ROOT.glob(pattern)):
             env.note_dependency(str(path))
     return found

@@ -7,7 +7,9 @@ from tito.cli.common import app as main
 
 # isort: off
 # `tito --help` lists the commands in the order of these modules.
-from tito.cli import chapters, standing, trying, play, demos, measures, machine, history
+from tito.cli import chapters, standing, trying, play, demos, measures, machine, history, benchmark, serve
 # isort: on
 
-__all__ = ["chapters", "demos", "history", "machine", "main", "measures", "play", "standing", "trying"]
+__all__ = [
+    "benchmark", "chapters", "demos", "history", "machine", "main", "measures", "play", "serve", "standing", "trying",
+]  # fmt: skip

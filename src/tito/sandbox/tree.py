@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tito.course import Chapter, Course
 
-PIECES = ("worker.py", "wire.py", "warden.py", "landlock.py")
+PIECES = ("worker.py", "wire.py", "warden.py", "landlock.py", "alone.py")
 
 
 def compose(tree: Path, course: Course, chapter: Chapter, text: str, earlier: Path | None = None) -> Path:

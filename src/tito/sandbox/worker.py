@@ -3,8 +3,8 @@
     python -I -S -B worker.py SITE TREE
 
 SITE is the folder that holds numpy, TREE the folder that holds the composed tinytorch/. Standard input and output are
-duplicated for the wire and then redirected, so that prints cannot reach it. This file, wire.py, warden.py
-and landlock.py are copied into the job: nothing else of the course is there.
+duplicated for the wire and then redirected, so that prints cannot reach it. This file, wire.py, warden.py,
+landlock.py and alone.py are copied into the job: nothing else of the course is there.
 """
 
 import ast
@@ -15,6 +15,7 @@ import io
 import json
 import linecache
 import os
+import struct
 import sys
 from typing import Any
 
@@ -33,10 +34,11 @@ def main() -> None:
     landlock.confine(os.path.join(here, "scratch"))
     incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     _redirect()
-    _limit()
+    _limit(here)
 
     # NumPy is imported while its folder is on the path; its neighbours (torch, hypothesis...) never become importable.
     sys.path.insert(1, site)
+    import alone  # type: ignore[import-not-found]  # noqa: F401  here, because its folder is about to leave the path
     import numpy as np
     import wire  # type: ignore[import-not-found]
 
@@ -47,6 +49,9 @@ def main() -> None:
     shop = Shop(tree)
     while frame := wire.read(incoming):
         request = wire.unpack(*frame)
+        if request["do"] == "lane":
+            shop.lane(request, incoming, outgoing)
+            continue
         reply = {"id": request["id"], **shop.answer(request)}
         try:
             packed = wire.pack(reply)
@@ -66,13 +71,18 @@ def _redirect() -> None:
     sys.stdout = sys.stderr = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
-def _limit() -> None:
-    """Limits where the platform has them. Windows has none; macOS refuses some."""
+def _limit(job: str) -> None:
+    """Limits where the platform has them: those of a limits.json come first. Windows has none; macOS refuses some."""
     try:
         import resource
     except ModuleNotFoundError:
         return
-    for name, value in LIMITS.items():
+    path = os.path.join(job, "limits.json")
+    others = {}
+    if os.path.isfile(path):
+        with open(path, encoding="utf-8") as file:
+            others = json.load(file)
+    for name, value in {**LIMITS, **others}.items():
         with contextlib.suppress(AttributeError, ValueError, OSError):
             kind = getattr(resource, name)
             hard = resource.getrlimit(kind)[1]
@@ -167,6 +177,36 @@ class Shop:
             "path": list(sys.path),
             "files": [os.path.relpath(f, self.tree) for f in files],
         }
+
+    def do_alone(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Confine this process to itself; answer with its number, and what the system could do of it."""
+        import alone
+        import numpy as np
+
+        site = os.path.dirname(os.path.dirname(np.__file__))
+        return {"pid": os.getpid(), "confined": alone.confine(os.path.dirname(self.tree), site)}
+
+    def lane(self, request: dict[str, Any], incoming: Any, outgoing: Any) -> None:
+        """Answer rows with rows, and nothing else any more: lane.py says in which form."""
+        import numpy as np
+        import wire  # copied beside this file
+
+        outgoing.write(wire.pack({"id": request["id"], "value": None}))
+        outgoing.flush()
+        function, dtype, shape = self.find(request["name"]), np.dtype(request["dtype"]), (-1, *request["shape"])
+        head, codes = struct.Struct(">cBII").pack, {np.dtype(name): code for code, name in enumerate(wire.DTYPES)}
+        while length := incoming.read(4):
+            x = np.frombuffer(bytearray(incoming.read(int.from_bytes(length, "big"))), dtype).reshape(shape)
+            try:
+                z = np.ascontiguousarray(function(x))
+                if z.ndim != 2 or len(z) != len(x) or z.dtype not in codes:
+                    raise ValueError(f"{len(x)} rows of numbers are needed, got {z.dtype} of shape {z.shape}")
+                told = head(b"A", codes[z.dtype], z.shape[1], z.nbytes) + z.tobytes()
+            except BaseException as error:  # as in `answer`
+                said = json.dumps(self.describe(error)).encode()
+                told = head(b"E", 0, 0, len(said)) + said
+            outgoing.write(told)
+            outgoing.flush()
 
     # -- names and values ---------------------------------------------------------------------------------------------
 
