@@ -771,7 +771,7 @@ def test_a_monitor_is_quiet_until_something_changes_and_again_after():
     assert max(finding.severity for finding in monitor.findings) > 1
     while watch(generator.normal(size=(25, 6))):
         assert monitor.latency.seen < 100
-    assert monitor.latency.mean == 0.01 and monitor.brightness.mean < 0.2
+    assert math.isclose(monitor.latency.mean, 0.01) and monitor.brightness.mean < 0.2
 
 
 def test_broken_rows_are_counted_and_left_out():
