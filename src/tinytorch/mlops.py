@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinytorch import serialization
+from tinytorch.benchmarking import Clock
 
-Clock = Callable[[], float]
 State = Mapping[str, Any]
 
 # -- the registry ----------------------------------------------------------------------------------------------------
@@ -661,10 +661,10 @@ def advantage(old: Any, new: Any) -> float:
 Train = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
 
 
-def as_rows(inputs: Any) -> np.ndarray:
+def flat_rows(inputs: Any) -> np.ndarray:
     """One row of float64 for each input, whatever its shape: (n, ...) -> (n, D).
 
-    >>> as_rows(np.zeros((3, 1, 8, 8))).shape
+    >>> flat_rows(np.zeros((3, 1, 8, 8))).shape
     (3, 64)
     """
     array = np.asarray(inputs, np.float64)
@@ -678,7 +678,7 @@ def classifier_two_sample(reference: Any, window: Any, rng: np.random.Generator,
     guesses, however good it is. Raises ValueError for fewer than two rows and for columns that differ. Friedman, 2003;
     Lopez-Paz and Oquab, 2017.
     """
-    x, y = as_rows(reference), as_rows(window)
+    x, y = flat_rows(reference), flat_rows(window)
     if x.shape[1] != y.shape[1] or min(len(x), len(y)) < 2:
         raise ValueError(f"needs two rows or more of the same columns, got {x.shape} and {y.shape}")
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
@@ -877,7 +877,7 @@ class Monitor:
     """
 
     def __init__(self, inputs: Any, probabilities: Any, size: int = 200, level: float = 0.01, after: int = 2, seed=0):
-        self._inputs, self._answers = as_rows(inputs), as_rows(probabilities)
+        self._inputs, self._answers = flat_rows(inputs), flat_rows(probabilities)
         self.size, self._rng, each = size, np.random.default_rng(seed), as_level(level) / 3
         self.thresholds = {
             "inputs": classifier_threshold(len(self._inputs), size, each),
@@ -894,7 +894,7 @@ class Monitor:
 
         `findings` are those of the last full window.
         """
-        x, p = as_rows(inputs), as_rows(probabilities)
+        x, p = flat_rows(inputs), flat_rows(probabilities)
         good = np.isfinite(x).all(1) & np.isfinite(p).all(1)
         self.broken += int((~good).sum())
         self.latency.add(seconds)
