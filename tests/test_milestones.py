@@ -701,7 +701,7 @@ def test_help_has_examples():
     assert "tito milestone list" in tito("milestone", "list", "--help")[1]
 
 
-# -- 2021 ----------------------------------------------------------------------------------------------------------------
+# -- 2021 --------------------------------------------------------------------------------------------------------------
 
 
 def test_a_service_sees_a_change_repairs_itself_and_loses_no_request(tmp_path):
