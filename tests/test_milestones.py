@@ -52,7 +52,7 @@ def test_the_milestones_are_those_of_history():
 @each
 def test_a_script_is_short_and_has_a_page(one):
     # seven networks, ten trainings, five variants of three networks: not one or two
-    longer = {"1998": (210, 180), "2017": (400, 340), "2018": (205, 130)}
+    longer = {"1998": (210, 180), "2017": (400, 340), "2018": (205, 130), "2021": (155, 130)}
     script_lines, page_lines = longer.get(one.name, (120, 100))
     assert len(one.path.read_text(encoding="utf-8").splitlines()) < script_lines
     page = one.path.with_suffix(".md").read_text(encoding="utf-8")
@@ -699,3 +699,20 @@ def test_help_has_examples():
     assert "tito milestone run 1957" in tito("--help")[1] and "--reference" in tito("milestone", "--help")[1]
     assert "tito milestone run 1986 --fresh" in tito("milestone", "run", "--help")[1]
     assert "tito milestone list" in tito("milestone", "list", "--help")[1]
+
+
+# -- 2021 --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_service_sees_a_change_repairs_itself_and_loses_no_request(tmp_path):
+    """Twenty days: the digits turn on the twelfth."""
+    stage = runner.Stage(tmp_path, seed=5, console=Console(file=io.StringIO()))
+    found = script("2021").run(stage, days=20)
+    assert sum(found["answered"]) == found["sent"] == 20 * 300
+    stages = [(version, state) for _, version, state, _ in found["history"]]
+    assert stages[:2] == [(1, "candidate"), (1, "live")] and (2, "canary") in stages and stages[-1] == (2, "live")
+    alarm = next(at for at, _, _, reason in found["history"] if reason.startswith("drift"))
+    assert 12 <= alarm <= 14
+    right, unrepaired = (np.array(found[name]) for name in ("right", "unrepaired"))
+    assert right[:12].mean() > 0.93 and right[12:14].mean() < 0.75
+    assert right[-2:].mean() > 0.88 > 0.75 > unrepaired[12:].mean()
