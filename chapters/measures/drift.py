@@ -179,11 +179,11 @@ PARTS: dict[str, Callable[[], Any]] = {
 
 
 def measure(parts: list[str]) -> dict[str, Any]:
-    about = machine()
     found = {name: PARTS[name]() for name in parts}
     return {
         "reference": REFERENCE, "columns": COLUMNS, "sizes": SIZES, "windows": WINDOWS, **found,
-        "cpu": about.cpu, "python": platform.python_version(), "numpy": np.__version__, "when": date.today().isoformat(),
+        "cpu": machine().cpu, "python": platform.python_version(), "numpy": np.__version__,
+        "when": date.today().isoformat(),
     }  # fmt: skip
 
 
