@@ -9,7 +9,6 @@ import json
 import math
 import platform
 import sys
-import time
 from collections.abc import Callable
 from datetime import date
 from functools import cache
@@ -34,7 +33,7 @@ HERE = Path(__file__)
 SIZES = (50, 100, 200, 500, 1000, 2000, 5000)
 LEVELS = (0.1, 0.05, 0.01)
 REFERENCE, COLUMNS = 5000, 8
-WINDOWS = {"psi": 10_000, "ks": 10_000, "classifier": 2000}
+WINDOWS = {"psi": 10_000, "ks": 10_000, "classifier": 10_000}
 SHIFTS = {
     "mean by 0.1": lambda x: x + 0.1,
     "mean by 0.3": lambda x: x + 0.3,
@@ -180,12 +179,11 @@ PARTS: dict[str, Callable[[], Any]] = {
 
 
 def measure(parts: list[str]) -> dict[str, Any]:
-    started, about = time.process_time(), machine()
     found = {name: PARTS[name]() for name in parts}
     return {
         "reference": REFERENCE, "columns": COLUMNS, "sizes": SIZES, "windows": WINDOWS, **found,
-        "cpu_seconds": time.process_time() - started, "cpu": about.cpu, "python": platform.python_version(),
-        "numpy": np.__version__, "when": date.today().isoformat(),
+        "cpu": machine().cpu, "python": platform.python_version(), "numpy": np.__version__,
+        "when": date.today().isoformat(),
     }  # fmt: skip
 
 
