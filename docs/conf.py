@@ -38,7 +38,7 @@ html_theme_options = {
     "logo": {"text": "TinyTorch"},
     "navbar_persistent": [],
     "pygments_light_style": "a11y-high-contrast-light",
-    "pygments_dark_style": "github-dark",
+    "pygments_dark_style": "a11y-high-contrast-dark",
     "search_bar_text": "Search the book",
     "show_navbar_depth": 1,
     "show_toc_level": 2,
