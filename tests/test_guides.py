@@ -16,8 +16,8 @@ GUIDES = sorted(
     path for path in (ROOT / "docs").glob("*.md") if re.search(r"^```(sh|console)$", path.read_text("utf-8"), re.M)
 )
 TIMES_OUT = 240
-# Pages whose commands install, or take minutes: what they name is looked for, and not run.
-READ_ONLY = {"benchmarks", "instructors", "maintainers", "students", "claims"}
+# Pages whose commands install, take minutes, or serve until they are stopped: what they name is looked for, and not run.
+READ_ONLY = {"benchmarks", "claims", "instructors", "leaderboard", "maintainers", "serving", "students"}
 # The code that a reader is told to write, by the page and by the line that it takes the place of.
 TOLD = 'raise NotImplementedError("chapter 02: relu")'
 
