@@ -16,7 +16,7 @@ GUIDES = sorted(
     path for path in (ROOT / "docs").glob("*.md") if re.search(r"^```(sh|console)$", path.read_text("utf-8"), re.M)
 )
 TIMES_OUT = 240
-# Pages whose commands install, take minutes, or serve until they are stopped: what they name is looked for, and not run.
+# Pages whose commands install, take minutes, or serve until stopped: what they name is looked for, and not run.
 READ_ONLY = {"benchmarks", "claims", "instructors", "leaderboard", "maintainers", "serving", "students"}
 # The code that a reader is told to write, by the page and by the line that it takes the place of.
 TOLD = 'raise NotImplementedError("chapter 02: relu")'
@@ -28,7 +28,8 @@ def fences(text: str, language: str) -> list[str]:
 
 def commands(text: str, language: str) -> list[list[str]]:
     """The commands of every fence of a language, as words; a comment ends a line, && divides it."""
-    lines = [line.removeprefix("$ ") for fence in fences(text, language) for line in fence.splitlines()]
+    told = [fence.replace("\\\n", " ") for fence in fences(text, language)]  # a backslash goes on in the next line
+    lines = [line.removeprefix("$ ") for fence in told for line in fence.splitlines()]
     parts = [part for line in lines for part in re.split(r"&&|;|\|", line.split(" #")[0])]
     return [words for part in parts if (words := shlex.split(part.split(">")[0]))]
 
