@@ -190,7 +190,7 @@ def test_long_lines_go_on_below_their_beginning():
 
 def test_links_lead_into_the_document_or_are_words():
     body = '<a class="x" href="03_a.html#b">one</a> <a href="../api.html">two</a> <a href="https://x.y">three</a>'
-    shown = '<a href="#03_a--b">one</a> two <a href="https://x.y">three</a>'
+    shown = '<a class="across" href="#03_a--b">one</a> two <a href="https://x.y">three</a>'
     assert handouts.linked(body, ["03_a"]) == shown
 
 
@@ -207,3 +207,28 @@ def test_a_missing_library_gets_the_command_that_installs_it(tmp_path):
     assert "brew install pango" in done.stderr
     assert "libpango-1.0-0'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_figures_and_formulas_are_numbered_in_a_chapter_and_nowhere_else():
+    body = (
+        '<figure class="live-figure"><svg></svg></figure><div class="math" id="a"><span class="eqno">(1)</span></div>'
+        '<figure class="live-figure frames"><svg></svg><figcaption>\n<p>Words.</p></figcaption></figure>'
+    )
+    found = handouts.numbered(body, "05_autograd")
+    assert '<figcaption><p><span class="figure-number">Figure 5.1</span></p></figcaption></figure>' in found
+    assert '<p><span class="figure-number">Figure 5.2</span> Words.</p>' in found and ">(5.1)</span>" in found
+    assert handouts.numbered(body, "index") == body
+
+
+def test_the_index_has_words_and_exercises_in_the_order_of_the_alphabet():
+    words = '<em class="defined" id="05_a--define-b">walk</em> <em class="defined" id="05_a--define-a">Chain\nrule</em>'
+    found = handouts.index([handouts.Page("05_a", "05 A", words)])
+    assert found.index('<a href="#05_a--define-a">Chain rule</a>') < found.index('<a href="#05_a--define-b">walk</a>')
+
+
+def test_a_handout_lists_what_has_changed_in_its_chapter():
+    entries = "- Chapters 03 to 06 have `x`,\n  all of them.\n- Chapter 10, too.\n"
+    log = f"# Log\n\n## Unreleased\n\n{entries}\n## 0.1.0\n\n- Chapter 05.\n"
+    told = "<p>Since release 0.1.0:</p><ul><li>Chapters 03 to 06 have <code>x</code>, all of them.</li></ul>"
+    assert handouts.changes("05", log) == told
+    assert "Chapter 10, too" in handouts.changes("10", log) and "nothing has changed" in handouts.changes("11", log)
