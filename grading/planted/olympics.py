@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 
-from tinytorch.benchmarking import verdict
 from tinytorch.olympics import Heat
 from tito.rubrics.planted import wrong
 
@@ -207,6 +206,8 @@ def gain_by_verdict(ratio, margin=0.02):
     if not 0 < ratio.low <= ratio.high < math.inf:
         raise ValueError("no interval")
     nearest = {"faster": ratio.high, "slower": ratio.low}
+    from tinytorch.benchmarking import verdict
+
     return 1 / nearest.get(verdict(ratio, margin), 1.0)
 
 
