@@ -203,11 +203,11 @@ wrong(
 
 @wrong("gain_of", "earns 1 only where the whole interval is within the margin, or holds 1")
 def gain_by_verdict(ratio, margin=0.02):
+    from tinytorch.benchmarking import verdict
+
     if not 0 < ratio.low <= ratio.high < math.inf:
         raise ValueError("no interval")
     nearest = {"faster": ratio.high, "slower": ratio.low}
-    from tinytorch.benchmarking import verdict
-
     return 1 / nearest.get(verdict(ratio, margin), 1.0)
 
 
