@@ -35,7 +35,7 @@ from tito.serving.server import Plan
 from tito.serving.training import trained
 
 HERE = Path(__file__)
-LIMIT, PROBE, FINAL, STEPS = 0.1, 5.0, 60.0, 6
+LIMIT, PROBE, FINAL, STEPS, TRIES = 0.1, 5.0, 60.0, 6, 3
 RATES = {"mlp": (50.0, 3000.0), "cnn": (50.0, 3000.0), "gpt": (1.0, 200.0)}  # where the search looks, a second
 ALONE = Batching(most=1, wait=0.0, texts=1)
 TOKENS = 50  # of each text
@@ -104,7 +104,7 @@ def judged(kind: str, answers: list[Answer]) -> dict[str, Any]:
 
 
 def highest(kind: str, batching: Batching) -> dict[str, Any]:
-    """The highest rate that held for 60 seconds, the lowest that did not hold, and what was tried."""
+    """The highest rate that held for 60 seconds, 0 if none did, the lowest that did not hold, and what was tried."""
     tried: list[dict[str, Any]] = []
     with serving(kind, batching) as service:
 
@@ -117,11 +117,11 @@ def highest(kind: str, batching: Batching) -> dict[str, Any]:
 
         holds(RATES[kind][0], 2.0)  # what is slow at first is not counted
         low, high = bisected(holds, *RATES[kind], STEPS)
-        for _ in range(12):
+        for _ in range(TRIES):
             if holds(low, FINAL):
                 return {**tried[-1], "fails": round(high, 2), "tried": tried[1:]}
             low, high = 0.93 * low, low
-    raise RuntimeError(f"no rate held for {FINAL:g} s, down to {low:.1f} a second: other programs may be in the way")
+    return {**tried[-1], "rate": 0.0, "fails": round(high, 2), "tried": tried[1:]}
 
 
 def measured(kind: str) -> dict[str, Any]:
