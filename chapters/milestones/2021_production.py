@@ -19,7 +19,8 @@ from tinytorch.tensor import Tensor, no_grad
 from tinytorch.training import Batches, Trainer
 
 NEEDS = (
-    "environment", "tensor", "activations", "layers", "losses", "autograd", "optimizers", "training", "mlops",
+    "environment", "tensor", "activations", "layers", "losses", "autograd", "optimizers", "training",
+    "benchmarking", "mlops",
 )  # fmt: skip
 DAYS, A_DAY, KNOWN, NAME = 60, 300, 2000, "digits"
 TURNED, SLANTED = ((np.cos(0.5), np.sin(0.5)), (-np.sin(0.5), np.cos(0.5))), ((1.0, 0.0), (0.7, 1.0))
