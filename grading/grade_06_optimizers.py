@@ -19,6 +19,7 @@ rubric.exercise("sgd_step", difficulty=2, minutes=12)
 rubric.exercise("rmsprop_step", difficulty=2, minutes=12)
 rubric.exercise("adam_step", difficulty=3, minutes=25)
 rubric.exercise("decay", difficulty=2, minutes=5)
+rubric.exercise("orthogonalized", difficulty=3, minutes=30)
 rubric.exercise("step_lr", difficulty=1, minutes=4)
 rubric.exercise("cosine_lr", difficulty=2, minutes=7)
 rubric.exercise("linear_lr", difficulty=1, minutes=5)
@@ -217,8 +218,6 @@ def bias_is_corrected_at_every_step(student, p, gradients, lr, beta1, beta2, eps
 
 # -- decay ------------------------------------------------------------------------------------------------------------
 
-rubric.doctests("decay", points=1)
-
 
 @rubric.in_place("p")
 def decayed(tt, p, lr, weight_decay):
@@ -249,9 +248,50 @@ def weights_shrink_by_themselves(student, p, lr, weight_decay):
     close(student.decayed(p, lr, weight_decay), p - lr * weight_decay * p, "p", mistakes=mistakes)
 
 
-# -- step_lr ----------------------------------------------------------------------------------------------------------
+# -- orthogonalized ---------------------------------------------------------------------------------------------------
 
-rubric.doctests("step_lr", points=1)
+
+def strengthened(g, steps, eps=1e-7):
+    """U p(S) V^T by the singular values themselves, for p taken `steps` times."""
+    u, s, vt = np.linalg.svd(g.astype(np.float64), full_matrices=False)
+    s = s / max(float(np.linalg.norm(s)), eps)
+    for _ in range(steps):
+        s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+    return (u * s) @ vt
+
+
+matrices = st.tuples(st.integers(1, 4), st.integers(1, 4)).flatmap(whole_numbers)
+SKEW = np.array([[3.0, 1.0, 0.0], [0.0, 2.0, -1.0]])
+TINY = 1e-9 * SKEW
+
+
+@rubric.check("orthogonalized", points=1)
+@given(
+    matrices,
+    st.integers(0, 6),
+    always=[(SKEW, 1), (SKEW.T, 1), (SKEW, 5), (SKEW.T, 5), (SKEW @ SKEW.T, 2), (100 * SKEW, 0), (np.zeros((2, 3)), 5)],
+)
+def singular_values_go_to_one(student, g, steps):
+    """g over its norm; then in each step p(s) of every singular value s. What turns a vector, U and V, stays."""
+    mistakes = {
+        "this is one step fewer": strengthened(g, max(steps - 1, 0)) if steps else np.nan,
+        "this is one step more": strengthened(g, steps + 1),
+    }
+    close(student.orthogonalized(g, steps), strengthened(g, steps), "the matrix", mistakes=mistakes)
+
+
+@rubric.check("orthogonalized", points=1)
+@given(
+    matrices.filter(np.any),
+    always=[SKEW, SKEW.T, TINY, 1e6 * SKEW, np.zeros((3, 2)), *[in_dtype(np.float32, a)[0] for a in (SKEW, SKEW.T)]],
+)
+def five_steps_and_no_more(student, g):
+    """Without a number of steps there are five. float32 stays float32, and nothing is divided by a norm below eps."""
+    yours = student.orthogonalized(g)
+    close(yours, strengthened(g, 5).astype(g.dtype), "the matrix", rtol=1e-4, atol=1e-4)
+
+
+# -- step_lr ----------------------------------------------------------------------------------------------------------
 
 
 @rubric.check("step_lr", points=1)

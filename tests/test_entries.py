@@ -104,6 +104,23 @@ def test_fewer_rounds_than_an_interval_needs():
         contest.run(COURSE, SPRINT, Entry("mine", b""), DIGITS, rounds=2)
 
 
+def test_an_event_that_counts_quality_alone(tmp_path, monkeypatch):
+    """A text goes on: what is measured are the nats of the next character, of batches alone."""
+    event = dataclasses.replace(olympics.EVENTS["language"], gate=Gate("nats", at_most=9.0))
+    path = tmp_path / "gpt.safetensors"
+    serialization.save(olympics.baseline(event).state_dict(), path)
+    monkeypatch.setattr(entries, "baseline_path", lambda course, event: path)
+    monkeypatch.setattr(contest, "LARGE", 4)
+    text = np.random.default_rng(0).integers(0, 65, 600)
+    entry = Entry("mine", entries.first_program(COURSE, event))
+    trial = contest.run(COURSE, event, entry, Source(text, text), rounds=3)
+    assert [*trial.score.ratios] == ["accuracy"] and trial.score.total == 1 and trial.agreement == 1
+    assert "latency" not in trial.measured["entry"] and "server" not in trial.measured["entry"]
+    with pytest.raises(Refused, match=r"answers \(4, 65\) of float32 are needed, got float32 of shape \(4, 64\)"):
+        short = "def predict(x):\n    import numpy as np\n    return np.zeros((len(x), 64), np.float32)\n"
+        contest.run(COURSE, event, Entry("mine", short.encode()), Source(text, text), rounds=3)
+
+
 # -- hostile entries --------------------------------------------------------------------------------------------------
 
 START = """
@@ -269,8 +286,8 @@ sys.modules["time"] = Frozen()
 
 def test_the_clock_is_the_judges(weights):
     trial = judged(hostile("sleep(0.02)\nreturn right(x)", CLOCKS), weights.read_bytes())
-    assert trial.measured["entry"]["latency"] >= 0.02 > trial.measured["baseline"]["latency"]
-    assert trial.score.passed and trial.score.gains["latency"] < 1 > trial.score.gains["throughput"]
+    assert trial.measured["entry"]["latency"] >= 0.015  # less what the wire takes
+    assert trial.score.passed and trial.score.gains["latency"] <= 1 >= trial.score.gains["throughput"]
 
 
 @on_linux
@@ -283,8 +300,8 @@ def test_whose_turn_it_is_not_stands_still(weights):
         entries.call(lane, "begin", SPRINT.name)
         lane.open("answer", np.zeros((1, 64), np.float32))
         lane.answer(np.zeros((1, 64), np.float32))
-        spent = lane.cpu()
-        states = set()
+        time.sleep(0.1)
+        spent, states = lane.cpu(), set()
         for _ in range(20):
             time.sleep(0.02)
             states.add(Path(f"/proc/{lane.pid}/stat").read_text().rpartition(")")[2].split()[0])
@@ -384,6 +401,20 @@ def test_read(tmp_path, weights):
     assert entries.read(folder / "fast.py").weights == b"" and entries.read(folder / "fast.py").label == "fast"
 
 
+def test_the_folder_where_one_is_has_a_name(tmp_path, monkeypatch):
+    (tmp_path / "entry.py").write_text(BASELINE)
+    monkeypatch.chdir(tmp_path)
+    assert entries.read(Path()).label == entries.read(Path("entry.py")).label == tmp_path.name
+
+
+def test_what_a_system_leaves_open_is_said():
+    assert contest.open_points(["files", "processes"]) == []
+    assert contest.open_points(["files"]) == [
+        "This system does not keep an entry from starting other processes and reaching them."
+    ]
+    assert len(contest.open_points([])) == 2
+
+
 def test_what_is_no_entry_is_refused(tmp_path):
     with pytest.raises(Refused, match="cannot be read"):
         entries.read(tmp_path)
@@ -412,6 +443,15 @@ def test_what_the_wire_takes_is_subtracted():
     found = contest.net(np.array([1.0, 2.0, 3.0]), np.array([0.5, 0.25, 9.0]))
     np.testing.assert_allclose(found, [0.75, 1.75, 2.75])
     np.testing.assert_allclose(contest.net(np.array([1.0, 1.0]), np.array([1.0, 2.0])), contest.LEAST_NET)
+
+
+@on_linux
+def test_a_loud_machine_is_said(monkeypatch):
+    seconds = iter([100.0, 100.0 + 1e6, 200.0, 200.0])
+    monkeypatch.setattr(contest, "machine_busy", lambda: next(seconds))
+    assert "times say little" in contest.Others().note()[0] and contest.Others().note() == []
+    monkeypatch.setattr(contest, "machine_busy", lambda: None)
+    assert contest.Others().note() == []
 
 
 def test_answers_of_a_kind_may_miss_the_gate_by_chance_alone():
@@ -490,12 +530,18 @@ def test_an_entry_that_never_gets_there_scores_nothing(monkeypatch):
 def test_all_that_an_entry_computes_counts_looks_too(monkeypatch):
     busy = COUNTER.replace(
         "    return lambda ids: table[ids]",
-        "    import time\n    end = time.process_time() + 0.4\n    while time.process_time() < end: pass\n"
+        "    import time\n    end = time.process_time() + 1.0\n    while time.process_time() < end: pass\n"
         "    return lambda ids: table[ids]",
     )
     trial = trained(busy, monkeypatch)
-    assert trial.measured["entry"]["seconds"] > trial.measured["baseline"]["seconds"] + 0.2
+    assert trial.measured["entry"]["seconds"] > trial.measured["baseline"]["seconds"] + 0.4
     assert trial.score.passed and trial.score.gains["seconds"] < 1
+
+
+def test_a_baseline_that_fails_is_not_the_entrys_fault(monkeypatch):
+    monkeypatch.setattr(entries, "first_program", lambda course, event: b"import os\ndef train(*a):\n    os._exit(0)\n")
+    with pytest.raises(Infrastructure, match="the baseline: the program ended"):
+        contest.run(COURSE, RUN, Entry("mine", COUNTER.encode()), Source(TEXT[:3000], TEXT[3000:]))
 
 
 UNANSWERED = {

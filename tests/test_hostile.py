@@ -528,6 +528,7 @@ def test_the_worker_sees_no_rubric_no_oracle_and_no_tool(tmp_path):
         "wire.py",
         "warden.py",
         "landlock.py",
+        "alone.py",
         "tree/tinytorch/__init__.py",
         "tree/tinytorch/counting.py",
         "tree/tinytorch/scaling.py",

@@ -52,7 +52,7 @@ def test_the_milestones_are_those_of_history():
 @each
 def test_a_script_is_short_and_has_a_page(one):
     # seven networks, ten trainings, five variants of three networks: not one or two
-    longer = {"1998": (210, 180), "2017": (400, 340), "2018": (205, 120)}
+    longer = {"1998": (210, 180), "2017": (400, 340), "2018": (205, 130)}
     script_lines, page_lines = longer.get(one.name, (120, 100))
     assert len(one.path.read_text(encoding="utf-8").splitlines()) < script_lines
     page = one.path.with_suffix(".md").read_text(encoding="utf-8")

@@ -27,9 +27,7 @@ def frames(stage):
 
     wide = broadcast_to(column, shape=table.shape)
     about = f"strides {steps(wide)}\nin memory {column.numel()} numbers"
-    caption = (
-        f"The column, as the sum saw it: {wide.shape[1]} wide, and nothing is copied. To the right the stride is 0."
-    )
+    caption = f"The column, as the sum saw it: {wide.shape[1]} wide, with nothing copied. To the right the stride is 0."
     yield beside(numbers(wide.data), about), caption, 2
 
     x = arange(12).reshape(3, 4)

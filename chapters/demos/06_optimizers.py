@@ -38,10 +38,8 @@ def frames(stage):
         trail |= {at: name.lower() for at, name in now.items()}
         if step % 4 == 0:
             rows = [(name, 6 + np.log10(loss.item() + 1e-9), f"{loss.item():.2g}") for name, loss in losses.items()]
-            heights = bars(rows, 7, 7, INKS)
-            picture = beside(
-                heat(land, marks={(8, 18): "*"} | trail | now), lines(["the height (bars: powers of ten)", "", heights])
-            )
+            heights = lines(["the height (bars: powers of ten)", "", bars(rows, 7, 7, INKS)])
+            picture = beside(heat(land, marks={(8, 18): "*"} | trail | now), heights)
             yield picture, f"Step {step} of {STEPS}; the lowest place is at *.", 0.06 if step not in (0, 80) else 1.0
         for name, loss in losses.items():
             optimizers[name].zero_grad()

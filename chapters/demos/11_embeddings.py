@@ -31,9 +31,7 @@ def directions(vectors: np.ndarray, before: np.ndarray) -> np.ndarray:
 
 
 def frames(stage):
-    word = stage.ask(f"Whose neighbours? {' '.join(KIND)}", "cat")
-    if word not in KIND:
-        raise ValueError(f"{word!r} is none of: {' '.join(KIND)}")
+    word = stage.ask("Whose neighbours? A word of the map, such as soup:", "cat", among=KIND)
     manual_seed(stage.seed)
     rng, chosen, axes = np.random.default_rng(stage.seed), WORDS.index(word), np.zeros((2, 16))
     ids = np.array([WORDS.index(word) for _ in range(3000) for word in sentence(rng).split()])

@@ -47,8 +47,5 @@ def frames(stage):
         for i, word in enumerate(words):
             best = [j for j in np.argsort(-weights[i], kind="stable")[:3] if weights[i, j] > 0.05]
             heard = ", ".join(f"{words[j]} ({j + 1}) {weights[i, j]:.0%}" for j in best)
-            yield (
-                table(words, weights, i),
-                f"Looking back only: {word} ({i + 1}) hears {heard}.",
-                2 if i + 1 == len(words) else 0.3,
-            )
+            said = f"Looking back only: {word} ({i + 1}) hears {heard}."
+            yield table(words, weights, i), said, 2 if i + 1 == len(words) else 0.3

@@ -1,4 +1,4 @@
-"""Text appears: a transformer learns to write, letter by letter.
+"""Text appears: a transformer learns to write.
 
 What milestone 2017 trained writes, if it is here. Else a small GPT reads Shakespeare, if he is here, or this book.
 """
@@ -36,7 +36,7 @@ def learning(model, tokenizer, text: str, seed: int):
         losses.append(trainer.step([(ids[starts], ids[starts + 1])]))
         curve = plot({"the loss of each step": (range(step), losses)}, (0, STEPS), (1.5, 5), 60, 6)
         said = f"Step {step}: the loss is {np.mean(losses[-20:]):.2f}."
-        for page in written(model, tokenizer, 150, seed) if step in LOOKS else ():
+        for page in written(model, tokenizer, 120, seed) if step in LOOKS else ():
             yield Group(curve, "", page), said, 0.01
         yield Group(curve, "", page), said, 1.2 if step in LOOKS else 0
 
@@ -54,6 +54,6 @@ def frames(stage):
         tokenizer = CharTokenizer(text)
         model = GPT(TransformerConfig(len(tokenizer), CONTEXT, 64, layers=2, heads=4, positions="rotary"))
         yield from learning(model, tokenizer, text, stage.seed)
-    for page in written(model, tokenizer, 400, stage.seed):
-        yield page, "It writes ...", 0.02
+    for page in written(model, tokenizer, 320, stage.seed):
+        yield page, "It writes ...", 0.01
     yield page, "Written letter by letter, each drawn from what the model expects there.", 2

@@ -31,12 +31,9 @@ def frames(stage):
             trainer.step([batch])
         for name, row in profile.by_operation().items():
             spent[name] = spent.get(name, 0.0) + row.own
-        order = sorted(spent, key=lambda name: -spent[name])
-        rest = [("all else", sum(spent[name] for name in order[SHOWN:]))]
-        total = sum(spent.values())
-        shares = [
-            (name, seconds / total) for name, seconds in [*((name, spent[name]) for name in order[:SHOWN]), *rest]
-        ]
+        total, order = sum(spent.values()), sorted(spent, key=lambda name: -spent[name])
+        shares = [(name, spent[name] / total) for name in order[:SHOWN]]
+        shares.append(("all else", sum(spent[name] for name in order[SHOWN:]) / total))
         picture = bars([(name, share, f"{share:6.1%}") for name, share in shares], shares[0][1], 36)
         yield picture, f"{step} steps, {1000 * total / step:.2f} ms each.", 0.05
     name, share = next(row for row in shares if row[0] != BETWEEN)

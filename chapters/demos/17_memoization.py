@@ -30,7 +30,7 @@ def frames(stage):
             keys = signed(caches[0].keys[0, 0].T, 0.6, wide=1)
             rows = [(which, number, f"{number} places computed") for which, number in places.items()]
             picture = lines([keys, "", bars(rows, COUNT * (COUNT + 1) / 2, 34)])
-            yield picture, f"Token {len(tokens[name])} of {COUNT}, {name} ...", 0.05
+            yield picture, f"Token {len(tokens[name])} of {COUNT}, {name} ...", 0.03
         if kept:
             size = sum(cache.nbytes for cache in caches)
             yield picture, f"{COUNT} of {caches[0].size} places are taken, {size} bytes in {len(caches)} layers.", 1.5

@@ -14,7 +14,7 @@ from rich.text import Text
 from tinytorch.acceleration import matmul_blocked, matmul_loops, matmul_vectors
 from tinytorch.environment import matmul_flops, timeit
 
-SIZE, CELLS, BLOCK = 96, 12, 24
+SIZE, CELLS, BLOCK = 72, 12, 24
 PROGRAMS = {
     "numbers": (matmul_loops, 1, 1, "for i, for j, for k:  c[i, j] += a[i, k] b[k, j]"),
     "rows": (matmul_vectors, 1, CELLS, "for i, for k:  c[i] += a[i, k] b[k]"),
@@ -36,16 +36,12 @@ def frames(stage):
     rates: dict[str, float] = {}
     for name, (program, tall, wide, code) in PROGRAMS.items():
         tiles = (CELLS // tall) * (CELLS // wide)
-        rates[name] = matmul_flops(SIZE, SIZE, SIZE) / timeit(partial(program, a, b), repeats=3).fastest
+        rates[name] = 1e-6 * matmul_flops(SIZE, SIZE, SIZE) / timeit(partial(program, a, b), repeats=3).fastest
         error = np.abs(program(a, b) - a.astype(np.float64) @ b).max()
-        rows = [
-            (f"{which:11}", 1 + np.log10(rate / 1e6), f"{rate / 1e6:9.1f} MFLOP/s") for which, rate in rates.items()
-        ]
+        rows = [(f"{which:11}", 1 + np.log10(rate), f"{rate:9.1f} MFLOP/s") for which, rate in rates.items()]
+        speeds = lines([bars(rows, 7, 14), "", "bars: powers of ten"])
         for done in range(tiles + 1):
-            picture = (
-                lines([code, ""]),
-                beside(board(done, tall, wide), lines([bars(rows, 7, 14), "", "bars: powers of ten"])),
-            )
-            yield Group(*picture), f"{name} ...", min(0.3, 1.2 / tiles)
+            picture = Group(Text(code), "", beside(board(done, tall, wide), speeds))
+            yield picture, f"{name} ...", min(0.3, 1.2 / tiles)
         times = rates[name] / rates["numbers"]
-        yield Group(*picture), f"{name}: {times:.0f} times as fast as numbers, off by {error:.0e} at the most.", 1.3
+        yield picture, f"{name}: {times:.0f} times as fast as numbers, off by {error:.0e} at the most.", 1.3

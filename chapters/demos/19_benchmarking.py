@@ -39,7 +39,6 @@ def frames(stage):
             for (which, seconds), ink in zip(found.items(), (BLUE, ORANGE)):
                 rows += [f"{which}: median {median_interval(seconds, rng)} ms", *histogram(seconds, low, high, ink)]
             ratio = paired_ratio(found[name], found["softmax"], rng)
-            picture = lines(
-                [*rows, f"{low:<{BINS - 8}.3f}{high:8.3f} ms", "", f"{name} takes {ratio} of softmax's time"]
-            )
+            axis = f"{low:<{BINS - 8}.3f}{high:8.3f} ms"
+            picture = lines([*rows, axis, "", f"{name} takes {ratio} of softmax's time"])
             yield picture, f"After {turn} turns: {verdict(ratio)}.", 2 if turn == TURNS else 0.06

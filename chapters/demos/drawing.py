@@ -1,9 +1,10 @@
 """What demos draw with: pictures of characters for Rich, which say the same with colours and without.
 
-Colours are safe for the colour-blind: Okabe and Ito's, and cividis. A painted cell holds a character of the same weight
-in its own colour: where colours are not shown, the character is.
+Colours are safe for the colour-blind: after Okabe and Ito, and cividis. A painted cell holds a character of the same
+weight in its own colour: where colours are not shown, the character is.
 """
 
+import functools
 from collections.abc import Iterable, Mapping
 from textwrap import wrap
 
@@ -11,16 +12,17 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-BLUE, ORANGE, GREEN, PURPLE = "#56b4e9", "#e69f00", "#009e73", "#cc79a7"
+BLUE, ORANGE, GREEN, PURPLE = "#2b8cc4", "#d55e00", "#009e73", "#cc79a7"  # to be read on dark and on light
 INKS = (BLUE, ORANGE, GREEN, PURPLE)
 CIVIDIS = ((0, 34, 78), (66, 78, 108), (124, 123, 120), (187, 174, 108), (254, 232, 56))
 BALANCE = ((86, 180, 233), (28, 28, 28), (230, 159, 0))  # blue is negative, orange positive
 WEIGHTS = " ░▒▓█"
 
 
+@functools.cache
 def colour(share: float, scale: tuple = CIVIDIS) -> str:
     """The colour at a share from 0 to 1 of a scale."""
-    at = float(np.clip(share, 0, 1)) * (len(scale) - 1)
+    at = share * (len(scale) - 1)
     k = min(int(at), len(scale) - 2)
     return "#" + "".join(f"{round(a + (at - k) * (b - a)):02x}" for a, b in zip(scale[k], scale[k + 1]))
 
@@ -71,7 +73,7 @@ def signed(x, largest: float | None = None, marks: Mapping | None = None, wide: 
 
 def _painted(share: np.ndarray, cell, marks: Mapping, wide: int) -> Text:
     rows = []
-    for i, row in enumerate(share):
+    for i, row in enumerate(np.round(64 * share) / 64):
         rows.append(Text())
         for j, s in enumerate(row):
             text, ink = ("·".rjust(wide), "") if np.isnan(s) else cell(float(s))

@@ -35,7 +35,7 @@ from tinytorch.olympics import (
     train_baseline,
 )
 from tinytorch.optimizers import AdamW
-from tinytorch.profiling import Profile, by_name
+from tinytorch.profiling import Profile
 from tinytorch.quantization import halved, int4_model, quantize_model
 from tinytorch.tensor import no_grad
 from tinytorch.transformers import GPT
@@ -89,7 +89,7 @@ def profiled(model: Any, x: np.ndarray) -> dict[str, Any]:
     places = sum(range(PROMPT, PROMPT + NEW))
     with Profile() as profile:
         write(model, x, cached=False)
-    rows = sorted(by_name(profile.spans()).values(), key=lambda row: -row.own)
+    rows = sorted(profile.by_operation().values(), key=lambda row: -row.own)
     whole = sum(row.own for row in rows)
     return {"places": places, "needed": PROMPT + NEW - 1, "shares": {row.name: row.own / whole for row in rows[:7]}}
 

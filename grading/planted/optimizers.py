@@ -98,6 +98,20 @@ def decay_constant(p, *, lr, weight_decay):
     p -= lr * weight_decay * np.sign(p)
 
 
+# -- orthogonalized ---------------------------------------------------------------------------------------------------
+
+wrong("orthogonalized", "does not divide by the norm", "wide / max(float(np.linalg.norm(wide)), eps)", "1.0 * wide")
+wrong("orthogonalized", "divides by each row's norm", "max(float(np.linalg.norm(wide)), eps)",
+      "np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), eps)")  # fmt: skip
+wrong("orthogonalized", "divides by the largest entry", "float(np.linalg.norm(wide))", "float(np.abs(wide).max())")
+wrong("orthogonalized", "divides zero by zero", "max(float(np.linalg.norm(wide)), eps)", "float(np.linalg.norm(wide))")
+wrong("orthogonalized", "raises the entries to powers, not the singular values", "gram = x @ x.T", "gram = x * x",
+      "-4.7750 * gram + 2.0315 * (gram @ gram)) @ x", "-4.7750 * gram + 2.0315 * (gram * gram)) * x")  # fmt: skip
+wrong("orthogonalized", "hands a tall matrix back as a wide one", "x if wide is g else x.T", "x")
+wrong("orthogonalized", "forgets the fifth power", " + 2.0315 * (gram @ gram)", "")
+wrong("orthogonalized", "takes one step, whatever is asked", "range(steps)", "range(1)")
+
+
 # -- step_lr ----------------------------------------------------------------------------------------------------------
 
 wrong("step_lr", "divides without cutting off: a slope, not a staircase", "t // step_size", "t / step_size")

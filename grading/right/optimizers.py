@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from tinytorch.optimizers import cosine_lr
+from tinytorch.optimizers import cosine_lr, orthogonalized
 from tito.rubrics.planted import right
 
 # -- sgd_step ---------------------------------------------------------------------------------------------------------
@@ -102,6 +102,39 @@ def adam_rate(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
 right("decay", "subtracts the share", "p *= 1 - lr * weight_decay", "p -= lr * weight_decay * p")
 right("decay", "assigns into p", "p *= 1 - lr * weight_decay", "p[...] = p * (1 - lr * weight_decay)")
 right("decay", "multiplies with out=", "p *= 1 - lr * weight_decay", "np.multiply(p, 1.0 - weight_decay * lr, out=p)")
+
+# -- orthogonalized ---------------------------------------------------------------------------------------------------
+
+
+@right("orthogonalized", "multiplies from the right, whatever the shape")
+def orthogonal_right(g, steps=5, eps=1e-7):
+    x = g / max(float(np.sqrt((g * g).sum())), eps)
+    for _ in range(steps):
+        small = x.T @ x
+        x = 3.4445 * x - 4.7750 * (x @ small) + 2.0315 * (x @ small @ small)
+    return x
+
+
+@right("orthogonalized", "works on the singular values themselves")
+def orthogonal_svd(g, steps=5, eps=1e-7):
+    u, s, vt = np.linalg.svd(g, full_matrices=False)
+    s = s / max(float(np.sqrt(np.square(s).sum())), eps)
+    for _ in range(steps):
+        s = s * (3.4445 - 4.7750 * s**2 + 2.0315 * s**4)
+    return (u * s) @ vt
+
+
+@right("orthogonalized", "turns a tall matrix over, and calls itself")
+def orthogonal_turned(g, steps=5, eps=1e-7):
+    if g.shape[0] > g.shape[1]:
+        return orthogonalized(g.T, steps, eps).T
+    x = g / max(float(np.linalg.norm(g)), eps)
+    for _ in range(steps):
+        a = x @ x.T
+        b = a @ x
+        x = 3.4445 * x + -4.7750 * b + 2.0315 * (a @ b)
+    return x
+
 
 # -- step_lr ----------------------------------------------------------------------------------------------------------
 

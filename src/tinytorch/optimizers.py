@@ -66,9 +66,9 @@ def adam_step(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
     >>> p.round(3), m.round(3), v.round(3)
     (array([0.9]), array([0.5]), array([0.025]))
     """
-    # Five lines will do: m in place, v in place, c1, c2, p in place. Check them with t = 1:
-    # the first step is lr against the sign of g, whatever its size. (The reference has more
-    # lines: it divides by c1 and c2 in numbers, not in arrays, and works in g's memory.)
+    # Check what you have with t = 1: what is the first step, whatever the size of g? m, v and
+    # p belong to the caller, so change what is in them. Five lines will do. (The reference
+    # has more: it divides by c1 and c2 in numbers, not in arrays, and works in g's memory.)
     c1, root_c2 = 1 - beta1**t, math.sqrt(1 - beta2**t)
     m -= g
     m *= beta1  # what is left of the distance between m and g
@@ -471,13 +471,17 @@ class AdamW(Adam):
 def orthogonalized(g: np.ndarray, steps: int = 5, eps: float = 1e-7) -> np.ndarray:
     """A matrix with g's directions, all of nearly the same strength: U V^T, if g = U S V^T, roughly.
 
-    x <- 3.4445 x - 4.7750 (x x^T) x + 2.0315 (x x^T)^2 x moves each singular value of x in 0..1 towards 1; five steps
-    of this Newton-Schulz iteration bring all but tiny ones to 0.7..1.2. Jordan et al., 2024.
+    x begins as g over its norm, or over eps, if that is more. A step makes 3.4445 s - 4.7750 s^3 + 2.0315 s^5 of each
+    singular value s of x, and leaves U and V as they are: s in 0..1 moves towards 1. Five steps of this Newton-Schulz
+    iteration bring all but tiny ones to 0.7..1.2, by matrix products alone. Jordan et al., 2024.
 
     >>> x = orthogonalized(np.diag([100.0, 10.0]))
     >>> bool((abs(np.linalg.svd(x)[1] - 1) < 0.35).all())
     True
     """
+    # Put x = U S V^T into x x^T: what is it? Which product with x then has the singular values
+    # s^3, with U and V as they were, and which s^5? The norm is the root of the sum of all
+    # squares. For a tall g, which of x x^T and x^T x is the smaller? Its transpose is wide.
     wide = g if g.shape[0] <= g.shape[1] else g.T  # so that x x^T is the smaller of the two products
     x = wide / max(float(np.linalg.norm(wide)), eps)
     for _ in range(steps):

@@ -289,9 +289,10 @@ class Trainer:
         In evaluation mode, and recording nothing; the model's mode is left as it was found.
         Raises ValueError if there are no examples.
         """
-        # A batch's mean counts by its size: add up mean * len(x), and divide once, at the
-        # end. model.eval() and model.train(mode) set the mode that model.training tells;
-        # no_grad() is a context. self.metrics maps names to functions of (outputs, y).
+        # Each batch gives means, and batches are not equally large: what do you add up, and
+        # when do you divide, by what? model.eval() and model.train(mode) set the mode that
+        # model.training tells: which one has to be there afterwards, also if there was no
+        # example? no_grad() is a context. self.metrics maps names to functions of (outputs, y).
         mode, sums, seen = self.model.training, dict.fromkeys(["loss", *self.metrics], 0.0), 0
         self.model.eval()
         with no_grad():

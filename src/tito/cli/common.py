@@ -76,6 +76,7 @@ app = typer.Typer(
     "  tito grade 05             grade it (the same as: nox -s grade-05)\n"
     "  tito grade 05 -k matmul   grade the exercises whose name contains matmul\n"
     "  tito status               points so far\n"
+    "  tito demo 05              the idea of a chapter, in a few seconds\n"
     "  tito test --module 05     all that concerns a chapter\n"
     "  tito run play.py          run a file on your own framework\n"
     "  tito milestone run 1957   history, on your own code\n"

@@ -41,8 +41,9 @@ def demo(
 
 
 def _list(here: Workspace) -> None:
+    passed = demos.passed(here)
     for one in demos.demos(here.course):
-        whose = "your code" if one.chapter.name in demos.own(one, here) else "the reference"
+        whose = "your code" if one.chapter in passed else "the reference"
         say(f"{one.chapter.number}  {whose:13}  {one.title}")
     say("\nShow one: tito demo 05    on the reference: --reference")
 

@@ -57,10 +57,14 @@ def _title(path: Path) -> str:
     return said.split("\n")[0].rstrip(".")
 
 
+def passed(workspace: Workspace) -> list[Chapter]:
+    """The student's chapters that have all their points."""
+    return [chapter for chapter in workspace.begun() if not milestones.lacking(workspace, [chapter.name])]
+
+
 def own(demo: Demo, workspace: Workspace) -> list[str]:
-    """The modules that it takes from the student: those of chapters up to its own that have all their points."""
-    chapters = [chapter for chapter in workspace.begun() if chapter.number <= demo.chapter.number]
-    return [chapter.name for chapter in chapters if not milestones.lacking(workspace, [chapter.name])]
+    """The modules that a demo takes from the student: those that have all their points, of chapters up to its own."""
+    return [chapter.name for chapter in passed(workspace) if chapter.number <= demo.chapter.number]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from tito.course import program
+from tito.course import CourseError, program
 from tito.history.runner import STOPPED, blame
 
 STAYS = 0.5
@@ -39,14 +40,20 @@ class Stage:
         path = self.models / f"{name}.safetensors"
         return serialization.load(path) if path.is_file() else {}
 
-    def ask(self, question: str, default: str) -> str:
-        """The text that was given with the command; else what is typed, where somebody can type; else the default."""
+    def ask(self, question: str, default: str, among: Collection[str] | None = None) -> str:
+        """The text that was given with the command; else what is typed, where somebody can type; else the default.
+
+        Raises CourseError, listing what there is, for a text that is not among those that are allowed.
+        """
         if not self.text and self.console.is_terminal and sys.stdin.isatty():
             try:
                 self.text = self.console.input(f"{question} [{default}]\n> ", markup=False).strip()
             except EOFError:
                 self.console.print()
-        return self.text or default
+        text = self.text or default
+        if among is not None and text not in among:
+            raise CourseError(f"{text!r} is none of: {', '.join(among)}")
+        return text
 
 
 def show(frames: Iterator[Frame], title: str, console: Console, speed: float = 1.0) -> None:
@@ -56,8 +63,9 @@ def show(frames: Iterator[Frame], title: str, console: Console, speed: float = 1
             if seconds >= STAYS:
                 console.print(_page(title, picture, caption), "")
         return
+    first = next(frames)  # what a demo asks, it asks before
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
-        for picture, caption, seconds in frames:
+        for picture, caption, seconds in chain([first], frames):
             live.update(_page(title, picture, caption), refresh=True)
             time.sleep(seconds / speed)
 
@@ -80,6 +88,9 @@ def main() -> int:
         show(program(Path(plan["script"])).frames(stage), plan["title"], console, plan["speed"])
     except KeyboardInterrupt:
         return STOPPED
+    except CourseError as error:
+        print(f"tito: {error}", file=sys.stderr)
+        return 2
     except Exception as error:
         place = blame(error, Path(plan["tree"]), plan["whose"])
         console.print(f"{type(error).__name__}: {error}\n  {place}", markup=False, soft_wrap=True)

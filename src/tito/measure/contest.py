@@ -7,6 +7,7 @@ subtracted from both. Every round has new processes, because two of one program 
 
 import contextlib
 import math
+import os
 import secrets
 import time
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ from tito import sandbox
 from tito.course import Course, CourseError
 from tito.grading.report import shown
 from tito.measure import entries
+from tito.measure.comparison import machine_busy
 from tito.measure.entries import REFERENCE, Entry, Framework, Progress, Refused, call, worker
 from tito.outcomes import Infrastructure, Outcome, StudentError
 from tito.sandbox.isolation import unreadable
@@ -36,9 +38,11 @@ CLOSED_CAP = 20_000  # bytes of a program that brings no weights: it is not to h
 AGREEMENT = 0.95  # of the baseline's answers an entry of the closed division gives, too
 LEAST_NET = 0.02  # of a time is left at least, once the wire's is subtracted
 PATIENT = 5  # times the baseline's latency is the limit of the server scenario
+LOUD = 0.2  # of the machine: if others use more, it is said
 SURE = 3.0  # standard errors by which the answers of one kind may miss the gate that all together pass
 RUNS = 3  # of a speedrun
 LIMIT = 900  # CPU seconds that one training of a speedrun may take
+BUSY = 4  # times as long on the clock may pass, on a machine that does other things, too
 STREAMS, LENGTH = 256, 128  # of a look: so many texts of so many characters
 
 
@@ -118,6 +122,17 @@ def refusing() -> Iterator[None]:
         raise Refused(shown(f"{outcome.state}: {outcome.message}")) from None
 
 
+@contextlib.contextmanager
+def blaming(name: str) -> Iterator[None]:
+    """What goes wrong in this block is the entry's fault if it is the entry's; else it is Infrastructure."""
+    try:
+        yield
+    except Outcome as outcome:
+        if name == "entry":
+            raise
+        raise Infrastructure(f"the {name}: {outcome.message}") from None
+
+
 # -- who takes part ---------------------------------------------------------------------------------------------------
 
 
@@ -125,8 +140,7 @@ def refusing() -> Iterator[None]:
 class Runner:
     """A contestant in its lane: it answers, and remembers the seconds and the answers of every turn.
 
-    Answers have so many `columns`, once that is known. What is wrong with another contestant than the entry is
-    Infrastructure.
+    Answers have so many `columns`, and this dtype.
     """
 
     name: str
@@ -138,12 +152,8 @@ class Runner:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         began = time.perf_counter()
-        try:
+        with blaming(self.name):
             z = self.lane.answer(x)
-        except Outcome as outcome:
-            if self.name == "entry":
-                raise
-            raise Infrastructure(f"the {self.name}: {outcome.message}") from None
         self.seconds.append(time.perf_counter() - began)
         if self.columns and (z.shape[1] != self.columns or z.dtype.name != self.dtype):
             given = f"{z.dtype} of shape {z.shape}"
@@ -241,10 +251,11 @@ class Found:
 def race(contest: Contest) -> Trial:
     """All rounds of an entry that was trained before, and its score; no more rounds once the gate is shut."""
     contest.entry, division = with_weights(contest)
-    found, agreed = {"entry": Found(), "baseline": Found()}, list[np.ndarray]()
+    found, agreed, others = {"entry": Found(), "baseline": Found()}, list[np.ndarray](), Others()
     for number in range(contest.rounds):
         with contestants(contest) as runners:
             one_round(contest, runners, found, f"round {number + 1} of {contest.rounds}")
+            others.ours += sum(one.lane.cpu() or 0 for one in runners)
             agreed.append(agreement(*runners[:2]))
             confined = runners[0].lane.confined
         if missed(contest.event, found["entry"]) is not None:
@@ -263,7 +274,7 @@ def race(contest: Contest) -> Trial:
         limit = PATIENT * told["baseline"]["latency"]
         for name, one in found.items():
             told[name] |= {"server": sustained_rate(np.concatenate(one.single), limit, contest.rng), "limit": limit}
-    notes = [*open_points(confined), *([] if all(found["entry"].peaks) else [NO_MEMORY])]
+    notes = [*open_points(confined), *([] if all(found["entry"].peaks) else [NO_MEMORY]), *others.note()]
     return Trial(
         contest.event.name, division, result, told, same, confined, contest.seed, len(agreed), notes
     )  # fmt: skip
@@ -273,10 +284,24 @@ NO_MEMORY = "Memory cannot be measured on this system: it counts as the baseline
 
 
 def open_points(confined: list[str]) -> list[str]:
-    """What this system did not keep an entry from."""
-    said = {"files": "read files that are not its own", "processes": "start and reach other processes"}
-    lacking = [what for name, what in said.items() if name not in confined]
-    return [f"This system could not keep the entry from this: to {' and to '.join(lacking)}."] if lacking else []
+    """What this system does not keep an entry from, in sentences."""
+    said = {"files": "reading other files than its own", "processes": "starting other processes and reaching them"}
+    return [f"This system does not keep an entry from {what}." for name, what in said.items() if name not in confined]
+
+
+class Others:
+    """What other programs use of this machine, from now on; `ours` are the CPU seconds of all workers."""
+
+    def __init__(self) -> None:
+        self.busy, self.began, self.own, self.ours = machine_busy(), time.perf_counter(), time.process_time(), 0.0
+
+    def note(self) -> list[str]:
+        """A sentence, if they used so much that times say little."""
+        if self.busy is None:
+            return []
+        used = (machine_busy() or 0.0) - self.busy - (time.process_time() - self.own) - self.ours
+        share = used / (time.perf_counter() - self.began) / (os.cpu_count() or 1)
+        return [f"Other programs used {share:.0%} of this machine meanwhile: times say little."] if share > LOUD else []
 
 
 def one_round(contest: Contest, runners: list[Runner], found: Mapping[str, Found], title: str) -> None:
@@ -385,7 +410,7 @@ class Training:
         if not self.begun:
             call(self.lane, "train", contest.source.learn, characters, self.seed)
             self.begun = True
-        self.goes_on = call(self.lane, "go_on", patience=LIMIT) is True
+        self.goes_on = call(self.lane, "go_on") is True
         if self.goes_on:
             self.losses = look(self.lane, contest.source.held, characters, contest.rng)
             self.goes_on = not contest.event.gate.passes(olympics.quality(contest.event, self.losses))
@@ -438,7 +463,7 @@ def speedrun(contest: Contest) -> Trial:
 @contextlib.contextmanager
 def trainings(contest: Contest) -> Iterator[list[Training]]:
     """The entry and the baseline, in processes of their own, about to train."""
-    begin = partial(worker, contest.course, patience=LIMIT, cpu=LIMIT + 60)
+    begin = partial(worker, contest.course, patience=BUSY * LIMIT, cpu=LIMIT + 60)
     with begin(contest.against) as theirs, refusing(), begin(contest.entry, contest.own) as ours:
         lanes = {"entry": ours, "baseline": theirs}
         yield [Training(name, lane, int(contest.rng.integers(2**31))) for name, lane in lanes.items()]
@@ -447,6 +472,8 @@ def trainings(contest: Contest) -> Iterator[list[Training]]:
 def train(contest: Contest, both: list[Training], characters: int, title: str) -> None:
     """Whoever has used less goes on, until both have got there, or given up, or used up all there is."""
     while running := [one for one in both if one.goes_on and one.seconds < LIMIT]:
-        min(running, key=lambda one: one.seconds).step(contest, characters)
+        next_one = min(running, key=lambda one: one.seconds)
+        with blaming(next_one.name):
+            next_one.step(contest, characters)
         note = ", ".join(f"{one.name} {one.losses.mean():.3f} after {one.seconds:.0f} s" for one in both if one.begun)
         contest.tell(title, sum(not one.goes_on for one in both), 2, note)

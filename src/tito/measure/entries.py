@@ -58,7 +58,7 @@ class Entry:
 
 def read(path: Path) -> Entry:
     """The entry in a folder, or the one whose program this is. Raises Refused, naming the file, for what is none."""
-    program = path / PROGRAM if path.is_dir() else path
+    program = (path / PROGRAM if path.is_dir() else path).absolute()
     weights = program.with_name(WEIGHTS)
     own = program.with_suffix(".safetensors")
     chosen = own if own.exists() else weights
