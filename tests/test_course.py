@@ -41,3 +41,14 @@ def test_the_root_is_found_from_the_tool_or_from_here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CourseError, match="no TinyTorch course here"):
         course.find_root(tmp_path / "elsewhere.py")
+
+
+def test_every_chapter_stands_in_one_tier():
+    found = [(tier.name, one.number) for tier, chapters in course.default().tiers() for one in chapters]
+    assert [number for _, number in found] == [chapter.number for chapter in course.chapters()]
+    names = dict.fromkeys(name for name, _ in found)
+    assert list(names)[:4] == ["", "Foundation", "Architecture", "Optimization"]
+    numbers = {name: [number for tier, number in found if tier == name] for name in names}
+    assert numbers["Foundation"] == ["01", "02", "03", "04", "05", "06", "07"]
+    assert numbers["Architecture"] == ["08", "09", "10", "11", "12", "13"]
+    assert numbers["Optimization"] == ["14", "15", "16", "17", "18", "19"]

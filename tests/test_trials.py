@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from tito import cli, course
 from tito.history import milestones, trials
+from tito.sandbox.isolation import Weak
 from tito.work.workspace import Workspace
 
 COURSE = course.default()
@@ -88,6 +89,17 @@ def test_what_fails_is_named_with_the_command_that_tries_it_again(work):
     write(work, share="return x * count(x)")
     assert tito("test", "--comprehensive") == (1, BROKEN)
     assert tito("test", "--comprehensive", "--reference") == (0, WHOLE)
+
+
+def test_what_cannot_be_tested_here_fails_and_says_why(work, monkeypatch):
+    def broken(*_):
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(Weak, "start", broken)
+    code, output = tito("test", "--comprehensive")
+    assert code == 1 and "rubric 01 scaling            the reference  failed  0/10: could not be graded, and" in output
+    assert "checkpoint 01                the reference  failed  it could not be tested: the worker could" in output
+    assert "milestone 1900               the reference  passed" in output  # which runs as every program does
 
 
 def test_one_chapter(work):

@@ -227,7 +227,7 @@ def speak(milestone: Milestone, workspace: Workspace, reference: bool, seed: int
 def begin(milestone: Milestone, workspace: Workspace, reference: bool, seconds: float = 8.0) -> tuple[bool, str]:
     """Run the first seconds of a milestone, keep nothing and download nothing: whether it can, and what it said last.
 
-    Ctrl-C is played after these seconds: what stops calmly then, or has ended before, can run.
+    After these seconds it is told to stop, as by Ctrl-C. It can run if it then stops calmly, or has ended before.
     """
     plan = {"seed": int(milestone.name), "does": "run", "seconds": seconds}
     with _planned(milestone, workspace, reference, **plan) as (command, env, _, _):

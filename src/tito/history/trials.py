@@ -92,7 +92,9 @@ def _rubric(chapter: Chapter, workspace: Workspace, reference: bool) -> Trial:
     def run() -> Found:
         report = grade(chapter.number, course=workspace.course, work=work, integrated=False)
         lost = [exercise.name for exercise in report.exercises if exercise.state != "passed"]
-        return Found(not lost, f"{report.points}/{report.possible}" + (f": {', '.join(lost)}" if lost else ""))
+        trouble = [one.checks[0].message for one in report.exercises if one.state == "not graded"]
+        why = last_line(trouble[0]) if trouble else some(lost)
+        return Found(not lost, f"{report.points}/{report.possible}" + (f": {why}" if lost else ""))
 
     return Trial("rubric", f"{chapter.number} {chapter.name}", whose, run, f"tito grade {chapter.number}")
 
@@ -102,7 +104,7 @@ def _checkpoint(question: questions.Question, workspace: Workspace, reference: b
         try:
             verdict = questions.test(question, workspace, reference)
         except Infrastructure as error:
-            return Found(False, f"it could not be tested: {error}")
+            return Found(False, f"it could not be tested: {last_line(str(error))}")
         return Found(verdict.outcome is None, harmless(str(verdict.outcome)) if verdict.outcome else question.text)
 
     again = f"tito checkpoint test {question.id}" + (" --reference" if reference else "")
@@ -152,5 +154,13 @@ def _pytest(arguments: Sequence[str], root: Path, tree: Path) -> Found:
 def summary(output: str) -> str:
     """What pytest said at its end: the names of what failed, else its last line."""
     names = re.findall(r"^(?:FAILED|ERROR) (?:\S*?::)?(\S+)", output, re.MULTILINE)
-    rest = f" and {len(names) - 3} more" if names[3:] else ""
-    return harmless(", ".join(names[:3]) + rest or output.strip().rpartition("\n")[2].strip("= "))
+    return harmless(some(names) or last_line(output).strip("= "))
+
+
+def some(names: Sequence[str]) -> str:
+    """The first three, and how many more there are."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else "")
+
+
+def last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2]
