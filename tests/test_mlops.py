@@ -896,3 +896,14 @@ def test_a_canary_that_a_stopped_process_left_is_retired_by_the_next(retraining,
     again = Retraining(registry, "centres", train_centres, nearest, "code")
     assert again.drifted(*labelled(3.0, seed=50), reason="after a restart").promote
     assert [known.stage for known in registry.versions("centres")] == ["live", "retired", "canary"]
+
+
+def test_whoever_waits_is_told_when_the_queue_itself_fails(monkeypatch):
+    def broken(self, now):
+        raise NotImplementedError("take")
+
+    monkeypatch.setattr(BatchQueue, "take", broken)
+    with Batcher(list, most=2, wait=0.0, waiting=9) as batcher:
+        answer = batcher.submit(1)
+        with pytest.raises(NotImplementedError, match="take"):
+            answer.result(timeout=10)

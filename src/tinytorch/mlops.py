@@ -443,14 +443,26 @@ class Batcher:
         self.close()
 
     def _run(self) -> None:
-        while (taken := self._next()) is not None:
-            batch, late = taken
-            for request in late:
-                if request.answer.set_running_or_notify_cancel():
-                    request.answer.set_exception(Late("the deadline passed before the request's turn came"))
-            wanted = [request for request in batch if request.answer.set_running_or_notify_cancel()]
-            if wanted:
-                self._answer(wanted)
+        try:
+            while (taken := self._next()) is not None:
+                batch, late = taken
+                for request in late:
+                    if request.answer.set_running_or_notify_cancel():
+                        request.answer.set_exception(Late("the deadline passed before the request's turn came"))
+                wanted = [request for request in batch if request.answer.set_running_or_notify_cancel()]
+                if wanted:
+                    self._answer(wanted)
+        except BaseException as error:  # the queue itself failed: nobody may wait for ever
+            self._give_up(error)
+
+    def _give_up(self, error: BaseException) -> None:
+        """Take no more requests; whoever waits gets the error."""
+        with self._changed:
+            self._closed, waiting = True, self._queue.requests
+            self._queue.requests = []
+        for request in waiting:
+            if request.answer.set_running_or_notify_cancel():
+                request.answer.set_exception(error)
 
     def _next(self) -> tuple[list[Request], list[Request]] | None:
         """Wait for what is due. None once the batcher is closed and the queue empty."""
