@@ -31,14 +31,11 @@ COURSE = course.Course(ROOT)
 REAL = milestones.milestones(COURSE)
 each = pytest.mark.parametrize("one", REAL, ids=lambda one: one.name)
 WITH_PRESETS = [milestones.wanted(COURSE, one.name, preset)[0] for one in REAL for preset in one.presets or ("",)]
-AWAITED = {"2017_gpt.parts"}  # half an hour of a core that nobody has had yet
 
 
 def each_recorded(*which):
-    """For these milestones: what is not recorded yet fails as expected, and what is must leave AWAITED."""
-    awaited = pytest.mark.xfail(raises=FileNotFoundError, strict=True, reason="not recorded yet")
-    marked = [pytest.param(one, marks=[awaited] if one.stem in AWAITED else []) for one in which]
-    return pytest.mark.parametrize("one", marked, ids=lambda one: one.stem)
+    """For these milestones."""
+    return pytest.mark.parametrize("one", which, ids=lambda one: one.stem)
 
 
 # -- the scripts of the course -----------------------------------------------------------------------------------------
@@ -115,9 +112,10 @@ def test_what_history_says_of_attention_is_recorded(one):
     assert abs(found["puzzles"]["deaf"]["accuracy"] - 0.1) < 0.02
     seconds = script("2017").PLANS[one.preset or "standard"]
     assert found["seconds"] == seconds
+    loss = {name: np.mean(found[name].get("losses", found[name]["loss"])) for name in seconds}  # of all seeds
     for name, budget in seconds.items():
         assert budget <= found[name]["curve"][-1]["cpu"] < budget + 5
-        assert found["modern"]["loss"] <= found[name]["loss"] + 0.02 and found[name]["loss"] < found["bigrams"]["loss"]
+        assert loss["modern"] <= loss[name] + 0.02 and loss[name] < found["bigrams"]["loss"]
 
 
 @pytest.fixture
