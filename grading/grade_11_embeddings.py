@@ -136,10 +136,11 @@ def sigmoid(x):
 
 
 def pair_losses(v, u, n):
-    """-ln s(u . v) and the -ln s(-n . v) of each pair."""
-    near = np.array([-math.log(sigmoid(u[b] @ v[b])) for b in range(len(v))], v.dtype)
-    far = [[-math.log(sigmoid(-n[b, k] @ v[b])) for k in range(n.shape[1])] for b in range(len(v))]
-    return near, np.array(far, v.dtype)
+    """-ln s(u . v) and the -ln s(-n . v) of each pair; -ln s(x) is ln(1 + e^-x)."""
+    v, u, n, dtype = v.astype(np.float64), u.astype(np.float64), n.astype(np.float64), v.dtype
+    near = np.array([np.logaddexp(0, -u[b] @ v[b]) for b in range(len(v))])
+    far = np.array([[np.logaddexp(0, n[b, k] @ v[b]) for k in range(n.shape[1])] for b in range(len(v))])
+    return near.astype(dtype), far.reshape(n.shape[:2]).astype(dtype)
 
 
 @rubric.check("negative_sampling_loss", points=2)

@@ -1,5 +1,6 @@
 """What the judge makes of answers: arguments unharmed, dtypes, prints, gradients as the walk takes them, diagnoses."""
 
+import math
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from toys import FULL, SCALING, TOY, graded, instead, points
 from tito import sandbox
 from tito.course import Course
 from tito.grading.refused import refused
-from tito.outcomes import Mismatch
+from tito.outcomes import Infrastructure, Mismatch
 from tito.rubrics.compare import close, holds, refuses
 from tito.rubrics.rubric import Check, Probes, given
 from tito.rubrics.student import Student
@@ -223,6 +224,12 @@ def test_cases_that_stand_in_every_seed_come_after_the_drawn_ones_and_are_told(s
     with pytest.raises(Mismatch) as found:
         check.run(Silent(), seed)
     assert found.value.case["x"] is far
+
+
+def test_a_check_that_fails_by_itself_is_no_fault_of_the_student():
+    check = Check("f", "logarithm", 1, "...", lambda student, x: math.log(-x), examples=4, always=[(1.0,)])
+    with pytest.raises(Infrastructure, match="the check logarithm has a fault: ValueError"):
+        check.run(Silent(), 1)
 
 
 def test_cases_may_all_be_given():

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from tito import course
-from tito.outcomes import Mismatch, Outcome, StudentError
+from tito.outcomes import Infrastructure, Mismatch, Outcome, StudentError
 from tito.rubrics import stubs
 from tito.rubrics.cases import Case, frozen, generate, lock, refill, size, smallest
 from tito.rubrics.compare import about
@@ -107,8 +107,8 @@ class Check:
         except Outcome as found:
             outcome = found
         except UNREADABLE as error:
-            if not session.answered:
-                raise
+            if not session.answered:  # the check failed by itself, before any answer: that costs nobody points
+                raise Infrastructure(f"the check {self.name} has a fault: {type(error).__name__}: {error}") from error
             # The check could not even read the answer: None instead of a pair, say.
             outcome = Mismatch("the answer has another form than the check expects", kind="form")
             outcome.details.update(yours=session.last, diagnosis=str(error))
