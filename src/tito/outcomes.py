@@ -54,4 +54,4 @@ class Protocol(Outcome):
 
 
 class Infrastructure(Exception):
-    """The worker failed before its first word, or a check by itself: not the student's doing, retried, never scored 0."""
+    """The worker failed before its first word, or a check by itself: not the student's doing, and never scored 0."""
