@@ -118,8 +118,8 @@ def nbytes(shape: tuple[int, ...], dtype: Any = np.float32) -> int:
 def keep_freed_memory() -> bool:
     """Ask the C library to keep freed memory for reuse; False where it cannot be asked.
 
-    glibc hands large freed blocks (from 128 KiB up) back to the operating system, which must find and clear every page
-    anew at the next allocation: thousands of page faults in one training step. Works with glibc, for this process, for good.
+    glibc hands large freed blocks (from 128 KiB up) back to the operating system, which must find and clear each page
+    again at the next allocation: thousands of page faults in one training step. It holds until this process ends.
     """
     trim_threshold, mmap_threshold, arena_max = -1, -3, -8  # malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX
     if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
