@@ -104,7 +104,7 @@ def cubic_sparsity(step: int, steps: int, final: float, initial: float = 0.0, st
     >>> [round(cubic_sparsity(step, steps=4, final=0.8), 3) for step in range(5)]
     [0.0, 0.463, 0.7, 0.788, 0.8]
     """
-    # check_share("final", final), and the same for initial. t is the share of `steps` that is over; keep it within 0..1.
+    # check_share("final", final), and the same for initial. t is the share of `steps` that is over: keep it in 0..1.
     check_share("final", final)
     check_share("initial", initial)
     if steps < 1:
@@ -116,8 +116,8 @@ def cubic_sparsity(step: int, steps: int, final: float, initial: float = 0.0, st
 class Pruner:
     """Masks for a model's weights that hold while it trains: a callback of Trainer, or to be called after each step.
 
-    `schedule(step)` is the sparsity after so many steps. The masks are chosen anew every `every` steps and stay the same
-    in between: whatever the optimizer does to a pruned weight, the next call sets it to zero again.
+    `schedule(step)` is the sparsity after so many steps. The masks are chosen anew every `every` steps and stay in
+    between: whatever the optimizer does to a pruned weight, the next call sets it to zero again.
 
     >>> model = Linear(4, 2)
     >>> pruner = Pruner(model, schedule=lambda step: 0.5)
@@ -211,10 +211,10 @@ def check_kept(kept: Any, units: int) -> np.ndarray:
 def shrink_pair(first: Layer, second: Layer, kept: Any, means: np.ndarray | None = None) -> tuple[Layer, Layer]:
     """Two smaller layers without the units of `first` that are not kept, and without the inputs that read them.
 
-    `means` (units,), if given, is the mean of each unit's output, as `second` reads it: for a unit that is cut, `second`
-    then computes as if that output were always its mean, by way of its bias. Where first is a Conv2d and second a
-    Linear, every unit has several inputs, side by side: its pixels, flattened. Neither layer is changed. Raises
-    ValueError for `kept` as check_kept does, and if the inputs of second are no multiple of the units.
+    `means` (units,), if given, is the mean of each unit's output, as `second` reads it: for a unit that is cut,
+    `second` then computes as if that output were always its mean, by way of its bias. Where first is a Conv2d and
+    second a Linear, every unit has several inputs, side by side: its pixels, flattened. Neither layer is changed.
+    Raises ValueError for `kept` as check_kept does, and if the inputs of second are no multiple of the units.
 
     >>> first, second = Linear(2, 3), Linear(3, 1)
     >>> narrow, following = shrink_pair(first, second, kept=[0, 2])
@@ -223,11 +223,11 @@ def shrink_pair(first: Layer, second: Layer, kept: Any, means: np.ndarray | None
     >>> bool((following.weight.data == second.weight.data[[0, 2]]).all())
     True
     """
-    # unit_axis(layer) and input_axis(layer) say which axis of a weight counts what; np.take(weight, indices, axis) takes
-    # those along it; remade(layer, weight, bias) is the layer with another weight and bias. If each unit has an area of
-    # inputs, and they are stored unit by unit, which of them belong to unit u?
-    # For the means: write the sum in one unit of `second` in two parts, over the kept inputs and over the cut ones. What
-    # is the second part, if every cut input is its mean? A Conv2d sums over its window, too. A bias may be None.
+    # unit_axis(layer) and input_axis(layer) say which axis of a weight counts what; np.take(weight, indices, axis)
+    # takes those along it; remade(layer, weight, bias) is the layer with another weight and bias. If each unit has an
+    # area of inputs, and they are stored unit by unit, which of them belong to unit u?
+    # For the means: write the sum in one unit of `second` in two parts, over the kept inputs and over the cut ones.
+    # What is the second part, if every cut input is its mean? A Conv2d sums over its window, too. A bias may be None.
     units = first.weight.shape[unit_axis(first)]
     kept = check_kept(kept, units)
     axis, inputs = input_axis(second), second.weight.shape[input_axis(second)]
@@ -262,7 +262,7 @@ def pairs_of(model: Sequential) -> list[tuple[int, int]]:
 
 
 def shrink_network(model: Sequential, share: float, x: Any = None) -> Sequential:
-    """A smaller model, without a share of each layer's units, the weakest; at least one stays, and all of the last layer.
+    """A smaller model, without the weakest share of each layer's units; one or more stay, and all of the last layer.
 
     With examples x, each unit that is cut is replaced by its mean over them. The model is not changed.
 
@@ -453,7 +453,7 @@ def save_sparse(state: dict[str, np.ndarray], path: serialization.PathLike) -> N
 
 
 def load_sparse(path: serialization.PathLike) -> dict[str, np.ndarray]:
-    """What save_sparse wrote, bit for bit. Raises ValueError for a file that is cut short, damaged, or of another kind."""
+    """What save_sparse wrote, bit for bit. Raises ValueError for a file that is damaged or of another kind."""
     arrays, notes = serialization.read(path)
     if "sparse" not in notes:
         raise ValueError(f"{path} was not written by save_sparse")
