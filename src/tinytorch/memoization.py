@@ -399,8 +399,8 @@ def accept_draft(drafted: Sequence[int], p: np.ndarray, q: np.ndarray, u: np.nda
     >>> accept_draft([1], p, q, np.array([0.6, 0.0])), accept_draft([1], p, q, np.array([0.7, 0.0]))
     ([1, 1], [0])
     """
-    # Go through the draft in order. Compare without dividing, so that a q of 0 does no harm. Where rounding makes all of
-    # max(p - q, 0) zero, p and q are the same, and you can draw from p.
+    # Go through the draft in order. Compare without dividing, so that a q of 0 does no harm. Where rounding makes all
+    # of max(p - q, 0) zero, p and q are the same, and you can draw from p.
     for i, token in enumerate(drafted):
         if u[i] * q[i, token] >= p[i, token]:
             left = np.maximum(p[i] - q[i], 0)
@@ -422,11 +422,11 @@ def speculate(
 ) -> Iterator[int]:
     """The tokens that follow a prompt, distributed as the target's own; a draft proposes up to `ahead` at a time.
 
-    A round drafts `ahead` tokens, or fewer: with the target's one, no more than are still wanted. The draft is read once
-    for each of them, the target once a round, for the logits at all their places and the one behind. It ends before the
-    first token in `stop`. Chance comes from `seed`, or from the package's generator. At temperature 0 the tokens are
-    those that `generate` gives. Raises ValueError, at the first token, for an `ahead` below 1, and as check_sampling
-    does. Leviathan et al., 2023.
+    A round drafts `ahead` tokens, or fewer: with the target's one, no more than are still wanted. The draft is read
+    once for each of them, the target once a round, for the logits that decide about all of them and about one more. It
+    ends before the first token in `stop`. Chance comes from `seed`, or from the package's generator. At temperature 0
+    the tokens are those that `generate` gives. Raises ValueError, at the first token, for an `ahead` below 1, and as
+    check_sampling does. Leviathan et al., 2023.
 
     >>> config = TransformerConfig(10, context=16, width=8, layers=1, heads=2)
     >>> target, draft = (TextReader(GPT(config).eval()) for _ in range(2))
