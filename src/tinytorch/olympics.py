@@ -539,7 +539,7 @@ def ratios_of(
 
 
 def gain_of(ratio: Estimate, margin: float = 0.02) -> float:
-    """The gain of a ratio: 1 over the number of its interval that lies nearest to 1.
+    """The gain of a ratio ours / baseline's, where less is better: 1 over the number of its interval nearest to 1.
 
     It is 1 if the interval contains 1, and also if that number lies from 1 / (1 + margin) to 1 + margin, ends included.
     Raises ValueError unless the interval is of finite numbers above 0, the lower one first.
@@ -548,7 +548,7 @@ def gain_of(ratio: Estimate, margin: float = 0.02) -> float:
     (1.25, 1.0, 0.8)
     """
     # Which number of the interval is nearest to 1 if all of it lies below 1, and which if all of it lies above? First
-    # raise the error unless 0 < low <= high < infinity: every comparison with NaN is false.
+    # raise the error unless 0 < low <= high < infinity; of NaN, no such comparison is true.
     if not 0 < ratio.low <= ratio.high < math.inf:
         raise ValueError(f"a gain needs an interval of finite numbers above 0, got {ratio.low} to {ratio.high}")
     nearest = min(max(ratio.low, 1.0), ratio.high)
