@@ -575,7 +575,7 @@ def tokens_of_a_round():
 
 @rubric.accounting(points=1, unit="tokens", counted=tokens_of_a_round, tolerance=0.02, difficulty=2, minutes=10)
 def tokens_a_round():
-    """A draft says 3 tokens ahead, each accepted with probability 0.8. How many tokens does a round give on average?
+    """A draft proposes 3 tokens, each accepted with probability 0.8. How many tokens does a round give on average?
 
     The target adds one of its own in every round.
     """

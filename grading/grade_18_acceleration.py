@@ -478,7 +478,7 @@ def bytes_between_segments():
 
 @rubric.accounting(points=1, unit="bytes", counted=bytes_between_segments, tolerance=0, difficulty=1, minutes=8)
 def segment_bytes():
-    """How many bytes do the tensors hold that a checkpointed network keeps between the way there and the way back?
+    """How many bytes do the tensors hold that a checkpointed network keeps between forward and backward pass?
 
     16 linear layers from 64 to 64 numbers, each with a tanh, cut into 4 segments of 8 modules; the input x is
     (32, 64), float32. Count the input and the output of each segment, each tensor once, and no parameters.

@@ -486,7 +486,7 @@ def weights_on_disk():
     """How many bytes of weights are on the disk after six versions of one network have been registered?
 
     Linear layers of 784 to 128, to 64, to 10, with biases, in float32. The fifth version is trained from the same data
-    with the same seed as the second, and has the same weights, bit for bit. What a file says of itself does not count.
+    with the same seed as the second, and has the same weights, bit for bit. The headers of files do not count.
     """
     # Weights and biases of each layer, four bytes each. What is a file's name made from?
     numbers = 784 * 128 + 128 + 128 * 64 + 64 + 64 * 10 + 10

@@ -1,6 +1,6 @@
-"""Acceleration: the same numbers sooner, or in less memory.
+"""Acceleration: the same numbers in less time, or in less memory.
 
-Notation: a (M, K) times b (K, N) is c (M, N); i, j, k count through M, N, K. A line is what a cache fetches in one go.
+Notation: a (M, K) times b (K, N) is c (M, N); i, j, k count through M, N, K. A line is what a cache fetches at a time.
 x (B, C) features, weight (C, V), target (B,) classes; g = dL/dz. Nothing here changes a result by more than rounding.
 """
 
@@ -49,7 +49,7 @@ def cache_misses(addresses: Iterable[int], line: int = 64, lines: int = 512) -> 
 
 
 def loop_order(order: str, size: int, block: int) -> Iterator[tuple[int, int, int]]:
-    """(i, j, k) as three loops over `size` visit them, the first letter's the outermost, block by block.
+    """(i, j, k) as three loops over `size` visit them, block by block; the first letter of `order` is the outermost.
 
     >>> list(loop_order("kij", 2, block=2))[:4]
     [(0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 0)]
@@ -62,7 +62,7 @@ def loop_order(order: str, size: int, block: int) -> Iterator[tuple[int, int, in
 
 
 def product_addresses(order: str, size: int, block: int, itemsize: int = 4) -> Iterator[int]:
-    """The bytes that c[i, j] += a[i, k] * b[k, j] touches, with all three matrices one behind another in memory."""
+    """The addresses that c[i, j] += a[i, k] * b[k, j] uses, with the three matrices one behind another in memory."""
     matrix = size * size * itemsize
     for i, j, k in loop_order(order, size, block):
         yield (i * size + k) * itemsize
@@ -74,10 +74,10 @@ def product_addresses(order: str, size: int, block: int, itemsize: int = 4) -> I
 
 
 def in_memory_order(x: np.ndarray) -> np.ndarray:
-    """The elements of x as memory has them: a view in which no axis runs backwards, and later axes take shorter steps.
+    """The elements of x in the order of memory: a view in which no stride is negative, and strides fall axis by axis.
 
-    Loops over what comes back, the last axis innermost, walk through memory in one direction.
-    Axes whose steps are equally long keep their order.
+    Loops over the result, the last axis innermost, go through memory in one direction.
+    Axes with equal strides, once none is negative, keep their order.
 
     >>> x = np.arange(6).reshape(2, 3).T[::-1]
     >>> x
@@ -88,8 +88,8 @@ def in_memory_order(x: np.ndarray) -> np.ndarray:
     array([[0, 1, 2],
            [3, 4, 5]])
     """
-    # x.strides has the step along each axis, in bytes: below 0 where the axis runs backwards.
-    # x[..., ::-1, :] turns one axis round and x.transpose(order) puts axes in an order, and
+    # x.strides has the stride of each axis, in bytes: below 0 where the axis runs backwards.
+    # x[..., ::-1, :] reverses one axis and x.transpose(order) puts axes in an order, and
     # neither moves a number. Which axis has to come first?
     forwards = x[tuple(slice(None, None, -1 if step < 0 else 1) for step in x.strides)]
     return forwards.transpose(sorted(range(x.ndim), key=lambda axis: -forwards.strides[axis]))
@@ -114,7 +114,7 @@ def matmul_loops(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) ->
 
 
 def matmul_vectors(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """c[i] = the sum over k of a[i, k] b[k]: two loops, and a whole row in each step of NumPy.
+    """c[i] = the sum over k of a[i, k] b[k]: two loops, and a whole row in each call of NumPy.
 
     >>> matmul_vectors(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
     array([[11.]])
@@ -136,10 +136,9 @@ def matmul_blocked(a: np.ndarray, b: np.ndarray, block: int, product: Callable =
     array([[ 3.,  3.],
            [12., 12.]])
     """
-    # The three loops of matmul_loops, over range(0, size, block): where one index stood
-    # stands a slice now. A slice may end beyond the last index; NumPy cuts it off. Each
-    # C[I, J] is a sum, so begin with zeros of the dtype that a @ b would have:
-    # np.result_type(a, b).
+    # The three loops over i, j and k, each over range(0, size, block), with slices in place of
+    # indices. A slice may end beyond the last index; NumPy cuts it off. Each C[I, J] is a sum,
+    # so begin with zeros of the dtype that a @ b would have: np.result_type(a, b).
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
         raise ValueError(f"matmul_blocked needs a (M, K) and b (K, N), got {a.shape} and {b.shape}")
     (m, inner), n = a.shape, b.shape[1]
@@ -153,7 +152,7 @@ def matmul_blocked(a: np.ndarray, b: np.ndarray, block: int, product: Callable =
 
 
 def conv2d_vectors(x: np.ndarray, weight: np.ndarray, over: Window) -> np.ndarray:
-    """A convolution by whole images: for each place of the kernel and each channel, what it adds to every window.
+    """A convolution by whole images: for each place of the filter and each channel, what it adds to every window.
 
     x (B, H, W, C), padded already, weight (kh, kw, C, K) -> (B, H', W', K).
 
@@ -173,12 +172,12 @@ ROOT = math.sqrt(2 / math.pi)
 
 
 def gelu_steps(x: np.ndarray) -> np.ndarray:
-    """x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), as it is written: a new array for each step."""
+    """x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), as it is written: a new array for each operation."""
     return 0.5 * x * (1 + np.tanh(ROOT * (x + 0.044715 * x * x * x)))
 
 
 def gelu_in_place(x: np.ndarray, space: np.ndarray) -> np.ndarray:
-    """x becomes gelu(x), in steps that write into x and into `space`, of the same shape: no new array."""
+    """x becomes gelu(x): all operations write into x or into `space`, of the same shape, and make no new array."""
     np.multiply(x, x, out=space)
     space *= 0.044715 * ROOT
     space += ROOT
@@ -191,7 +190,7 @@ def gelu_in_place(x: np.ndarray, space: np.ndarray) -> np.ndarray:
 
 
 def by_chunks(step: Callable[..., Any], x: np.ndarray, elements: int = 2**14) -> np.ndarray:
-    """step(part, space) of every part of x (N,), so many elements at a time, all with one `space`; x is changed.
+    """step(part, space) for every part of x (N,) of so many elements, all with one `space`; x is changed.
 
     >>> by_chunks(gelu_in_place, np.array([0.0, 3.0]), elements=1).round(3)
     array([0.   , 2.996])
@@ -204,7 +203,7 @@ def by_chunks(step: Callable[..., Any], x: np.ndarray, elements: int = 2**14) ->
 
 
 class Workspace:
-    """Arrays that are lent and come back: memory is asked for once for each size that is lent at the same time.
+    """Arrays that are lent and come back, so that their memory is used again: `made` counts how often it was new.
 
     >>> workspace = Workspace()
     >>> for _ in range(3):
@@ -220,7 +219,7 @@ class Workspace:
 
     @contextlib.contextmanager
     def lent(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Iterator[np.ndarray]:
-        """An array with anything in it, yours until the end of the `with`."""
+        """An array with any numbers in it, yours until the end of the `with`."""
         nbytes = math.prod(shape) * np.dtype(dtype).itemsize
         free = self.free.setdefault(nbytes, [])
         memory = free.pop() if free else self.new(nbytes)
@@ -230,7 +229,7 @@ class Workspace:
             free.append(memory)
 
     def new(self, nbytes: int) -> np.ndarray:
-        """Memory of so many bytes, asked for and counted."""
+        """New memory of so many bytes, counted in `made`."""
         self.made += 1
         return np.empty(nbytes, np.uint8)
 
@@ -239,7 +238,7 @@ class Workspace:
 
 
 def composed_cross_entropy(x: Any, weight: Any, target: np.ndarray) -> Tensor:
-    """The mean of -ln softmax(x W)[target], in the textbook's steps, each of which keeps an array."""
+    """The mean of -ln softmax(x W)[target], composed of operations, each of which keeps an array."""
     logits = matmul(x, weight)  # (B, V)
     e = exp(logits - logits.data.max(axis=1, keepdims=True))
     p = e / sum(e, dim=1, keepdim=True)
@@ -257,10 +256,10 @@ def check_features(x: np.ndarray, weight: np.ndarray, target: np.ndarray) -> Non
 def fused_cross_entropy(x, weight, target, *, rows=64):
     """The mean of -ln softmax(x W)[target], x (B, C), weight (C, V), target (B,), and its gradients in the same pass.
 
-    Returns (loss, {"dx": dx, "dw": dw}), the gradients being those of the mean. Never are there
-    more than `rows` rows of logits, p and dlogits, in one array of (rows, V) that all of them share.
-    Raises ValueError for shapes that do not fit, and what cross_entropy raises for targets that
-    do not. The mean of no example is 0.
+    Returns (loss, {"dx": dx, "dw": dw}), the gradients being those of the mean. At most `rows` rows
+    of logits, p and dlogits exist at a time, and they share one array (rows, V). Raises ValueError
+    for shapes that do not fit, and what cross_entropy raises for targets that do not. The mean of
+    no example is 0.
 
     >>> x, weight = np.array([[0.0], [1.0]]), np.array([[0.0, 100.0]])
     >>> fused_cross_entropy(x, weight, np.array([0, 1]), rows=1)
@@ -268,11 +267,11 @@ def fused_cross_entropy(x, weight, target, *, rows=64):
     """
     # On paper first: what are dx and dW, in terms of dlogits, and dlogits, in terms of p?
     # Which of logits, e^(logits - max), p and dlogits is still needed when the next one is
-    # there? Then, for each `rows` examples, take one step after the other in the same array:
-    # np.matmul(..., out=space), and -=, /= and np.exp(..., out=...). The loss of a row is
-    # ln(sum e^(logits - max)) - (logits - max)[target]: it is to be taken while its parts exist.
-    # Every example has a row of dx of its own; the rows of all examples add up in dW.
-    # check_features(x, weight, target) refuses what does not fit.
+    # computed? Then, for each `rows` examples, do one operation after the other in the same
+    # array: np.matmul(..., out=space), and -=, /= and np.exp(..., out=...). The loss of a row is
+    # ln(sum e^(logits - max)) - (logits - max)[target]: compute it while its parts exist.
+    # Each example has its own row of dx; all examples add to dW.
+    # check_features(x, weight, target) raises the errors.
     check_features(x, weight, target)
     loss, dx, dw = 0.0, np.empty_like(x), np.zeros_like(weight)
     space = np.empty((min(rows, len(x)), weight.shape[1]), np.result_type(x, weight))
@@ -295,7 +294,7 @@ def fused_cross_entropy(x, weight, target, *, rows=64):
 
 @fused_cross_entropy.vjp(reads="")
 def fused_cross_entropy_vjp(g, z, x, weight, target, *, rows=64, dx, dw):
-    """dx and dW were found on the way there: g scales them."""
+    """dx and dW were computed in the forward pass: g scales them."""
     return g * dx, g * dw, None
 
 
@@ -303,14 +302,14 @@ def fused_cross_entropy_vjp(g, z, x, weight, target, *, rows=64, dx, dw):
 
 
 class State(NamedTuple):
-    """What a forward pass reads beside its inputs and parameters: chances, buffers, and which mode modules are in."""
+    """What a forward pass depends on beside inputs and parameters: random generators, buffers, and training modes."""
 
     chances: list[Any]
     buffers: list[np.ndarray]
     training: list[bool]
 
     def copy(self) -> "State":
-        """The same, with buffers that nobody else changes."""
+        """The same, with copies of the buffers."""
         return self._replace(buffers=[buffer.copy() for buffer in self.buffers])
 
 
@@ -327,7 +326,7 @@ def state_of(module: Module) -> State:
 
 
 def put_back(module: Module, state: State) -> None:
-    """Let a module be in a State again."""
+    """Put a module back into a State."""
     for rng, chance in zip(generators_of(module), state.chances):
         rng.bit_generator.state = chance
     for buffer, kept in zip(module.buffers(), state.buffers):
@@ -338,7 +337,7 @@ def put_back(module: Module, state: State) -> None:
 
 @contextlib.contextmanager
 def in_state(module: Module, state: State) -> Iterator[None]:
-    """Inside `with in_state(module, state):` a forward pass reads what it read then; afterwards, what it reads now."""
+    """Inside `with in_state(module, state):` the module is in that State; afterwards in the one that it is in now."""
     now = state_of(module)
     put_back(module, state.copy())
     try:
@@ -348,9 +347,10 @@ def in_state(module: Module, state: State) -> Iterator[None]:
 
 
 def gradients_at(z: Tensor, g: np.ndarray, leaves: Sequence[Any]) -> list[np.ndarray | None]:
-    """What a walk back from z, which starts with g, brings to each leaf: 0 if nothing; None to what needs no gradient.
+    """The gradient of each leaf by a backward pass from z that starts with g; None for what needs no gradient.
 
-    Every .grad stays as it is. Raises RuntimeError for another leaf with requires_grad that z was made from.
+    A leaf that z does not depend on gets zeros. Every .grad stays as it is. Raises RuntimeError if z was made from
+    another leaf with requires_grad.
     """
     refuse_others(z, leaves)
     tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.requires_grad]
@@ -392,16 +392,17 @@ def checkpointed(*arrays, module, inputs, options):
 
 @checkpointed.vjp
 def checkpointed_vjp(g, z, *arrays, module, inputs, options, state, needs):
-    """z = module(x...) is computed once more, from the state that it had, and recorded; then a walk leads back from it.
+    """z = module(x...) is computed once more, in the state of the first time, and recorded; then comes backward.
 
-    Returns a tuple: the gradient of each input of the module, and then of each of its parameters,
-    module.parameters(); None for what needs none. Generators, buffers, modes and every .grad are
-    then as they were before. Chen et al., 2016.
+    arrays are the inputs, the first `inputs` of them, and then the parameters; needs has a boolean for
+    each. Returns a tuple: the gradient of each input of the module, and then of each of its
+    parameters, module.parameters(); None for what needs none. Generators, buffers, modes and every
+    .grad are afterwards as they were before. Chen et al., 2016.
     """
     # A leaf is a tensor that no operation made: make each of arrays[:inputs] one, which requires a
     # gradient if needs says so. (What is no array, None or a number, goes to the module as it is.)
-    # `with in_state(module, state):` goes back to then, and `enable_grad()` records. When you have
-    # returned from there, gradients_at(z, g, leaves) walks, and has the gradient of each leaf.
+    # `with in_state(module, state):` restores the state, and `enable_grad()` records. After that
+    # block, gradients_at(z, g, leaves) returns the gradient of each leaf.
     leaves = [
         Tensor(x, requires_grad=need) if isinstance(x, np.ndarray) else x for x, need in zip(arrays[:inputs], needs)
     ]
@@ -411,7 +412,7 @@ def checkpointed_vjp(g, z, *arrays, module, inputs, options, state, needs):
 
 
 def checkpoint(module: Module, *inputs: Any, **options: Any) -> Tensor:
-    """module(*inputs, **options), of which only the inputs are kept; the rest is computed again on the way back.
+    """module(*inputs, **options), of which only the inputs are kept; the rest is computed again in the backward pass.
 
     Gradients are those of module(*inputs) to the bit, where a parameter is used in one place: Dropout drops the same
     numbers again, and BatchNorm's statistics move once. A parameter that is not used gets a gradient of zeros. Raises
@@ -444,9 +445,9 @@ class Checkpoint(Module):
 
 
 def checkpoint_sequential(modules: Sequence[Module], segments: int, x: Any) -> Tensor:
-    """The modules one after another, cut into segments of like length, each of which is checkpointed.
+    """The modules one after another, cut into segments of about equal length, each of which is checkpointed.
 
-    With about the root of n segments of n modules, both what is kept and what is computed again at a time are small.
+    With about sqrt(n) segments of n modules, both what is kept and what is computed again at a time are small.
     Raises ValueError unless there are 1 to n segments. Chen et al., 2016.
     """
     if not 1 <= segments <= len(modules):
@@ -474,20 +475,20 @@ Worker = Generator[np.ndarray, np.ndarray, np.ndarray]
 
 
 def ring_all_reduce(number: int, n: int, part: np.ndarray) -> Worker:
-    """The sum of what n workers have, found by worker `number`, who hears its left neighbour and tells its right one.
+    """The sum of n workers' arrays, as worker `number` computes it: it receives from its left and sends to its right.
 
     A generator: `got = yield piece` sends a piece to worker number + 1 and waits for what worker
-    number - 1 sent. (The last worker's right neighbour is worker 0.) Everybody does the same at the
-    same time, 2 (n - 1) times, and a piece is an n-th of part, as np.array_split cuts it. It returns
-    the sum, in the shape of part, which stays as it is. Patarasuk and Yuan, 2009.
+    number - 1 sent. (The last worker's right neighbour is worker 0.) All workers do this at the same
+    time, 2 (n - 1) times, and a piece is an n-th of part, as np.array_split cuts the flattened array.
+    It returns the sum, in the shape of part, which stays as it is. Patarasuk and Yuan, 2009.
 
     >>> ring_sum([np.array([1, 2, 3]), np.array([10, 20, 30])])
     [array([11, 22, 33]), array([11, 22, 33])]
     """
-    # Cut a copy into n pieces. First half: every piece goes round once and grows; who gets one
-    # adds its own numbers to it, and sends it on. In step 0 worker w sends piece w. Which piece
-    # comes in then, and which one is sent in step 1? After n - 1 steps each worker has one
-    # piece that is whole: which? Second half: whole pieces go round and are stored.
+    # Cut a copy into n pieces. First half: a worker that gets a piece adds its own numbers, and
+    # sends it on. In round 0 worker w sends piece w. Which piece comes in then, and which one is
+    # sent in round 1? After n - 1 rounds each worker has one piece that is whole: which? Second
+    # half: whole pieces go around and are stored.
     # np.array_split(flat, n) gives views: changed in place, they change flat.
     flat = part.flatten()
     pieces = np.array_split(flat, n)
@@ -501,7 +502,7 @@ def ring_all_reduce(number: int, n: int, part: np.ndarray) -> Worker:
 
 
 def ring_sum(parts: Sequence[np.ndarray], patience: float = 60.0) -> list[np.ndarray]:
-    """What each of len(parts) threads ends with, when they sum their parts around a ring.
+    """The sum that each of len(parts) threads gets, when they sum their parts around a ring.
 
     Messages are copies, as on a wire. Raises queue.Empty if a worker has waited `patience` seconds for its neighbour.
     """
@@ -511,7 +512,7 @@ def ring_sum(parts: Sequence[np.ndarray], patience: float = 60.0) -> list[np.nda
 
 
 def take_part(links: Sequence[queue.SimpleQueue], patience: float, number: int, part: np.ndarray) -> np.ndarray:
-    """One thread's work in a ring: hand on what its worker sends, until that returns its sum."""
+    """One thread's work in a ring: pass on what its worker sends, until that returns its sum."""
     worker = ring_all_reduce(number, len(links), part)
     try:
         piece = next(worker)

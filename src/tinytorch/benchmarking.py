@@ -1,4 +1,4 @@
-"""Benchmarking: a time is one draw from a distribution, and a comparison is a sentence about two of them.
+"""Benchmarking: a time is one draw from a distribution, and a comparison is about two distributions.
 
 Notation: values (n,) are seconds of n runs, in the order in which they ran. A clock is a function that returns seconds,
 such as time.perf_counter; rng is a generator that draws. Both are arguments everywhere: with a clock that a program
@@ -20,7 +20,7 @@ Clock = Callable[[], float]
 
 
 def as_sample(values: Any) -> np.ndarray:
-    """Seconds as an array of float64, (n,), a copy. Raises ValueError unless there is one, and all are finite, >= 0.
+    """Seconds as an array of float64, (n,), a copy. Raises ValueError unless n >= 1 and all are finite and >= 0.
 
     >>> as_sample([1, 2])
     array([1., 2.])
@@ -55,8 +55,8 @@ def take_turns(
     """Seconds of each function, turn by turn: {name: function} -> {name: (turns,)}.
 
     First each function is called `warmup` times and not timed. Then every turn times each function once, in an order
-    that rng draws anew for every turn: what the machine does meanwhile, it does to all of them. Raises ValueError for
-    no functions, and for fewer than one turn.
+    that rng draws anew for every turn, so that a change of the machine affects all of them. Raises ValueError for no
+    functions, and for fewer than one turn.
 
     >>> found = take_turns({"a": int, "b": list}, clock=iter(range(99)).__next__, rng=np.random.default_rng(0), turns=3)
     >>> found["a"].tolist(), found["b"].tolist()
@@ -100,7 +100,7 @@ def percentile(values: Any, q: float) -> float:
 
 
 class Estimate(NamedTuple):
-    """A number that was measured, and the interval that it may as well have been in."""
+    """A number that was measured, and the ends of its confidence interval."""
 
     value: float
     low: float
@@ -117,13 +117,14 @@ class Estimate(NamedTuple):
 def median_interval(values: Any, rng: np.random.Generator, draws: int = 1000, level: float = 0.95) -> Estimate:
     """The median of the values, and its interval by the bootstrap. Efron, 1979.
 
-    Draw n of the n values, with replacement, and take the median; do it `draws` times. The middle `level` of these
-    medians lie in the interval, with as many of them below it as above. Raises ValueError for a level outside 0 to 1.
+    Draw n of the n values, with replacement, and take the median; do it `draws` times. The ends of the interval are
+    values of `percentile`: the middle `level` of these medians lie between them, with as many below as above. Raises
+    ValueError for a level outside 0 to 1.
 
     >>> median_interval([3, 3, 3], np.random.default_rng(0))
     Estimate(value=3.0, low=3.0, high=3.0)
     """
-    # rng.integers(0, n, (draws, n)) are the places of all draws at once. np.median takes an axis. The interval's ends
+    # rng.integers(0, n, (draws, n)) are the indices of all draws at once. np.median takes an axis. The interval's ends
     # are two percentiles of the medians: what share of them is left over at each side?
     sample = as_sample(values)
     if not 0 < level < 1:
@@ -135,7 +136,7 @@ def median_interval(values: Any, rng: np.random.Generator, draws: int = 1000, le
 
 
 def tukey_fences(values: Any) -> tuple[float, float]:
-    """Below and above which a run is an outlier: one and a half times the middle half's width beyond it. Tukey, 1977.
+    """The limits outside of which a run is an outlier: 1.5 times the middle half's width beyond it. Tukey, 1977.
 
     >>> tukey_fences([10, 11, 12, 13, 14, 15, 16, 90])
     (5.0, 21.0)
@@ -157,7 +158,7 @@ def paired_ratio(ours: Any, theirs: Any, rng: np.random.Generator, draws: int = 
     >>> paired_ratio([1, 2, 4], [2, 4, 8], np.random.default_rng(0)).value
     0.5
     """
-    # Divide first. Then it is one sample like any other, and you know how to say how sure its median is.
+    # Divide first. The ratios are one sample, and you have a function for the interval of its median.
     x, y = as_sample(ours), as_sample(theirs)
     if x.shape != y.shape:
         raise ValueError(f"a pair is two times of one turn, got {len(x)} of ours and {len(y)} of theirs")
@@ -167,10 +168,10 @@ def paired_ratio(ours: Any, theirs: Any, rng: np.random.Generator, draws: int = 
 
 
 def verdict(ratio: Estimate, margin: float = 0.02) -> str:
-    """What the interval of our time over theirs allows to say, where a difference of `margin` does not matter.
+    """What the interval of our time over theirs shows, where a difference of `margin` does not matter.
 
     "no difference": the whole interval lies from 1 / (1 + margin) to 1 + margin, ends included.
-    "faster", "slower": else, and the whole interval lies below 1, or above 1. "undecided": else.
+    "faster", "slower": otherwise, if the whole interval lies below 1, or above 1. "undecided": in all other cases.
 
     >>> verdict(Estimate(0.8, 0.7, 0.9)), verdict(Estimate(1.0, 0.99, 1.01)), verdict(Estimate(1.0, 0.8, 1.2))
     ('faster', 'no difference', 'undecided')
@@ -187,9 +188,9 @@ def verdict(ratio: Estimate, margin: float = 0.02) -> str:
 
 
 class Trend(NamedTuple):
-    """What a sample does from its first run to its last: its change as a part of the median, and how sure that is.
+    """The change of a sample from its first run to its last, as a part of the median, and how sure it is.
 
-    z is about as large as chance makes it, -2 to 2, on a machine that stays the same.
+    On a machine that stays the same, z is mostly between -2 and 2.
     """
 
     change: float
@@ -207,9 +208,9 @@ def trend(values: Any) -> Trend:
     >>> [round(number, 3) for number in trend([10, 11, 12, 13, 14])]
     [0.333, 2.449]
     """
-    # Put the runs into their order one by one: of how many runs before it is the k-th one slower? Any number of them is
-    # equally likely. That gives a variance v(n) if all times differ; t equal times take v(t) away. np.triu_indices(n,
-    # k=1) are the places of all pairs, the earlier ones and the later ones; np.unique(..., return_counts=True) counts.
+    # Add the runs one by one: than how many runs before it is the k-th one slower? Any number of them is equally
+    # likely. That gives a variance v(n) if all times differ; for t equal times subtract v(t). np.triu_indices(n, k=1)
+    # are the indices of all pairs, the earlier ones and the later ones; np.unique(..., return_counts=True) counts.
     sample = as_sample(values)
     middle, n = np.median(sample), len(sample)
     if n < 3 or middle == 0:
@@ -243,7 +244,7 @@ class Latency(NamedTuple):
 
 
 def latency(values: Any) -> Latency:
-    """The percentiles that are usually told.
+    """The percentiles that are usually reported.
 
     >>> latency(range(1, 101))
     Latency(p50=50.0, p95=95.0, p99=99.0)
@@ -295,10 +296,10 @@ def queue_latencies(arrivals: Any, service: Any) -> np.ndarray:
 
 
 def sustained_rate(service: Any, limit: float, rng: np.random.Generator, q: float = 99) -> float:
-    """The most queries a second of which q percent are answered within `limit` seconds; 0 if not even one at a time is.
+    """The most queries a second of which q percent are answered within `limit` seconds; 0 if single ones are too slow.
 
     MLPerf's number for a server. The queries arrive by chance and take the measured service times, over and over. The
-    same chances are tried at each rate, so that a higher rate is never the better one: bisection finds the border.
+    arrivals of all rates are the same but for their scale, so that a higher rate is never better: bisection finds it.
     """
     sample = as_sample(service)
     if not sample.any():
@@ -322,7 +323,7 @@ def sustained_rate(service: Any, limit: float, rng: np.random.Generator, q: floa
 class Report:
     """What was measured, on what, when, and by which command: enough for somebody else to repeat it.
 
-    `runs` is how many each estimate stands on.
+    `runs` is the number of runs behind each estimate.
     """
 
     title: str
@@ -339,7 +340,7 @@ class Report:
 
     @classmethod
     def from_json(cls, text: str) -> "Report":
-        """The report that to_json wrote. Raises ValueError for a text that is none."""
+        """The report that to_json wrote. Raises ValueError for any other text."""
         try:
             facts = json.loads(text)
             return cls(**{**facts, "rows": {name: Estimate(**row) for name, row in facts["rows"].items()}})
@@ -347,7 +348,7 @@ class Report:
             raise ValueError(f"this is not a report: {error}") from None
 
     def to_markdown(self) -> str:
-        """A table of the estimates, and below it what they stand on."""
+        """A table of the estimates, and below it the runs, the machine, the date and the command."""
         lines = [f"| {self.title} | {self.unit} | interval |", "|---|---|---|"]
         lines += [f"| {name} | {row.value:.4g} | {row.low:.4g} to {row.high:.4g} |" for name, row in self.rows.items()]
         return "\n".join([*lines, "", f"{self.runs} runs each. {self.machine}. {self.date}. {self.command}"]) + "\n"

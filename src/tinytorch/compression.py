@@ -1,4 +1,4 @@
-"""Compression: a network that says nearly the same with fewer weights, fewer units, or fewer dimensions.
+"""Compression: a network that answers nearly the same with fewer weights, fewer units, or fewer dimensions.
 
 Notation: weight (in, out) of a Linear, (K, C, kh, kw) of a Conv2d; a unit is one output of a layer, a column of the
 first and a filter of the second; a mask is True where a weight stays. Sparsity is the share of weights that are zero.
@@ -51,8 +51,9 @@ def magnitude_mask(weight: np.ndarray, sparsity: float) -> np.ndarray:
     array([[ True, False],
            [ True, False]])
     """
-    # check_share("sparsity", sparsity) refuses. A threshold on |w| would cut too many where sizes are equal: decide how
-    # many go, and take them from the front of an order. np.argsort(..., kind="stable") leaves equals as they stood.
+    # check_share("sparsity", sparsity) raises the error. A threshold on |w| would cut too many where sizes are equal:
+    # compute how many go, and take as many from the front of a sorted order. np.argsort(..., kind="stable") keeps equal
+    # ones in their order.
     check_share("sparsity", sparsity)
     order = np.argsort(np.abs(weight), axis=None, kind="stable")
     mask = np.ones(weight.size, bool)
@@ -61,7 +62,7 @@ def magnitude_mask(weight: np.ndarray, sparsity: float) -> np.ndarray:
 
 
 def prunable(model: Module) -> dict[str, Parameter]:
-    """The weights that can be spared: parameters of two axes or more. Biases and scales are few, and needed."""
+    """The weights that may be pruned, by name: parameters of two axes or more, not biases and scales."""
     return {name: parameter for name, parameter in model.named_parameters() if parameter.ndim > 1}
 
 
@@ -103,7 +104,7 @@ def cubic_sparsity(step: int, steps: int, final: float, initial: float = 0.0, st
     >>> [round(cubic_sparsity(step, steps=4, final=0.8), 3) for step in range(5)]
     [0.0, 0.463, 0.7, 0.788, 0.8]
     """
-    # check_share("final", final), and the same for initial. t is the part of the way that is done; hold it within 0..1.
+    # check_share("final", final), and the same for initial. t is the share of `steps` that is over: keep it in 0..1.
     check_share("final", final)
     check_share("initial", initial)
     if steps < 1:
@@ -115,9 +116,8 @@ def cubic_sparsity(step: int, steps: int, final: float, initial: float = 0.0, st
 class Pruner:
     """Masks for a model's weights that hold while it trains: a callback of Trainer, or to be called after each step.
 
-    `schedule(step)` is the sparsity after so many steps; every `every` steps the masks are chosen anew, and in between
-    they stand. What is zero at a step can come back only when masks are chosen: a gradient or an optimizer's memory
-    moves it, and the next call sets it to zero again.
+    `schedule(step)` is the sparsity after so many steps. The masks are chosen anew every `every` steps and stay in
+    between: whatever the optimizer does to a pruned weight, the next call sets it to zero again.
 
     >>> model = Linear(4, 2)
     >>> pruner = Pruner(model, schedule=lambda step: 0.5)
@@ -134,7 +134,7 @@ class Pruner:
         self.masks: dict[str, np.ndarray] = {}
 
     def __call__(self, trainer: Trainer | None = None) -> None:
-        """One step has been taken: choose masks, if it is time, and hold what is pruned at zero."""
+        """One step has been taken: choose masks, if it is time, and set what they prune to zero."""
         if self.steps % self.every == 0:
             self.masks = masks_for(self.model, self.schedule(self.steps), self.together)
         self.steps += 1
@@ -169,8 +169,8 @@ def strongest_units(weight: np.ndarray, count: int, axis: int) -> np.ndarray:
     >>> strongest_units(np.array([[1.0, -5.0, 2.0], [1.0, 1.0, -3.0]]), count=2, axis=1)
     array([1, 2])
     """
-    # Sum |w| over all axes but one: np.moveaxis(weight, axis, 0) brings that one to the front. A stable order of the
-    # negative sums has the largest first, and of equals the first. The indices are wanted in their own order.
+    # Sum |w| over all axes but one: np.moveaxis(weight, axis, 0) brings that one to the front. A stable sort of the
+    # negative sums has the largest first, and of equal ones the earlier. Return the indices in ascending order.
     units = weight.shape[axis]
     if not 1 <= count <= units:
         raise ValueError(f"of {units} units 1 to {units} can be kept, got {count}")
@@ -211,10 +211,10 @@ def check_kept(kept: Any, units: int) -> np.ndarray:
 def shrink_pair(first: Layer, second: Layer, kept: Any, means: np.ndarray | None = None) -> tuple[Layer, Layer]:
     """Two smaller layers without the units of `first` that are not kept, and without the inputs that read them.
 
-    `means` (units,), if given, are what each unit says on average where `second` reads it: a unit that is cut goes on
-    saying that, by the bias of `second`. Where first is a Conv2d and second a Linear, every unit has several inputs,
-    side by side: its pixels, flattened. Neither layer is changed. Raises ValueError for `kept` as check_kept does, and
-    if the inputs of second are no multiple of the units.
+    `means` (units,), if given, is the mean of each unit's output, as `second` reads it: for a unit that is cut,
+    `second` then computes as if that output were always its mean, by way of its bias. Where first is a Conv2d and
+    second a Linear, every unit has several inputs, side by side: its pixels, flattened. Neither layer is changed.
+    Raises ValueError for `kept` as check_kept does, and if the inputs of second are no multiple of the units.
 
     >>> first, second = Linear(2, 3), Linear(3, 1)
     >>> narrow, following = shrink_pair(first, second, kept=[0, 2])
@@ -223,12 +223,11 @@ def shrink_pair(first: Layer, second: Layer, kept: Any, means: np.ndarray | None
     >>> bool((following.weight.data == second.weight.data[[0, 2]]).all())
     True
     """
-    # unit_axis(layer) and input_axis(layer) say which axis of a weight counts what; np.take(weight, numbers, axis)
-    # takes those numbers along it; remade(layer, weight, bias) is the layer with others. If each unit has an area of
-    # inputs, and they stand unit by unit, which of them belong to unit u?
-    # For the means: write the sum that one unit of `second` takes in two parts, over what is kept and over what is cut.
-    # What is the second part, if every cut unit says its mean? A Conv2d adds it up over its window, too. A bias may be
-    # None.
+    # unit_axis(layer) and input_axis(layer) say which axis of a weight counts what; np.take(weight, indices, axis)
+    # takes those along it; remade(layer, weight, bias) is the layer with another weight and bias. If each unit has an
+    # area of inputs, and they are stored unit by unit, which of them belong to unit u?
+    # For the means: write the sum in one unit of `second` in two parts, over the kept inputs and over the cut ones.
+    # What is the second part, if every cut input is its mean? A Conv2d sums over its window, too. A bias may be None.
     units = first.weight.shape[unit_axis(first)]
     kept = check_kept(kept, units)
     axis, inputs = input_axis(second), second.weight.shape[input_axis(second)]
@@ -263,9 +262,9 @@ def pairs_of(model: Sequential) -> list[tuple[int, int]]:
 
 
 def shrink_network(model: Sequential, share: float, x: Any = None) -> Sequential:
-    """A smaller model, without a share of each layer's units, the weakest; one stays, and all of the last layer.
+    """A smaller model, without the weakest share of each layer's units; one or more stay, and all of the last layer.
 
-    With examples x, what is cut goes on saying its mean over them. The model is not changed.
+    With examples x, each unit that is cut is replaced by its mean over them. The model is not changed.
 
     >>> shrink_network(Sequential(Linear(8, 6), Linear(6, 2)), share=0.5)
     Sequential(
@@ -290,7 +289,7 @@ def shrink_network(model: Sequential, share: float, x: Any = None) -> Sequential
 
 
 def unit_means(model: Module, x: Any, units: int) -> np.ndarray:
-    """What each unit says on average, over examples x and over its pixels: (units,)."""
+    """The mean output of each unit, over examples x and over its pixels: (units,)."""
     with no_grad():
         z = model(x).data
     return z.reshape(len(z), units, -1).mean(axis=(0, 2))
@@ -325,8 +324,8 @@ def rank_for_energy(singular_values: np.ndarray, share: float) -> int:
     >>> [rank_for_energy(np.array([3.0, 2.0, 1.0]), share) for share in (0.0, 0.6, 0.9, 1.0)]
     [1, 1, 2, 3]
     """
-    # The sums of the first 1, 2, 3, ... squares are one np.cumsum. Its last one is the whole, so that rounding cannot
-    # ask for more than there is. np.searchsorted finds the first sum that is large enough.
+    # One np.cumsum has the sums of the first 1, 2, 3, ... squares. Take a share of its last number, so that rounding
+    # cannot ask for more than there is. np.searchsorted finds the first sum that is large enough.
     check_share("share", share)
     energy = np.cumsum(np.square(singular_values, dtype=np.float64))
     return int(np.searchsorted(energy, share * energy[-1])) + 1
@@ -351,18 +350,18 @@ def low_rank(layer: Linear, rank: int) -> Sequential:
 def distillation_loss(
     logits: Tensor, teacher: Any, target: Any, temperature: float = 4.0, alpha: float = 0.9
 ) -> Tensor:
-    """alpha T^2 KL(p || q) + (1 - alpha) cross_entropy(logits, target): what the teacher says, and what is true.
+    """alpha T^2 KL(p || q) + (1 - alpha) cross_entropy(logits, target): close to the teacher, and to the labels.
 
-    p = softmax(teacher / T), q = softmax(logits / T), KL(p || q) = sum p (ln p - ln q), its mean over the batch: logits
-    and teacher (B, C), target (B,). Gradients go to the logits alone. Raises ValueError unless T is above 0 and alpha a
-    share, and if the shapes differ. Hinton, Vinyals and Dean, 2015.
+    p = softmax(teacher / T), q = softmax(logits / T), and KL(p || q) = sum p (ln p - ln q) is averaged over the batch:
+    logits and teacher (B, C), target (B,). Gradients go to the logits alone. Raises ValueError unless T is above 0 and
+    alpha a share, and if the shapes differ. Hinton, Vinyals and Dean, 2015.
 
     >>> same = Tensor([[1.0, 2.0]])
     >>> distillation_loss(same, same, np.array([0]), alpha=1.0)
     tensor(0.)
     """
-    # Compose it of tensors' functions, so that it has its gradient. The logarithm of a softmax is log_softmax: it never
-    # takes that of a zero. detach() keeps the teacher out of the graph.
+    # Compose it of tensors' functions, so that it has its gradient. For the logarithm of a softmax take log_softmax, so
+    # that it is never the logarithm of 0. detach() keeps the teacher out of the graph.
     check_share("alpha", alpha)
     if not temperature > 0:
         raise ValueError(f"a temperature is above 0, got {temperature}")
@@ -375,7 +374,7 @@ def distillation_loss(
 
 
 class Distiller(Trainer):
-    """A Trainer whose model learns from a teacher, which is asked about every batch and does not learn.
+    """A Trainer whose model learns from a teacher, which runs on every batch and does not learn.
 
     >>> from tinytorch.optimizers import SGD
     >>> teacher, student = Linear(2, 3), Linear(2, 3)
@@ -431,14 +430,14 @@ def sparse_matmul(x: np.ndarray, weight: Sparse) -> np.ndarray:
     array([[50.,  7.]])
     """
     z = np.zeros((len(x), weight.shape[1]), np.result_type(x, weight.values))
-    full = np.flatnonzero(np.diff(weight.starts))  # reduceat would give a column of nothing its neighbour's number
+    full = np.flatnonzero(np.diff(weight.starts))  # for an empty column reduceat would return its neighbour's number
     if full.size:
         z[:, full] = np.add.reduceat(x[:, weight.rows] * weight.values, weight.starts[full], axis=1)
     return z
 
 
 def save_sparse(state: dict[str, np.ndarray], path: serialization.PathLike) -> None:
-    """Write a state_dict with a bit for each number, zero or not, and those that are not: a safetensors file.
+    """Write a state_dict as a bit for each number, zero or not, and the numbers that are not: a safetensors file.
 
     An array that this would not make smaller is written as it is.
     """
@@ -454,7 +453,7 @@ def save_sparse(state: dict[str, np.ndarray], path: serialization.PathLike) -> N
 
 
 def load_sparse(path: serialization.PathLike) -> dict[str, np.ndarray]:
-    """What save_sparse wrote, bit for bit. Raises ValueError for a file that is cut short or damaged, or another's."""
+    """What save_sparse wrote, bit for bit. Raises ValueError for a file that is damaged or of another kind."""
     arrays, notes = serialization.read(path)
     if "sparse" not in notes:
         raise ValueError(f"{path} was not written by save_sparse")

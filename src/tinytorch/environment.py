@@ -118,8 +118,8 @@ def nbytes(shape: tuple[int, ...], dtype: Any = np.float32) -> int:
 def keep_freed_memory() -> bool:
     """Ask the C library to keep freed memory for reuse; False where it cannot be asked.
 
-    glibc hands large freed blocks (from 128 KiB up) back to the kernel, which must find and clear every page anew at
-    the next allocation: thousands of page faults in one training step. Works with glibc, for this process, for good.
+    glibc hands large freed blocks (from 128 KiB up) back to the operating system, which must find and clear each page
+    again at the next allocation: thousands of page faults in one training step. It holds until this process ends.
     """
     trim_threshold, mmap_threshold, arena_max = -1, -3, -8  # malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX
     if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
@@ -163,7 +163,7 @@ class Timing:
 
 
 def summarize(seconds: list[float]) -> Timing:
-    """The median of some timings, with their extremes. The mean would follow every hiccup of the machine.
+    """The median of some timings, with their extremes. The mean would follow every delay.
 
     >>> summarize([3.0, 1.0, 100.0])
     Timing(median=3.0, fastest=1.0, slowest=100.0)
@@ -225,7 +225,7 @@ def peak_matmul(size: int = 512) -> float:
 
 
 def forecast(flops: float, moved: float, peak: float, bandwidth: float) -> float:
-    """Seconds that work takes at best: its operations or its bytes, whichever are later to arrive.
+    """Seconds that work takes at best: those of its operations or those of its bytes, whichever are more.
 
     flops / peak if arithmetic is what it waits for, moved / bandwidth if memory is; the processor does both at once.
     The roofline model: Williams, Waterman and Patterson, 2009.

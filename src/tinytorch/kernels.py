@@ -1,7 +1,7 @@
 """Kernels: the products of a convolution, in blocks that a cache holds, and Winograd's fewer products.
 
 Notation: x (B, H, W, C) images, the channels of a pixel side by side; weight (kh, kw, C, K) K filters, z (B, H', W', K)
-what they find; g = dL/dz. `over` is ((kh, kw), (sh, sw), (ph, pw), (dh, dw)): kernel, stride, padding, dilation, rows
+what they find; g = dL/dz. `over` is ((kh, kw), (sh, sw), (ph, pw), (dh, dw)): filter, stride, padding, dilation, rows
 first. This module takes plain arrays and numbers, and imports no chapter.
 """
 
@@ -92,7 +92,7 @@ def add_bias(z: np.ndarray, bias: np.ndarray | None) -> None:
 
 # -- Winograd's kernel ---------------------------------------------------------------------------------------------
 
-# The matrices of F(4, 3), with the names of Lavin and Gray, 2015. Of 6 pixels d below one another, and 3 weights g, the
+# The matrices of F(4, 3), with the names of Lavin and Gray, 2016. Of 6 pixels d below one another, and 3 weights g, the
 # 4 outputs are Y = A^T [(G g) * (B^T d)]: by 6 products instead of 12. The matrices hold powers of 0, 1, -1, 2, -2 and
 # infinity, or what undoes them. Winograd, 1980.
 G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24  # (6, 3)
@@ -112,7 +112,7 @@ def winograd_fits(over: Over, channels: int, filters: int) -> bool:
 
 
 def wild(x: np.ndarray) -> np.ndarray:
-    """Which images of x have a pixel that Winograd's sums would smear over smaller neighbours: (B,), True or False.
+    """Which images of x have a pixel so large that Winograd's sums lose the digits of others: (B,), True or False.
 
     That is one of more than SPREAD times the largest of a usual line, its image's median; or infinity, or NaN. Whole
     numbers, which have no halves, and halves of a float, which are too short, are wild without a look.
@@ -187,7 +187,7 @@ def thirds(v: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
 
 
 def winograd(x: np.ndarray, weight: np.ndarray, over: Over, bias: np.ndarray | None = None) -> np.ndarray:
-    """What `blocked` computes, for 3 x 3 kernels: Y = A^T [(G g) * (B^T d)] of strips of four lines, 6 matrix products.
+    """What `blocked` computes, for 3 x 3 filters: Y = A^T [(G g) * (B^T d)] of strips of four lines, 6 matrix products.
 
     In one dimension, F(2, 3): two outputs, of three weights g, from the four pixels d that they see, by 4 products:
 

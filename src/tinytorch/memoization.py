@@ -28,10 +28,10 @@ from tinytorch.transformers import (
 
 
 class KVCache:
-    """The keys and values of all places so far, in two arrays (B, H, size, d) that are made once. Its len is theirs.
+    """The keys and values of all places so far, in two arrays (B, H, size, d) that are made once.
 
-    One for each attention layer: MultiHeadAttention(..., cache=). It keeps numbers, not their origins: no gradient goes
-    through it. Raises ValueError for sizes below 1.
+    len(cache) is how many places are kept. Each attention layer has one: MultiHeadAttention(..., cache=). No gradient
+    goes through it. Raises ValueError for sizes below 1.
 
     >>> cache = KVCache(batch=1, heads=1, size=3, width=2)
     >>> k, v = cache.update(Tensor([[[[1, 2]]]]), Tensor([[[[3, 4]]]]))
@@ -70,9 +70,9 @@ class KVCache:
         return Tensor(self.keys[:, :, :end]), Tensor(self.values[:, :, :end])
 
     def check(self, k: Tensor, v: Tensor) -> None:
-        """Raise ValueError, saying what was given and what fits, for a changed batch or head, or a full cache.
+        """Raise ValueError, saying what was given and what fits, for another batch, other heads, or a full cache.
 
-        Raises TypeError for another dtype, RuntimeError where a gradient is asked for.
+        Raises TypeError for another dtype, RuntimeError where a gradient would be needed.
         """
         (batch, heads, size, width), shape, dtype = self.keys.shape, k.shape, self.keys.dtype
         if shape != v.shape or shape != (batch, heads, shape[-2], width):
@@ -100,7 +100,7 @@ class KVCache:
 
 
 def caches_for(model: GPT, batch: int = 1, size: int | None = None) -> list[KVCache]:
-    """An empty cache for each block: for as many places as the context, if no size is given, or as a window's.
+    """An empty cache for each block: for `size` places, or, if none is given, for the context's, or the window's.
 
     >>> caches = caches_for(GPT(TransformerConfig(10, context=16, width=8, layers=3, heads=2)))
     >>> len(caches), caches[0].keys.shape
@@ -116,9 +116,9 @@ def caches_for(model: GPT, batch: int = 1, size: int | None = None) -> list[KVCa
 def cache_bytes(
     config: TransformerConfig, batch: int = 1, length: int | None = None, window: int | None = None, itemsize: int = 4
 ) -> int:
-    """The memory of all caches by formula, for `length` places, the whole context if none is given.
+    """The bytes of all caches by formula, for `length` places of each sequence, the whole context if none is given.
 
-    A window, if given, is the most that is kept of them.
+    With a window, no more than so many of them are kept. A number has `itemsize` bytes.
 
     >>> cache_bytes(TransformerConfig(50257, context=1024, width=768, layers=12, heads=12))
     75497472
@@ -138,15 +138,15 @@ def visible(
     """True where a query may look: places (T,) of queries and (S,) of keys -> (T, S).
 
     A key may not be later than its query, and not `window` places or more before it. With padding (B,), the first
-    padding[b] places of sequence b are none: (B, 1, T, S), for all heads.
+    padding[b] places of sequence b are padding, and no query may look there: (B, 1, T, S), for all heads.
 
     >>> visible(np.array([2, 3]), np.array([0, 1, 2, 3]), window=2).astype(int).tolist()
     [[0, 1, 1, 0], [0, 0, 1, 1]]
     >>> visible(np.array([2]), np.array([0, 1, 2]), padding=np.array([0, 1])).astype(int).tolist()
     [[[[1, 1, 1]]], [[[0, 1, 1]]]]
     """
-    # The places of the queries as a column, queries[:, None], against those of the keys, as a row: three comparisons,
-    # joined with &. Each of padding's numbers is for a whole table: padding[:, None, None, None].
+    # Compare the places of the queries, as a column, queries[:, None], with those of the keys, as a row: up to three
+    # comparisons, joined with &. Each number of padding is for a whole table: padding[:, None, None, None].
     seen = keys <= queries[:, None]
     if window is not None:
         seen = seen & (keys > queries[:, None] - window)
@@ -158,7 +158,7 @@ def visible(
 class RingCache(KVCache):
     """The keys and values of the last `size` places: place t stands in slot t % size, where place t - size stood.
 
-    It is never full. Several new places at once are for a window of `size` (see `visible`).
+    It is never full. For several new places at once, the mask must be that of a window of `size` (see `visible`).
 
     >>> cache = RingCache(batch=1, heads=1, size=2, width=1)
     >>> for number in (1, 2, 3):
@@ -174,8 +174,8 @@ class RingCache(KVCache):
         order, and then the new ones, since the first of these still sees what the last have overwritten. `places`
         says which they are. Raises ValueError as `check` does.
         """
-        # Place t has slot t % self.size, and an array of slots can be an index: self.keys[:, :, slots]. Of several new
-        # places, gather first what the window still needs, then write, no more than the last self.size of them.
+        # Place t has slot t % self.size, and an array of slots can be an index: self.keys[:, :, slots]. With several
+        # new places, first gather what the window still needs, then write the last self.size of them, no more.
         self.check(k, v)
         new = np.arange(self.length, self.length + k.shape[-2])
         seen = self.places(len(new))
@@ -198,16 +198,16 @@ class RingCache(KVCache):
         return end - 1 - (end - 1 - np.arange(min(end, self.size))) % self.size  # the last place in each slot
 
     def truncate(self, length: int) -> None:
-        """Forget the places from `length` on. Raises ValueError once places were overwritten: they do not come back."""
+        """Forget the places from `length` on. Raises ValueError once places were overwritten, which are lost."""
         if length < self.length > self.size:
             raise ValueError(f"{self.length} places were written into {self.size} slots: the first ones are gone")
         super().truncate(length)
 
 
 class WindowedGPT(GPT):
-    """A GPT in which each place sees the last `window` places alone, itself among them. Beltagy et al., 2020.
+    """A GPT in which each place sees only the last `window` places, itself among them. Beltagy et al., 2020.
 
-    Information still comes from farther away, a window in each block: L blocks reach L (window - 1) places back.
+    Information still comes from farther away, one window for each block: L blocks reach L (window - 1) places back.
 
     >>> WindowedGPT(TransformerConfig(10, width=8, layers=1, heads=2), window=2)([[1, 2, 3]]).shape
     (1, 3, 10)
@@ -222,7 +222,7 @@ class WindowedGPT(GPT):
     def forward(
         self, ids: Any, caches: Sequence[Any] | None = None, start: Any = 0, mask: np.ndarray | None = None
     ) -> Tensor:
-        """Logits (B, T, V), as GPT's; caches are of caches_for, or others that know their `places`."""
+        """Logits (B, T, V), as GPT's; caches are those of caches_for, or others with a method `places`."""
         new = as_ids(ids).shape[1]
         keys = caches[0].places(new) if caches else np.arange(new)
         seen = visible(np.arange(new) + keys.max() + 1 - new, keys, self.window)
@@ -259,7 +259,7 @@ def generate_batch(
     stop: Iterable[int] = (),
     seeds: Sequence[int] | None = None,
 ) -> list[list[int]]:
-    """The tokens that follow each of several prompts, all in one pass a token: those that `generate` gives to each.
+    """The tokens that follow each of several prompts, with one forward pass for a token of all: those of `generate`.
 
     seeds, if given, are one for each prompt. Raises ValueError, before the first pass, for an empty prompt, for one
     that does not fit into the context with its new tokens, and as check_sampling does.
@@ -291,7 +291,7 @@ def generate_batch(
 def read_padded(model: GPT, ids: np.ndarray, padding: np.ndarray, caches: Sequence[KVCache]) -> np.ndarray:
     """Logits (B, V) of what follows the last of ids (B, T), which come after the caches' places.
 
-    padding[b] is how many of the first places of sequence b are none: place t of all is its place t - padding[b].
+    The first padding[b] places of sequence b are padding: place t of the array is place t - padding[b] of its text.
     """
     start, new = len(caches[0]), ids.shape[1]
     mask = visible(np.arange(start, start + new), caches[0].places(new), padding=padding)
@@ -300,7 +300,7 @@ def read_padded(model: GPT, ids: np.ndarray, padding: np.ndarray, caches: Sequen
 
 
 def check_fits(model: GPT, prompt: int, new: int) -> None:
-    """Raise ValueError unless so many tokens and new ones fit into the context; the last one is not read again."""
+    """Raise ValueError unless so many tokens and new ones fit into the context; the last new one is never read."""
     if new < 0 or prompt + new > model.config.context + 1:
         raise ValueError(f"{prompt} tokens and {new} new ones must fit into {model.config.context} places")
 
@@ -316,7 +316,7 @@ class Reads(Protocol):
 
 
 class TextReader:
-    """A model with the text that it read last: of the next text, what begins in the same way is not read again.
+    """A model with the caches of the text that it read last: a beginning that the next text shares is not read again.
 
     `computed` counts the places that went through the model.
 
@@ -335,8 +335,8 @@ class TextReader:
 
         Raises ValueError unless 1 <= last <= T, and as the model does, for a text longer than its context.
         """
-        # How far do self.tokens and the new ones agree? So many places may stay in the caches; but the last ones must
-        # be read in any case, because their logits are asked for. truncate forgets the others.
+        # For how many tokens do self.tokens and the new ones agree? So many places may stay in the caches; but the
+        # `last` ones must be read in any case, because their logits are asked for. truncate forgets the others.
         if not 1 <= last <= len(tokens):
             raise ValueError(f"a text of {len(tokens)} tokens has no logits of its last {last}")
         kept = min(shared_prefix(self.tokens, tokens), len(tokens) - last)
@@ -387,20 +387,20 @@ def acceptance(p: np.ndarray, q: np.ndarray) -> float:
 
 
 def accept_draft(drafted: Sequence[int], p: np.ndarray, q: np.ndarray, u: np.ndarray) -> list[int]:
-    """The tokens that come of a draft: those accepted, and one more; distributed as if all were drawn from p.
+    """The tokens of one round: those of the draft that are accepted, and one more; distributed as drawn from p.
 
     drafted are n tokens, the i-th drawn from q[i], of q (n, V); p (n + 1, V) has the target's distributions at the same
     places, and at the one behind them. u (n + 1,) are uniform numbers in [0, 1). Token i is accepted with probability
     min(1, p / q), if u[i] < p[i] / q[i]. The first that is not is replaced by one drawn from max(p[i] - q[i], 0), which
-    choose_token scales to a distribution, by u[n]; and what was drafted behind it is gone. If all are accepted, one
+    choose_token scales to a distribution, by u[n]; the tokens drafted behind it are dropped. If all are accepted, one
     more is drawn from p[n], by u[n]. Leviathan, Kalman and Matias, 2023; Chen et al., 2023.
 
     >>> p, q = np.array([[0.5, 0.5], [0.0, 1.0]]), np.array([[0.25, 0.75]])
     >>> accept_draft([1], p, q, np.array([0.6, 0.0])), accept_draft([1], p, q, np.array([0.7, 0.0]))
     ([1, 1], [0])
     """
-    # Go through the draft in order. Compare without dividing, so that a q of 0 does no harm. Where rounding leaves
-    # nothing of max(p - q, 0), p and q are the same, and p serves.
+    # Go through the draft in order. Compare without dividing, so that a q of 0 does no harm. Where rounding makes all
+    # of max(p - q, 0) zero, p and q are the same, and you can draw from p.
     for i, token in enumerate(drafted):
         if u[i] * q[i, token] >= p[i, token]:
             left = np.maximum(p[i] - q[i], 0)
@@ -420,21 +420,22 @@ def speculate(
     stop: Iterable[int] = (),
     seed: int | None = None,
 ) -> Iterator[int]:
-    """The tokens that follow a prompt, distributed as the target's own; a draft says up to `ahead` of them beforehand.
+    """The tokens that follow a prompt, distributed as the target's own; a draft proposes up to `ahead` at a time.
 
-    In each round the draft is read once a token, the target once: it gives its distributions at all these places. It
-    ends before the first token in `stop`. At temperature 0 the tokens are those that `generate` gives. Raises
-    ValueError, at the first token, for an `ahead` below 1, and as check_sampling does. Leviathan et al., 2023.
+    A round drafts `ahead` tokens, or fewer: with the target's one, no more than are still wanted. The draft is read
+    once for each of them, the target once a round, for the logits that decide about all of them and about one more. It
+    ends before the first token in `stop`. Chance comes from `seed`, or from the package's generator. At temperature 0
+    the tokens are those that `generate` gives. Raises ValueError, at the first token, for an `ahead` below 1, and as
+    check_sampling does. Leviathan et al., 2023.
 
     >>> config = TransformerConfig(10, context=16, width=8, layers=1, heads=2)
     >>> target, draft = (TextReader(GPT(config).eval()) for _ in range(2))
     >>> len(list(speculate(target, draft, [1, 2, 3], max_new_tokens=8)))
     8
     """
-    # A round: draft tokens one by one, each from the chances of what draft.read(text so far) says, by choose_token and
-    # a uniform number; never more than are still wanted beside one of the target's. Then one target.read, of the text
-    # with the draft, gives the logits at all these places: the last ones, how many? accept_draft decides. Tokens are
-    # yielded one by one, none beyond max_new_tokens, none from the first in stop on.
+    # A round: draft tokens one by one, each by choose_token from the chances of draft.read(text so far), with a uniform
+    # number. Then one target.read, of the text with the draft, gives the logits at all these places: of how many, the
+    # last ones? accept_draft decides. Yield its tokens one by one, none from the first in stop on.
     check_sampling(temperature, top_k, top_p)
     if ahead < 1:
         raise ValueError(f"a draft is of 1 token or more, got {ahead}")

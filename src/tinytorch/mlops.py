@@ -1,4 +1,4 @@
-"""Production: a model that others depend on, what is known of it, what watches it, and what replaces it.
+"""Production: keeping the versions of a model, answering requests, detecting drift, and replacing the live version.
 
 Notation: reference (m,) are values from when the model was known to be good, window (n,) the latest n of those that
 came since. A level is the share of clean windows, in which nothing has changed, that may raise an alarm. Clocks and
@@ -32,11 +32,11 @@ State = Mapping[str, Any]
 
 
 class RegistryError(RuntimeError):
-    """What the registry was asked for and could not do. What it has acknowledged before is still there."""
+    """Something that the registry could not do. What it has acknowledged before is still there."""
 
 
 class Version(NamedTuple):
-    """One model as it was registered: it never changes. `stage` is where it is now."""
+    """One model as it was registered, which never changes, and the stage that it is in now."""
 
     name: str
     version: int
@@ -48,7 +48,7 @@ class Version(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A line of the log: which version came to which stage, when, and why."""
+    """A line of the log: which version was moved to which stage, when, and why."""
 
     version: int
     stage: str
@@ -74,7 +74,7 @@ def fingerprint(arrays: State) -> str:
 def lineage(data: State, code: str, parameters: Mapping[str, Any], parent: int | None = None) -> dict[str, Any]:
     """Where a model comes from: hashes of its training data and its training code, its parameters, its parent version.
 
-    The code is its text. Whoever holds data and code can tell whether a model was made from them.
+    `code` is the text of the code. With data and code at hand, one can check whether a model was made from them.
     """
     source = hashlib.sha256(code.encode()).hexdigest()
     return {"data": fingerprint(data), "code": source, "parameters": dict(parameters), "parent": parent}
@@ -317,7 +317,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 class Busy(RuntimeError):
-    """As many requests stand in the queue as may: this one was not taken. Come back later."""
+    """The queue is full, and this request was not taken. Try again later."""
 
 
 class Late(TimeoutError):
@@ -326,7 +326,7 @@ class Late(TimeoutError):
 
 @dataclass(eq=False)
 class Request:
-    """Something to be computed; when it arrived, when its answer is of no use any more, and where the answer goes."""
+    """Something to be computed, when it arrived, its deadline, and the Future that gets the answer."""
 
     item: Any
     arrived: float
@@ -335,7 +335,7 @@ class Request:
 
 
 class BatchQueue:
-    """What is computed together, and when: a queue without a thread and without a clock, which is told the time.
+    """Requests that wait to be computed in a batch: a queue without a thread and a clock; the time is an argument.
 
     A batch is taken when `most` requests are there, or when the first of them has waited for `wait` seconds. At most
     `waiting` stand in the queue. Raises ValueError unless most >= 1, wait >= 0 and waiting >= most.
@@ -357,7 +357,7 @@ class BatchQueue:
         return len(self.requests)
 
     def put(self, request: Request) -> None:
-        """Let a request stand at the end of the queue. Raises Busy, and takes nothing, if the queue is full."""
+        """Put a request at the end of the queue. Raises Busy, and takes nothing, if the queue is full."""
         if len(self.requests) >= self.waiting:
             raise Busy(f"{len(self.requests)} requests are waiting, and no more than {self.waiting} may")
         self.requests.append(request)
@@ -371,11 +371,11 @@ class BatchQueue:
     def take(self, now: float) -> tuple[list[Request], list[Request]]:
         """The requests to compute together now, and those that are too late; both leave the queue.
 
-        Too late is every request whose deadline is now or before; it takes no place in a batch. Of the others the first
-        `most` are the batch, in their order, if there are so many or if the first has waited for `wait` seconds. Else
-        the batch is empty, and they stay.
+        Too late is every request whose deadline is `now` or before; it takes no place in a batch. Of the others, the
+        first `most`, or all if there are fewer, are the batch, in their order, if there are `most` of them or if the
+        first has waited for `wait` seconds or longer. Otherwise the batch is empty, and they stay.
         """
-        # Part the late from the others first. Then ask the two questions of the others, and cut.
+        # First separate the late ones from the others. Then decide, for the others, how many of them are the batch.
         late = [request for request in self.requests if request.deadline <= now]
         others = [request for request in self.requests if not request.deadline <= now]
         full = len(others) >= self.most
@@ -387,9 +387,9 @@ class BatchQueue:
 class Batcher:
     """Answers single requests by a function of many: a thread takes batches from a queue and calls it.
 
-    function takes a list of items and returns as many answers in the same order. `submit` returns a Future at once. An
-    error of the function goes to those who asked; if they were several, each is computed alone first, so that only
-    those get it whose item causes it. `close`, or the end of a `with`, answers what still waits.
+    function takes a list of items and returns as many answers in the same order. `submit` returns a Future at once. If
+    the function raises an error for a batch, each of its requests is computed alone, so that only those get the error
+    whose item causes it. `close`, or the end of a `with`, answers what still waits.
 
     >>> with Batcher(lambda numbers: [2 * number for number in numbers], most=8, wait=0.01) as batcher:
     ...     answers = [batcher.submit(number) for number in range(3)]
@@ -493,7 +493,7 @@ class Batcher:
 
 
 def as_values(values: Any) -> np.ndarray:
-    """Numbers as an array of float64, (n,), a copy. Raises ValueError unless there is one, and all are finite.
+    """Numbers as an array of float64, (n,), a copy. Raises ValueError unless n >= 1 and all are finite.
 
     >>> as_values([1, 2])
     array([1., 2.])
@@ -516,7 +516,7 @@ def as_level(level: float) -> float:
 def bin_edges(reference: Any, bins: int = 10) -> np.ndarray:
     """Where to cut so that as many of the reference lie in each bin: (m,) -> at most bins - 1 edges, rising.
 
-    Equal edges, which equal values cause, are one edge. What lies below the first edge or not below the last one has a
+    Equal edges, which equal values cause, are one edge. Values below the first edge, or at or above the last, have a
     bin, too.
 
     >>> bin_edges([1, 2, 3, 4], bins=2), bin_edges([0, 0, 0, 1], bins=4)
@@ -546,7 +546,7 @@ def psi_of_counts(expected: Any, found: Any, smoothing: float = 0.5) -> Any:
     >>> float(psi_of_counts([10, 10], [10, 10])), round(float(psi_of_counts([10, 10], [5, 15])), 4)
     (0.0, 0.2467)
     """
-    # Each of the two has its own n: sum its last axis and keep it as an axis of size 1. k is that axis' size.
+    # Each of the two has its own n: the sum along its last axis, kept as an axis of size 1. k is the size of that axis.
     if not smoothing > 0:
         raise ValueError(f"smoothing is above 0, got {smoothing}")
     shares = []
@@ -575,8 +575,8 @@ def ks_statistic(reference: Any, window: Any) -> float:
     >>> ks_statistic([1, 2, 3, 4], [3, 4, 5, 6]), ks_statistic([1, 1, 2], [1, 1, 2])
     (0.5, 0.0)
     """
-    # The shares change only where a value stands, so these are all x to try. In a sorted row, np.searchsorted(row, x,
-    # side="right") counts how many values are at most x.
+    # The shares change only at the values of the two samples, so these are all x to try. In a sorted row,
+    # np.searchsorted(row, x, side="right") counts how many values are at most x.
     x, y = np.sort(as_values(reference)), np.sort(as_values(window))
     every = np.concatenate([x, y])
     shares = [np.searchsorted(row, every, side="right") / len(row) for row in (x, y)]
@@ -593,9 +593,9 @@ def null_threshold(
 ) -> float:
     """What a statistic of counts exceeds in at most `level` of clean windows of n values, found by drawing them.
 
-    counts (k,) are the reference's. It is a sample, too: of which shares, nobody knows, so each draw takes shares that
-    the reference may as well have come from (Dirichlet's distribution), and n values from these. statistic takes counts
-    (k,) and (draws, k), and returns (draws,).
+    counts (k,) are the reference's. It is a sample, too, and its true shares are not known, so each draw takes shares
+    from which it may have come (from a Dirichlet distribution), and n values from these. statistic takes counts (k,)
+    and (draws, k), and returns (draws,).
     """
     rng, drawn = np.random.default_rng(seed), []
     rows = max(1, 1_000_000 // len(counts))  # as many at a time as fit into some megabytes
@@ -612,8 +612,8 @@ def psi_threshold(
 ) -> float:
     """What the PSI of a clean window of n values exceeds with a chance of `level`, given this reference.
 
-    As 1/m + 1/n times a chi-square of bins - 1 degrees of freedom would have it, where both are large; drawn, because
-    they are not.
+    If m and n are large, PSI is 1/m + 1/n times a chi-square of bins - 1 degrees of freedom. Here clean windows are
+    drawn, so that it is right for small ones, too.
     """
     counts = histogram(reference, bin_edges(reference, bins))
     statistic = lambda expected, found: psi_of_counts(expected, found, smoothing)
@@ -715,7 +715,7 @@ def classifier_threshold(m: int, n: int, level: float = 0.01) -> float:
 
 
 class RollingStatistics:
-    """The last `size` of the numbers that came, and what can be asked of them; NaN before there is one.
+    """The last `size` of the numbers that were added, and their statistics; NaN before there is one.
 
     >>> rolling = RollingStatistics(size=3)
     >>> rolling.add([10, 1, 2, 3])
@@ -730,7 +730,7 @@ class RollingStatistics:
         self._values = np.empty(0)
 
     def add(self, values: Any) -> None:
-        """Let numbers come in their order; as many of the oldest go."""
+        """Add numbers in their order; of more than `size` the oldest go."""
         row = np.asarray(values, np.float64).reshape(-1)
         self.seen += len(row)
         self._values = np.concatenate([self._values, row])[-self.size :]
@@ -755,7 +755,7 @@ class RollingStatistics:
 
 
 class Hysteresis:
-    """An alarm that is slow to change its mind: it goes on above `on`, off below `off`, each only after some in a row.
+    """An alarm with two limits: it goes on above `on` and off below `off`, each only after several values in a row.
 
     Between the two it stays as it is. Raises ValueError unless off <= on and after >= 1.
 
@@ -774,10 +774,10 @@ class Hysteresis:
         """Take the next value; return whether the alarm is on.
 
         It is on from the `after`-th value in a row above `on`, and off from the `after`-th in a row below `off`. A
-        value that is equal to a limit, or NaN, speaks for no change, and what was in a row begins anew.
+        value that is equal to a limit, or NaN, is neither above nor below it, and the count begins anew.
         """
-        # Only one of the two comparisons matters now. self.against counts how many values in a row spoke against the
-        # present state.
+        # Only one of the two comparisons matters, by whether the alarm is on (self.raised). self.against counts how
+        # many values in a row were beyond the limit that would change that.
         speaks = value < self.off if self.raised else value > self.on
         self.against = self.against + 1 if speaks else 0
         if self.against == self.after:
@@ -790,15 +790,15 @@ def expected_run_length(steps: Any, chances: Any, limit: int) -> float:
 
     Each value moves the walk by one of the whole numbers `steps` (k,), independently, with `chances` (k,); a place
     below 0 becomes 0. It alarms at the first place that is `limit` or more; the value that brings it there counts. inf
-    if it never does. Raises ValueError for chances that are negative or not 1 together, and for a limit below 1. Page,
+    if it never does. Raises ValueError for chances that are negative or do not sum to 1, and for a limit below 1. Page,
     1954; Brook and Evans, 1972.
 
     >>> round(expected_run_length([1, -1], [0.5, 0.5], limit=2), 6)
     6.0
     """
-    # Let a[s] be how many more values the walk takes from place s, for s = 0..limit-1. One value, and then? Write a[s]
-    # with the a of the places it may come to: that is one equation for each s, and np.linalg.solve solves them all. If
-    # no step goes up, they have no solution.
+    # Let a[s] be how many more values the walk takes on average from place s, for s = 0..limit-1. Where is it after one
+    # value? Write a[s] in terms of a at the places it may come to: that is one equation for each s, and np.linalg.solve
+    # solves them all. If no step that has a chance goes up, they have no solution.
     moves, weights = np.asarray(steps, np.int64), np.asarray(chances, np.float64)
     if limit < 1 or (weights < 0).any() or abs(weights.sum() - 1) > 1e-9:
         raise ValueError(f"needs a limit >= 1 and chances that are 1 together, got {limit} and {weights.sum():g}")
@@ -815,11 +815,11 @@ def expected_run_length(steps: Any, chances: Any, limit: int) -> float:
 
 
 class OnlineDetector:
-    """Looks at every value as it comes, and alarms once a shift has added up: two walks, one for each direction.
+    """A CUSUM of every value as it comes: two walks, one for each direction of a shift.
 
     A value's rank in the reference is turned into a normal score z; one walk moves by z - shift / 2, the other by
-    -z - shift / 2, in eighths. Both limits are the smallest with which clean values go on for `run_length` values on
-    average until a false alarm, by `expected_run_length`. shift, in standard deviations, is what is to be found
+    -z - shift / 2, in eighths. The limits are the smallest with which clean values take `run_length` values or more on
+    average until a false alarm, by `expected_run_length`. shift, in standard deviations, is the one that is detected
     soonest. After an alarm both walks start anew. Page, 1954.
     """
 
@@ -866,7 +866,7 @@ class OnlineDetector:
 
 
 class Finding(NamedTuple):
-    """What one test said of one window."""
+    """The result of one test of one window."""
 
     name: str
     statistic: float
@@ -881,7 +881,7 @@ class Finding(NamedTuple):
 class Monitor:
     """Watches a classifier from outside: what comes in, what it answers, how long it takes. It needs no labels.
 
-    inputs (m, D) and probabilities (m, K) are from when all was well. Each time `size` more rows have been seen, three
+    inputs (m, D) and probabilities (m, K) are the reference. Each time `size` more rows have been seen, three
     tests compare them with the reference: inputs by a classifier, the largest probability by KS, the class by PSI. Each
     has a third of the level, so that a clean window exceeds any threshold with a chance of at most `level`. The alarm
     goes on after `after` such windows in a row, and off after as many with all statistics below 0.8 of their threshold.
@@ -934,7 +934,7 @@ class Monitor:
 class Decision(NamedTuple):
     """Whether to promote, and why: on how many examples only the candidate was right, on how many only the live model.
 
-    chance is how often that much would be in the candidate's favour if the two were equally good.
+    chance is how often as many or more would be for the candidate if the two were equally good.
     """
 
     promote: bool
@@ -951,7 +951,7 @@ class Decision(NamedTuple):
 
 
 def promotion_gate(candidate: Any, live: Any, level: float = 0.05) -> Decision:
-    """Whether the candidate is better, by the same examples for both: (n,) and (n,), whether each was right.
+    """Whether the candidate is better, from (n,) and (n,): whether each of the two was right on the same examples.
 
     Examples on which both were right, or both wrong, say nothing. Of the others, `better` + `worse`, each would be for
     the candidate with a chance of 1/2 if the two were equally good; chance is that of `better` or more. The candidate
@@ -960,7 +960,7 @@ def promotion_gate(candidate: Any, live: Any, level: float = 0.05) -> Decision:
     >>> promotion_gate([1, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0])
     Decision(promote=True, better=5, worse=0, chance=0.03125)
     """
-    # Of d coins, math.comb(d, k) of the 2 ** d ways to fall show k heads. Add up whole numbers, and divide last.
+    # Of the 2 ** d ways in which d coins can fall, math.comb(d, k) show k heads. Add up whole numbers, and divide last.
     ours, theirs = np.asarray(candidate, bool), np.asarray(live, bool)
     if ours.shape != theirs.shape or ours.ndim != 1:
         raise ValueError(f"needs an answer of each for every example, got shapes {ours.shape} and {theirs.shape}")
@@ -973,8 +973,8 @@ def promotion_gate(candidate: Any, live: Any, level: float = 0.05) -> Decision:
 class Canary:
     """A share of the traffic for a candidate, until `enough` of its answers are known to be good or bad.
 
-    Whoever has the same key gets the same model. At the end the candidate is turned down if its share of good answers
-    is lower than the live model's by more than chance makes it at this level: Fisher's exact test, 1935.
+    The same key always gets the same model. At the end the candidate is refused if its share of good answers is lower
+    than the live model's by more than chance explains at this level: Fisher's exact test, 1935.
     """
 
     def __init__(self, share: float = 0.1, enough: int = 200, level: float = 0.05):
@@ -989,7 +989,7 @@ class Canary:
         return "canary" if place < self.share else "live"
 
     def record(self, who: str, good: bool) -> None:
-        """Take down that an answer was good, or not."""
+        """Count an answer as good, or as bad."""
         (self.good if good else self.bad)[who] += 1
 
     @property
@@ -1011,7 +1011,7 @@ class Retraining:
     """From drift to a new live model, or back to the old one; each step is a line in the registry.
 
     train(state, x, y) returns a new state from the live one; right(state, x, y) says for each example whether a state
-    answers it correctly, (n,). `code` is the text of what trains. At most one candidate is under way at a time.
+    answers it correctly, (n,). `code` is the text of the training code. There is at most one canary at a time.
     """
 
     def __init__(
@@ -1031,9 +1031,9 @@ class Retraining:
     def drifted(
         self, x: np.ndarray, y: np.ndarray, reason: str, parameters: Mapping[str, Any] | None = None
     ) -> Decision:
-        """Train a candidate on every other one of the fresh labelled examples, gate it on those between.
+        """Train a candidate on every other one of the fresh labelled examples, and test it on the rest.
 
-        It becomes the canary, or is refused. Raises RuntimeError while a canary is under way.
+        It becomes the canary, or is refused. Raises RuntimeError while a canary is running.
         """
         if self.canary is not None:
             raise RuntimeError(f"version {self.registry.at(self.name, 'canary')} of {self.name} is the canary still")
@@ -1050,7 +1050,7 @@ class Retraining:
         return decision
 
     def record(self, who: str, good: bool) -> str:
-        """Take down an answer; return "waiting", or once enough are known "promoted" or "rolled back".
+        """Count an answer; return "waiting", or, once enough are known, "promoted" or "rolled back".
 
         Raises RuntimeError if there is no canary.
         """

@@ -1,4 +1,4 @@
-"""Torch Olympics: events, entries that are raced against a baseline, and scores that luck does not move.
+"""Torch Olympics: events, entries that are raced against a baseline, and scores that chance hardly changes.
 
 Notation: an entry answers inputs x (n, ...) with an array, one answer a row; y (n, ...) are the right ones; losses (n,)
 say how wrong each answer is. A ratio is ours over the baseline's, so that less is better; a gain is about 1 over it.
@@ -28,7 +28,7 @@ from tinytorch.transformers import GPT, TransformerConfig, next_token_loss
 
 @dataclass(frozen=True)
 class Gate:
-    """The quality that an entry needs: at least, or at most, so much of a metric. Raises ValueError for both, or none.
+    """The quality that an entry needs: a metric of at least, or at most, a limit. Raises ValueError for both, or none.
 
     >>> print(Gate("accuracy", at_least=0.9), "and", Gate("nats", at_most=1.6))
     accuracy at least 0.9 and nats at most 1.6
@@ -43,13 +43,13 @@ class Gate:
             raise ValueError(f"a gate has one limit, got at_least {self.at_least} and at_most {self.at_most}")
 
     def passes(self, quality: float) -> bool:
-        """Whether a quality reaches the limit, which itself is enough. NaN and infinity reach none.
+        """Whether a quality reaches the limit or equals it. NaN and infinity never do.
 
         >>> gate = Gate("nats", at_most=1.6)
         >>> gate.passes(1.6), gate.passes(1.7), gate.passes(float("nan")), gate.passes(float("-inf"))
         (True, False, False, False)
         """
-        # Only a finite number passes: math.isfinite. 0 is a limit, too, and None is none.
+        # Only a finite number passes: math.isfinite. One of self.at_least and self.at_most is None; the other may be 0.
         least = -math.inf if self.at_least is None else self.at_least
         most = math.inf if self.at_most is None else self.at_most
         return bool(math.isfinite(quality) and least <= quality <= most)
@@ -102,12 +102,12 @@ def text_source(root: Any = None, progress: Any = None) -> Source:
 
 
 def puzzle_source(root: Any = None, progress: Any = None) -> Source:
-    """No data: puzzles are made as they are asked for."""
+    """No data: puzzles are made when they are drawn."""
     return Source(None, None)
 
 
 def noisy_images(part: Examples, rng: np.random.Generator, count: int) -> Examples:
-    """Some images of a part, at random, each with a contrast and a noise of its own: float32, about 0..1."""
+    """Random images of a part, each with its own contrast and noise: float32, about 0..1."""
     at = rng.integers(0, len(part.x), count)
     x = part.x[at].astype(np.float32) / np.float32(255 if part.x.dtype == np.uint8 else 1)
     contrast = rng.uniform(0.8, 1.0, (count,) + (1,) * (x.ndim - 1)).astype(np.float32)
@@ -172,13 +172,13 @@ def solve_puzzles(model: Module, x: np.ndarray) -> np.ndarray:
 
 
 def check_answers(answers: np.ndarray, rows: int, axes: int) -> None:
-    """Raise ValueError, saying what was given, unless there is one answer a row, of numbers, with so many axes."""
+    """Raise ValueError, saying what was given, unless answers are numbers, with so many axes and one row for each."""
     if answers.ndim != axes or len(answers) != rows or answers.dtype.kind not in "fiu" or not answers.size:
         raise ValueError(f"{rows} answers of {axes} axes are needed, got {answers.dtype} of shape {answers.shape}")
 
 
 def class_mistakes(answers: Any, y: np.ndarray) -> np.ndarray:
-    """1 where the highest score is not the right class's alone, or a score is not finite: (n, classes), (n,) -> (n,).
+    """1 unless the right class alone has the highest score, and all are finite: (n, classes), (n,) -> (n,).
 
     >>> class_mistakes(np.array([[0.1, 0.9], [0.5, 0.5], [np.nan, 9.0]]), np.array([1, 0, 1])).tolist()
     [0.0, 1.0, 1.0]
@@ -193,7 +193,7 @@ def class_mistakes(answers: Any, y: np.ndarray) -> np.ndarray:
 def nats(answers: Any, y: np.ndarray) -> np.ndarray:
     """-ln p[y], with p the softmax of the scores; infinity where a score is not finite: (n, V), (n,) -> (n,).
 
-    The judge normalises, so that no scores can promise more than 1 in all.
+    The judge normalises, so that no answer can give probabilities that sum to more than 1.
 
     >>> nats(np.array([[0.0, 0.0], [0.0, np.nan]]), np.array([1, 0])).round(3).tolist()
     [0.693, inf]
@@ -373,12 +373,12 @@ EVENTS = events_by_name(
 
 
 def source_of(event: Event, root: Any = None, progress: Any = None) -> Source:
-    """The data of an event; those that are not part of the package are looked for, or fetched, by `datasets`."""
+    """The data of an event; `datasets` downloads those that are not part of the package, or finds them in its cache."""
     return DATA[event.data].source(root, progress)
 
 
 def draw(event: Event, part: Any, rng: np.random.Generator, count: int) -> Examples:
-    """Fresh inputs and their answers from a part of the event's data, `learn` or `held`: no two draws are alike.
+    """Fresh inputs and their right answers from a part of the event's data, `learn` or `held`.
 
     >>> x, y = draw(EVENTS["transformer_decathlon"], None, np.random.default_rng(0), count=2)
     >>> x.shape, y.shape
@@ -388,7 +388,7 @@ def draw(event: Event, part: Any, rng: np.random.Generator, count: int) -> Examp
 
 
 def baseline(event: Event, seed: int = 0) -> Module:
-    """The network of an event that entries are compared with, before it has learned."""
+    """The network of an event that entries are compared with, before it is trained."""
     return event.baseline(np.random.default_rng(seed))
 
 
@@ -449,12 +449,12 @@ def race(
     """Every contestant answers the same fresh inputs, turn by turn; what was timed is what is judged.
 
     Each turn takes x, y from fresh() once, and draws an order of the names with rng.permutation. A contestant gets a
-    copy of x. The clock is read right before it is called, and again once its answers are a NumPy array of their own:
-    nothing is left to be computed later. judge(answers, y) gives their losses, after the clock was stopped. The first
-    `warmup` turns go the same way, and are left out. Raises ValueError for no contestants, or fewer than one turn.
+    copy of x. The clock is read right before it is called, and again once its answers are in a new NumPy array, so that
+    nothing is left to be computed later. judge(answers, y) gives their losses, after the clock was read. The first
+    `warmup` turns are run in the same way, and left out. Raises ValueError for no contestants, or fewer than one turn.
     """
-    # What may a contestant touch? A copy of x, so that nobody can spoil it for the next one; never y. np.array(...)
-    # makes an array of whatever was returned, and a copy of an array: inside the two readings of the clock.
+    # A contestant gets a copy of x, so that it cannot spoil it for the next one, and never y. np.array(...) makes an
+    # array of whatever was returned, and a copy of an array: do that before the clock is read the second time.
     if not contestants or turns < 1:
         raise ValueError(f"a race needs contestants and turns, got {len(contestants)} contestants, {turns} turns")
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
@@ -474,8 +474,8 @@ def race(
 
 # -- ratios --------------------------------------------------------------------------------------------------------
 
-LEAST = 3  # turns, below which an interval says nothing
-LEVEL = 0.99  # of each interval: five measures are five chances to be lucky
+LEAST = 3  # turns: with fewer an interval says nothing
+LEVEL = 0.99  # of each interval: with five measures, one of five is more often good by chance
 
 
 def exact_ratio(ours: float, theirs: float) -> Estimate:
@@ -494,7 +494,7 @@ def loss_ratio(
 ) -> Estimate:
     """How our mistakes compare with theirs on the same inputs, by the bootstrap over inputs: (n,), (n,).
 
-    For "accuracy" (ours + 1) / (theirs + 1), the numbers of mistakes: one is added, so that nobody divides by 0. For
+    For "accuracy" (ours + 1) / (theirs + 1), the numbers of mistakes: one is added, so that 0 is never divided by. For
     "nats" the ratio of the perplexities, e^(mean of ours - mean of theirs). Raises ValueError for losses that are not
     finite and for numbers of them that differ.
     """
@@ -539,16 +539,16 @@ def ratios_of(
 
 
 def gain_of(ratio: Estimate, margin: float = 0.02) -> float:
-    """What a ratio earns: 1 over the number of its interval that lies nearest to 1, never the lucky end.
+    """The gain of a ratio ours / baseline's, where less is better: 1 over the number of its interval nearest to 1.
 
-    It is 1 if the interval holds 1, and also if that number lies from 1 / (1 + margin) to 1 + margin, ends included:
-    a gain inside the noise is no gain. Raises ValueError for what is no interval of finite numbers above 0.
+    It is 1 if the interval contains 1, and also if that number lies from 1 / (1 + margin) to 1 + margin, ends included.
+    Raises ValueError unless the interval is of finite numbers above 0, the lower one first.
 
     >>> gain_of(Estimate(0.5, 0.4, 0.8)), gain_of(Estimate(0.9, 0.7, 1.1)), gain_of(Estimate(2.0, 1.25, 3.0))
     (1.25, 1.0, 0.8)
     """
-    # Which number of the interval is nearest to 1 if all of it lies below 1, and which if all of it lies above? Refuse
-    # first what is not 0 < low <= high < infinity: a NaN compares with nothing.
+    # Which number of the interval is nearest to 1 if all of it lies below 1, and which if all of it lies above? First
+    # raise the error unless 0 < low <= high < infinity; of NaN, no such comparison is true.
     if not 0 < ratio.low <= ratio.high < math.inf:
         raise ValueError(f"a gain needs an interval of finite numbers above 0, got {ratio.low} to {ratio.high}")
     nearest = min(max(ratio.low, 1.0), ratio.high)
@@ -565,8 +565,8 @@ def combined(gains: Mapping[str, float], weights: Mapping[str, float]) -> float:
     >>> round(combined({"latency": 4.0, "size": 1.0}, {"latency": 1, "size": 1}), 6)
     2.0
     """
-    # A product of many numbers can leave the range of floats on the way: add up logarithms instead. What is the
-    # logarithm of g^(w / W)?
+    # A product of many numbers can overflow before the root is taken: add up logarithms instead. What is the logarithm
+    # of g^(w / W)?
     if set(gains) != set(weights):
         raise ValueError(f"gains and weights need the same names, got {sorted(gains)} and {sorted(weights)}")
     if not all(0 < g < math.inf for g in gains.values()):
@@ -579,10 +579,10 @@ def combined(gains: Mapping[str, float], weights: Mapping[str, float]) -> float:
 
 @dataclass(frozen=True)
 class Score:
-    """What an entry reached in an event. `total` is what counts: 0 if the gate is shut, else the combined gains.
+    """The result of an entry in an event. `total` is its score: 0 if the gate is not passed, else the combined gains.
 
-    `interval` is the same mean of the ratios themselves, with their ends, as numbers of which more is better: what the
-    total may be by chance. It is None if the gate is shut.
+    `interval` is the same mean of 1 over the ratios themselves, with one for each end: it says how sure the total is.
+    It is None if the gate is not passed.
     """
 
     event: str
@@ -597,7 +597,7 @@ class Score:
 def score_entry(event: Event, ours: Mapping[str, Any], theirs: Mapping[str, Any], rng: np.random.Generator) -> Score:
     """The score of ours against the baseline, from what `ratios_of` takes; "losses" (n,) decide about the gate.
 
-    Nothing is compared if the gate is shut.
+    Nothing is compared if the gate is not passed.
     """
     reached = quality(event, ours["losses"])
     if not event.gate.passes(reached):
@@ -615,8 +615,8 @@ def score_entry(event: Event, ours: Mapping[str, Any], theirs: Mapping[str, Any]
 def ranking(totals: Mapping[str, Estimate]) -> dict[str, int]:
     """The rank of each entry: 1, and one more for each that is surely better, with its interval wholly above.
 
-    More is better. Entries whose intervals meet share what cannot be told apart. The best ranks come first; of equal
-    ranks, the higher value.
+    More is better; intervals that touch are not wholly above each other. The best ranks come first; of equal ranks, the
+    higher value.
 
     >>> ranking({"a": Estimate(2.0, 1.8, 2.2), "b": Estimate(3.0, 2.1, 4.0), "c": Estimate(1.0, 0.9, 1.1)})
     {'b': 1, 'a': 1, 'c': 3}
@@ -629,8 +629,8 @@ def ranking(totals: Mapping[str, Estimate]) -> dict[str, int]:
 def pareto_front(costs: Any) -> np.ndarray:
     """True for each entry that no other one beats: costs (n, m), less is better, -> (n,) of bool.
 
-    One beats another if it costs no more in anything, and less in something. Raises ValueError for a shape that is no
-    table, and for NaN, which nothing beats. Pareto, 1906.
+    One beats another if it costs no more in anything, and less in something. Raises ValueError unless costs are a
+    table, and for NaN, which cannot be compared. Pareto, 1906.
 
     >>> pareto_front([[1, 9], [5, 5], [6, 5], [9, 1]]).tolist()
     [True, True, False, True]
@@ -649,23 +649,23 @@ def pareto_front(costs: Any) -> np.ndarray:
 
 
 def late_bound(late: int, queries: int, level: float = 0.99) -> float:
-    """The largest share of late queries that may well be true if `late` of so many were: an upper bound, at this level.
+    """An upper bound, at this level, on the true share of late queries, if `late` of n = `queries` were late.
 
-    Were the true share s, then so many or fewer of n would be late with the chance
+    If the true share is s, then `late` of them or fewer are late with the chance
 
         sum over k = 0..late of  C(n, k) s^k (1 - s)^(n - k),
 
-    which falls as s grows. The bound is the s at which it is 1 - level; 1 if all were late. It is right to 1e-9, for
-    a million queries, too. Raises ValueError unless 0 <= late <= queries, queries >= 1 and 0 < level < 1. Clopper and
+    which falls as s grows. The bound is the s at which it is 1 - level; 1 if all were late. It is right to 1e-9, also
+    for a million queries. Raises ValueError unless 0 <= late <= queries, queries >= 1 and 0 < level < 1. Clopper and
     Pearson, 1934.
 
     >>> round(late_bound(0, 459), 5), round(late_bound(10, 1000), 5), late_bound(3, 3)
     (0.00998, 0.02004, 1.0)
     """
     # You cannot solve this for s, but you can compute it for any s, and it falls from 1 to 0: halve an interval that
-    # holds the border, 60 times. C(n, k) does not fit into a float if n is large, and s^k vanishes. Their logarithms
-    # do not: ln C(n, k) = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1). math.log1p(-s) is the
-    # logarithm of 1 - s, exact for small s.
+    # contains the bound, 60 times. C(n, k) overflows for large n, and s^k becomes 0; their logarithms do not:
+    # ln C(n, k) = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1). math.log1p(-s) is the logarithm of
+    # 1 - s, precise for small s.
     if not 0 <= late <= queries or queries < 1:
         raise ValueError(f"of 1 query or more, 0 to all are late, got {late} of {queries}")
     if not 0 < level < 1:
@@ -683,9 +683,9 @@ def late_bound(late: int, queries: int, level: float = 0.99) -> float:
 
 
 def keeps_limit(latencies: Any, limit: float, q: float = 99, level: float = 0.99) -> bool:
-    """Whether q percent of all queries are answered within `limit` seconds, as surely as `level`: (n,) -> bool.
+    """Whether q percent of all queries are answered within `limit` seconds, by `late_bound` at `level`: (n,) -> bool.
 
-    That q percent of those measured were is not enough.
+    It is not enough that q percent of those measured were.
     """
     sample = as_sample(latencies)
     return late_bound(int((sample > limit).sum()), len(sample), level) <= 1 - q / 100

@@ -101,7 +101,7 @@ def decay(p, *, lr, weight_decay):
 # -- flat memory ---------------------------------------------------------------------------------------------------
 
 BLOCK = 2**17  # elements, half a megabyte of float32: what a step works on stays in the cache
-TOGETHER = 2**14  # elements: so many, of small parameters, are sooner copied side by side than moved one by one
+TOGETHER = 2**14  # elements: up to so many, small parameters are copied side by side and moved in one call
 
 
 class Piece(NamedTuple):
@@ -547,7 +547,7 @@ def step_lr(t: int, base: float, step_size: int, gamma: float = 0.1) -> float:
 
 
 def cosine_lr(t: float, base: float, t_max: float, eta_min: float = 0.0) -> float:
-    """Half a cosine from base at t = 0 to eta_min at t_max. Loshchilov and Hutter, 2017.
+    """Half a cosine from base at t = 0 to eta_min at t_max; after t_max the wave goes on. Loshchilov and Hutter, 2017.
 
     >>> [round(cosine_lr(t, 1.0, t_max=2), 6) for t in range(3)]
     [1.0, 0.5, 0.0]

@@ -64,10 +64,10 @@ class Shared(Module):
 class ParallelTrainer(Trainer):
     """A Trainer that shares every batch among threads: each has a part of the examples, and a graph of its own.
 
-    NumPy lets other threads run while it computes. The gradient is that of the whole batch, and so
-    are BatchNorm's statistics: threads exchange their sums. A seed gives the same result in each
-    run, another one than without threads. Pays where operations take more than about 50
-    microseconds, with BLAS on one thread: set OPENBLAS_NUM_THREADS=1 before Python starts.
+    The gradient is that of the whole batch, and so are BatchNorm's statistics: threads exchange
+    their sums. A seed gives the same result in each run, another one than without threads. Pays
+    where operations take more than about 50 microseconds, with BLAS on one thread: set
+    OPENBLAS_NUM_THREADS=1 before Python starts.
     """
 
     def __init__(self, *args: Any, threads: int = 2, **options: Any):
@@ -97,7 +97,7 @@ class ParallelTrainer(Trainer):
             return super().evaluate(data)
 
     def prepare(self, replica: Module, first: bool) -> None:
-        """Let a replica have the model's weights, as they are now, and chances of its own.
+        """Give a replica the model's weights, as they are now, and random generators of its own.
 
         The first one has the model's running statistics too, the others copies: all compute the same ones.
         """
