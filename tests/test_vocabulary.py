@@ -96,7 +96,8 @@ def broken(chapter: course.Chapter) -> set[str]:
     """The limits that a chapter does not keep."""
     text = chapter.markdown.read_text(encoding="utf-8")
     experiments = sum(block.name == "{experiment}" for block in blocks(text))
-    asked = sum(exercise.accounting is not None for exercise in rubric.load(chapter.number).exercises.values())
+    exercises = rubric.load(chapter.number).exercises.values()
+    asked = sum(exercise.accounting is not None for exercise in exercises)
     kept = {
         "words": len(prose(text).split()) <= WORDS,
         "quoted": quoted_lines(chapter, text) <= QUOTED,
@@ -104,6 +105,8 @@ def broken(chapter: course.Chapter) -> set[str]:
         "predict": unanswered(text) == 0,
         "recall": recalled(text) == 5,
         "experiment": experiments == 1,
+        "exercises": 4 <= len(exercises) - asked <= 9,
+        "points": 10 <= sum(exercise.points for exercise in exercises) <= 25,
         "accounting": asked >= (3 if chapter.number >= "10" else 0),
     }
     return {limit for limit, holds in kept.items() if not holds}
