@@ -109,14 +109,14 @@ LAST = 2**63 - 1  # the end of a slice that has none
 
 
 def code_of(dtype: Any) -> int:
-    """ONNX's number for a dtype. Raises TypeError for one that it is not given here."""
+    """ONNX's number for a dtype. Raises TypeError for one that is not listed in CODES."""
     if np.dtype(dtype) not in CODES:
         raise TypeError(f"ONNX export knows {', '.join(map(str, CODES))}, not {dtype}")
     return CODES[np.dtype(dtype)]
 
 
 def tensor_message(array: np.ndarray, name: str = "") -> bytes:
-    """TensorProto: shape, dtype, name, and the numbers' bytes, little end first."""
+    """TensorProto: shape, dtype, name, and the numbers' bytes, little-endian."""
     little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
     return message({1: list(array.shape), 2: code_of(array.dtype), 8: name, 9: little.tobytes()})
 
@@ -151,7 +151,7 @@ class Axis(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One operation of a model, as it went in both runs: what it made, and its inputs as values of the graph."""
+    """One operation of a model in both runs: its results, and its inputs as values of the graph."""
 
     twins: tuple[Tensor, Tensor]
     inputs: list[str]
@@ -217,7 +217,7 @@ def evaluated(model: Module) -> Iterator[None]:
 
 
 def answers_of(model: Module, arrays: Sequence[np.ndarray]) -> tuple[Tensor, ...]:
-    """What a model answers, as one or several tensors. Raises TypeError for an answer that is neither."""
+    """The outputs of a model, as one or several tensors. Raises TypeError for anything else."""
     inputs = [Tensor(array, requires_grad=array.dtype.kind == "f") for array in arrays]
     result = model(*inputs)
     outputs = result if isinstance(result, tuple) else (result,)
@@ -248,7 +248,7 @@ class Graph:
         return name
 
     def constant(self, value: Any, dtype: Any = None, name: str = "") -> str:
-        """Numbers that the file holds; equal ones without a name are held once."""
+        """Constants of the file; equal ones without a name are stored once."""
         array = np.asarray(value, dtype)
         key = name or (array.dtype, array.shape, array.tobytes())
         if key not in self.known:
@@ -771,7 +771,7 @@ class Contents(NamedTuple):
 
 
 def read(path: PathLike) -> Contents:
-    """What stands in an ONNX file. Raises ValueError, naming it, for one that is cut short or is none."""
+    """The contents of an ONNX file. Raises ValueError, naming the file, if it is cut short or of another kind."""
     try:
         fields = dict(read_fields(memoryview(Path(path).read_bytes())))
         if not isinstance(fields.get(7), memoryview):
