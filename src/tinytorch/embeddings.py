@@ -158,8 +158,8 @@ def noise_distribution(counts: np.ndarray, power: float = 0.75) -> np.ndarray:
 def negative_sampling_loss(center: Tensor, context: Tensor, negatives: Tensor) -> Tensor:
     """-ln s(u . v) - the sum over k of ln s(-n_k . v), the mean over the batch; s is the sigmoid.
 
-    center v (B, C), context u (B, C), negatives n (B, K, C) -> (). Training with it raises the product of a token's vector
-    with its neighbour's, and lowers those with K random tokens': a softmax over V tokens is never computed.
+    center v (B, C), context u (B, C), negatives n (B, K, C) -> (). Training raises the product of a token's vector with
+    its neighbour's, and lowers those with K random tokens': a softmax over V tokens is never computed.
     Mikolov, Sutskever, Chen, Corrado and Dean, 2013.
 
     >>> v, u, n = Tensor([[1.0, 0.0]]), Tensor([[0.0, 3.0]]), Tensor([[[0.0, 1.0], [100.0, 0.0]]])
