@@ -751,7 +751,7 @@ def check_sampling(temperature: float, top_k: int | None, top_p: float | None) -
 def sample(
     logits: np.ndarray, u: float, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
 ) -> int:
-    """A token, chosen by u in [0, 1) from softmax(logits / temperature), of the top_k and the top_p alone, if given.
+    """A token, chosen by u in [0, 1) from softmax(logits / temperature): of the top_k, then of their top_p, if given.
 
     Temperature 0 takes the most probable. Raises ValueError as check_sampling does.
 
