@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -210,6 +211,12 @@ def test_frames_are_words_and_drawings(run):
     for text in ("```{frames}\n:alt: x\n[('one', 2)]\n```", f"```{{live}}\n:alt: x\n{source}\n```"):
         with pytest.raises(CellError, match="ends with a list"):
             run.check(cells(text)[0])
+
+
+def test_a_prefix_that_another_library_chose_for_svg_does_not_reach_the_page(run):
+    ElementTree.register_namespace("drawn", "http://www.w3.org/2000/svg")
+    (drawing,) = run.run("import matplotlib.pyplot as plt\nfig, ax = plt.subplots()", 1).drawings
+    assert drawing.startswith("<svg ") and "drawn" not in drawing
 
 
 # -- numbers that are asked ---------------------------------------------------------

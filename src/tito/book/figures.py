@@ -66,7 +66,6 @@ HOUSE: Any = {
 
 TAG = "{http://www.w3.org/2000/svg}"
 HREF = "{http://www.w3.org/1999/xlink}href"
-ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
 
 
 def begin() -> None:
@@ -115,6 +114,7 @@ def inline(svg: str, prefix: str) -> str:
     width, height = (float(root.attrib[side].removesuffix("pt")) * 96 / 72 for side in ("width", "height"))
     root.attrib.update({"width": f"{width:.0f}", "height": f"{height:.0f}", "fill": "currentColor"})
     root.attrib.update({"stroke-linejoin": "round", "stroke-linecap": "butt"})
+    ElementTree.register_namespace("", TAG[1:-1])  # here, since other libraries register a prefix of their own
     return re.sub(r">\s+<", "><", ElementTree.tostring(root, encoding="unicode")).strip()
 
 
