@@ -146,9 +146,119 @@ print("done", torch.__version__)
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("done 2")
 
 
+def test_data_is_a_tensor_in_the_same_memory_in_the_program_and_in_what_it_imports(tmp_path):
+    (tmp_path / "layers.py").write_text("def fill(p, value):\n    p.data.fill_(value)\n")
+    lines = """
+        import argparse
+        import torch
+        from torch import nn
+        from layers import fill
+
+        m = nn.Linear(3, 2)
+        fill(m.weight, 2.0)
+        nn.init.constant_(m.bias.data, 3)
+        m.bias.data = torch.tensor([1.0, 2.0])
+        m.bias.data += 1
+        m.weight.data[0] = 7
+        y = m(torch.ones(4, 3))
+        print(y.data.max(1, keepdim=True)[1].tolist())
+        y.sum().backward()
+        for p in m.parameters():
+            p.data.add_(p.grad.data, alpha=-0.5)
+            p.data -= 0.5 * p.grad.data
+            p.grad.data.zero_()
+        print(m.weight.tolist(), m.bias.tolist(), m.bias.grad.tolist(), y.data.requires_grad)
+        print(argparse.Namespace(data=5).data, torch.utils.data.__name__, y.data.numpy().shape)
+    """
+    done = as_torch(tmp_path, textwrap.dedent(lines))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "[[0], [0], [0], [0]]",
+        "[[3.0, 3.0, 3.0], [-2.0, -2.0, -2.0]] [-2.0, -1.0] [0.0, 0.0] False",
+        "5 torch.utils.data (4, 2)",
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["layers.py", "program.py"]
+
+
+def test_a_function_with_its_own_gradient(tmp_path):
+    lines = """
+        import torch
+
+        class Rounded(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx, x, scale):
+                assert not torch.is_grad_enabled() and ctx.needs_input_grad == (True, False)
+                return torch.round(x * scale) / scale
+
+            @staticmethod
+            def backward(ctx, g):
+                return g, None
+
+        class Product(torch.autograd.Function):
+            @staticmethod
+            def forward(x, y):
+                return x * y
+
+            @staticmethod
+            def setup_context(ctx, inputs, output):
+                ctx.save_for_backward(*inputs)
+
+            @staticmethod
+            def backward(ctx, g):
+                x, y = ctx.saved_tensors
+                return g * y, g * x
+
+        a, b = torch.tensor([0.26, -0.6], requires_grad=True), torch.tensor([3.0, 4.0])
+        z = Rounded.apply(a, 4)
+        (z * torch.tensor([1.0, 2.0])).sum().backward()
+        print(z.tolist(), a.grad.tolist())
+        Product.apply(a, b).sum().backward()
+        print(a.grad.tolist(), b.grad)
+        Product.apply(a, a).sum().backward()
+        print(a.grad.tolist())
+    """
+    done = as_torch(tmp_path, textwrap.dedent(lines))
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second, third = done.stdout.splitlines()
+    assert first == "[0.25, -0.5] [1.0, 2.0]" and second == "[4.0, 6.0] None"
+    np.testing.assert_allclose([float(x) for x in NUMBER.findall(third)], [4.52, 4.8], rtol=1e-6)
+
+
+def test_schedules_that_only_programs_ask_for(tmp_path):
+    lines = """
+        import torch
+        from torch.optim.lr_scheduler import ExponentialLR, LambdaLR, LRScheduler, MultiStepLR
+
+        for make in (
+            lambda o: MultiStepLR(o, [2, 4], gamma=0.5),
+            lambda o: ExponentialLR(o, 0.5),
+            lambda o: LambdaLR(o, lambda epoch: 1 / (1 + epoch)),
+        ):
+            optimizer, rates = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0), []
+            schedule = make(optimizer)
+            assert isinstance(schedule, LRScheduler)
+            for _ in range(4):
+                rates.append(schedule.get_last_lr()[0])
+                optimizer.step()
+                schedule.step()
+            print(rates)
+        p = torch.nn.Parameter(torch.zeros(2))
+        p.grad = torch.tensor([3.0, 4.0])
+        print(torch.nn.utils.clip_grad_norm_([p], 10.0).item())
+    """
+    done = as_torch(tmp_path, textwrap.dedent(lines))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "[1.0, 1.0, 0.5, 0.5]",
+        "[1.0, 0.5, 0.25, 0.125]",
+        "[1.0, 0.5, 0.3333333333333333, 0.25]",
+        "5.0",
+    ]
+
+
 def test_an_array_asked_for_a_tensor_s_method_gets_a_hint(tmp_path):
-    done = as_torch(tmp_path, "import torch\ntorch.ones(2).data.zero_()\n")
-    assert "has no attribute 'zero_'" in done.stderr and "x.detach() is a tensor" in done.stderr
+    done = as_torch(tmp_path, "import torch\ntorch.nn.Linear(2, 1).state_dict()['bias'].zero_()\n")
+    assert "has no attribute 'zero_'" in done.stderr and "state_dict() holds NumPy's arrays" in done.stderr
 
 
 def test_a_file_that_is_not_there(tmp_path):

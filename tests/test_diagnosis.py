@@ -59,6 +59,9 @@ def test_same_and_holds():
     holds(np.array([True]), "all is well")
     with pytest.raises(Mismatch, match="too much"):
         holds(np.array([True, False]), "too much")
+    for nothing in ([], np.zeros((0, 3)) > 0):
+        with pytest.raises(Mismatch, match="all are positive"):
+            holds(nothing, "all are positive")
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ from tito.serving.server import Plan
 from tito.serving.training import trained
 
 HERE = Path(__file__)
-LIMIT, PROBE, FINAL, STEPS, TRIES = 0.1, 5.0, 60.0, 6, 3
+LIMIT, PROBE, FINAL, STEPS = 0.1, 5.0, 60.0, 6
 RATES = {"mlp": (50.0, 3000.0), "cnn": (50.0, 3000.0), "gpt": (1.0, 200.0)}  # where the search looks, a second
 ALONE = Batching(most=1, wait=0.0, texts=1)
 TOKENS = 50  # of each text
@@ -117,7 +117,7 @@ def highest(kind: str, batching: Batching) -> dict[str, Any]:
 
         holds(RATES[kind][0], 2.0)  # what is slow at first is not counted
         low, high = bisected(holds, *RATES[kind], STEPS)
-        for _ in range(TRIES):
+        while low >= RATES[kind][0]:
             if holds(low, FINAL):
                 return {**tried[-1], "fails": round(high, 2), "tried": tried[1:]}
             low, high = 0.93 * low, low

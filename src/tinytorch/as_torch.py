@@ -3,22 +3,29 @@
     python -m tinytorch.as_torch program.py --its --arguments
 
 In the program, and in the modules that it imports, `import torch` means this package: `torch.nn` is `tinytorch.nn`, and
-so on. What TinyTorch lacks is an error that says so, where it is used. Nothing of PyTorch's own is ever imported.
+so on, and `x.data` is a tensor in the memory of x. What TinyTorch lacks is an error that says so, where it is used.
+Nothing of PyTorch's own is ever imported.
 """
 
+import ast
 import sys
 import traceback
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from functools import wraps
 from importlib import import_module
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import spec_from_file_location
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
 import numpy as np
 
 import tinytorch
 from tinytorch import nn
+from tinytorch.optim.lr_scheduler import LRScheduler
+from tinytorch.tensor import primitive
 
 # -- what only programs for PyTorch ask ----------------------------------------------------------------------------
 
@@ -119,6 +126,85 @@ def by_rows(fill: Callable[..., Any]) -> Callable[..., Any]:
     return filled
 
 
+class Function:
+    """An operation whose derivative is written beside it: forward(ctx, ...) and backward(ctx, g), as static methods.
+
+    `apply` calls it, on tensors and anything else. It returns one tensor. Raises TypeError for several.
+    """
+
+    @classmethod
+    def apply(cls, *inputs: Any) -> tinytorch.Tensor:
+        """The result of forward, with backward as its rule."""
+        ctx: Any = Context()
+        places = [i for i, x in enumerate(inputs) if isinstance(x, tinytorch.Tensor)]
+        ctx.needs_input_grad = tuple(isinstance(x, tinytorch.Tensor) and x.requires_grad for x in inputs)
+
+        def forward(*arrays: np.ndarray) -> np.ndarray:
+            given = list(inputs)
+            for place, array in zip(places, arrays):
+                given[place] = tinytorch.Tensor(array)
+            with tinytorch.no_grad():
+                if hasattr(cls, "setup_context"):
+                    z = cls.forward(*given)  # type: ignore[attr-defined]
+                    cls.setup_context(ctx, tuple(given), z)
+                else:
+                    z = cls.forward(ctx, *given)  # type: ignore[attr-defined]
+            if not isinstance(z, tinytorch.Tensor):
+                raise TypeError(f"{cls.__name__}.forward returns one tensor here, got {type(z).__name__}")
+            return z.data
+
+        def rule(g: np.ndarray, z: np.ndarray, *arrays: np.ndarray, needs: Sequence[bool]) -> Any:
+            with tinytorch.no_grad():
+                found = cls.backward(ctx, tinytorch.Tensor(g))  # type: ignore[attr-defined]
+            every = found if isinstance(found, tuple) else (found,)
+            arrays_or_none = [None if every[place] is None else np.asarray(every[place].data) for place in places]
+            return arrays_or_none[0] if len(places) == 1 else tuple(arrays_or_none)
+
+        forward.__name__ = cls.__name__
+        operation = primitive(forward)
+        operation.vjp(rule)
+        return operation(*[inputs[place] for place in places])
+
+
+class Context:
+    """What a Function's forward keeps for its backward: tensors, and any attribute."""
+
+    saved_tensors: tuple = ()
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        """Keep tensors, as `saved_tensors`."""
+        self.saved_tensors = tensors
+
+
+def clip_grad_norm_(parameters: Any, max_norm: float) -> tinytorch.Tensor:
+    """Shrink all gradients together to this norm, if it is larger; the norm that it was, as a tensor."""
+    return tinytorch.tensor(nn.utils.clip_grad_norm_(parameters, max_norm))
+
+
+class MultiStepLR(LRScheduler):
+    """The rate times gamma at each of the milestones."""
+
+    def __init__(self, optimizer: Any, milestones: Sequence[int], gamma: float = 0.1):
+        falls = sorted(milestones)
+        super().__init__(optimizer, lambda t, base: base * gamma ** bisect_right(falls, t))
+
+
+class ExponentialLR(LRScheduler):
+    """The rate times gamma at each step."""
+
+    def __init__(self, optimizer: Any, gamma: float):
+        super().__init__(optimizer, lambda t, base: base * gamma**t)
+
+
+class LambdaLR(LRScheduler):
+    """The first rate times a function of the number of the step, the same for all groups."""
+
+    def __init__(self, optimizer: Any, lr_lambda: Callable[[int], float]):
+        if not callable(lr_lambda):
+            raise TypeError(f"LambdaLR takes one function here, got {type(lr_lambda).__name__}")
+        super().__init__(optimizer, lambda t, base: base * lr_lambda(t))
+
+
 # Names that tinytorch has no use for or means in another way, by the module of PyTorch where a program looks for them.
 EXTRAS: dict[str, dict[str, Any]] = {
     "torch": {
@@ -150,6 +236,9 @@ EXTRAS: dict[str, dict[str, Any]] = {
         name: by_rows(getattr(nn.init, name))
         for name in ("kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_")
     },
+    "torch.nn.utils": {"clip_grad_norm_": clip_grad_norm_},
+    "torch.autograd": {"Function": Function},
+    "torch.optim.lr_scheduler": {each.__name__: each for each in (MultiStepLR, ExponentialLR, LambdaLR)},
     "torch.nn.parallel": {"DistributedDataParallel": absent("DistributedDataParallel")},
     "torch.utils": {},
 }
@@ -212,14 +301,70 @@ def install() -> None:
 # -- the program ---------------------------------------------------------------------------------------------------
 
 
+def data_of(x: Any) -> Any:
+    """What a program written for PyTorch means by x.data: of a tensor, a tensor in the same memory."""
+    return x.detach() if isinstance(x, tinytorch.Tensor) else x.data
+
+
+class DataAsTensor(ast.NodeTransformer):
+    """Reads `x.data` as data_of(x), in the syntax tree of a program; what is assigned to `x.data` stays as it is."""
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        self.generic_visit(node)
+        if node.attr != "data" or not isinstance(node.ctx, ast.Load):
+            return node
+        call = ast.Call(ast.Name("__data_of__", ast.Load()), [node.value], [])
+        return ast.fix_missing_locations(ast.copy_location(call, node))
+
+
+def compiled(path: str) -> CodeType:
+    """The code of a file written for PyTorch. Its module must have data_of under the name __data_of__."""
+    tree = ast.parse(Path(path).read_bytes(), path)
+    code: CodeType = vars(import_module("builtins"))["compile"](DataAsTensor().visit(tree), path, "exec")
+    return code
+
+
+class Loader(SourceFileLoader):
+    """Loads a module that lies beside the program; nothing is read from a cache, and nothing put there."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return compiled(self.path)
+
+    def exec_module(self, module: ModuleType) -> None:
+        vars(module)["__data_of__"] = data_of
+        super().exec_module(module)
+
+
+class Beside:
+    """Finds the modules of the program's own folder, which are written for PyTorch, too."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """A spec for a source file in the folder or below it; None for all else."""
+        found = PathFinder.find_spec(name, [str(self.folder)] if path is None else path)
+        if found is None or not isinstance(found.loader, SourceFileLoader):
+            return None
+        file = Path(found.loader.path)
+        if not file.resolve().is_relative_to(self.folder):
+            return None
+        inside = found.submodule_search_locations
+        return spec_from_file_location(
+            name, file, loader=Loader(name, str(file)), submodule_search_locations=inside and list(inside)
+        )
+
+
 def run_program(path: str, arguments: list[str]) -> None:
     """Run a file as Python itself would: as `__main__`, with its arguments, its folder first among the imports."""
     main = ModuleType("__main__")
-    vars(main).update(__file__=path, __builtins__=__builtins__)
-    sys.argv, sys.path[0], sys.modules["__main__"] = [path, *arguments], str(Path(path).resolve().parent), main
+    vars(main).update(__file__=path, __builtins__=__builtins__, __data_of__=data_of)
+    folder = Path(path).resolve().parent
+    sys.argv, sys.path[0], sys.modules["__main__"] = [path, *arguments], str(folder), main
     sys.excepthook = print_error
     install()
-    exec(vars(import_module("builtins"))["compile"](Path(path).read_bytes(), path, "exec"), vars(main))
+    sys.meta_path.insert(1, Beside(folder))
+    exec(compiled(path), vars(main))
 
 
 def print_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -228,7 +373,7 @@ def print_error(kind: type[BaseException], error: BaseException, trace: Tracebac
         trace = trace.tb_next if trace else None
     obj = getattr(error, "obj", None)
     if isinstance(error, AttributeError) and isinstance(obj, np.ndarray):
-        error.add_note("In TinyTorch x.data is NumPy's array, not a tensor: x.detach() is a tensor in the same memory.")
+        error.add_note("In TinyTorch state_dict() holds NumPy's arrays, not tensors: torch.from_numpy(array) is one.")
     elif isinstance(error, AttributeError) and isinstance(obj, tinytorch.Tensor):
         error.add_note(f"TinyTorch's tensors do not have {error.name}.")
     traceback.print_exception(kind, error, trace)

@@ -1,6 +1,9 @@
-"""How a subprocess gets its environment: what it imports, how many threads it has, what is kept from it."""
+"""How a subprocess is started: what it imports, how many threads it has, what is kept from it, Ctrl-C among that."""
 
+import contextlib
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -33,3 +36,17 @@ def scrubbed(home: Path) -> dict[str, str]:
     """All that a worker's environment holds: one thread, and a folder to call home. Nothing of the caller's."""
     kept = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
     return {**pinned(1), "HOME": str(home), "TMPDIR": str(home), "LANG": "C.UTF-8", **kept}
+
+
+@contextlib.contextmanager
+def deaf() -> Iterator[None]:
+    """Ctrl-C does nothing inside; a process that is started inside is deaf, too, until it says what is to happen."""
+    try:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ValueError:  # not the main thread: no signal comes here
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -8,7 +8,6 @@ their points are the student's, and everything else is the reference's.
 import ast
 import contextlib
 import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -100,11 +99,8 @@ def _models(workspace: Workspace) -> Path:
 
 def _attended(command: list[str], env: dict[str, str]) -> int:
     """Run a program to its end; if this one is stopped, it ends too. It begins deaf to Ctrl-C, until it listens."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
+    with launch.deaf():
         process = subprocess.Popen(command, env=env)
-    finally:
-        signal.signal(signal.SIGINT, before)
     with process:
         try:
             return process.wait()

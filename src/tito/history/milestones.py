@@ -286,21 +286,8 @@ def machine(threads: int) -> dict[str, Any]:
 
 def _wait(command: list[str], env: dict[str, str]) -> int:
     """Run a program that is given Ctrl-C itself: it ends in its own time, and this one waits for it."""
-    with _deaf(), subprocess.Popen(command, env=env) as process:
+    with launch.deaf(), subprocess.Popen(command, env=env) as process:
         return process.wait()
-
-
-@contextlib.contextmanager
-def _deaf() -> Iterator[None]:
-    try:
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    except ValueError:  # not the main thread: no signal comes here
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def keep(path: Path, result: dict[str, Any]) -> None:

@@ -101,7 +101,10 @@ def about(yours: Any, counted: float, tolerance: float, unit: str) -> None:
 
 
 def holds(truth: Any, sentence: str, **shown: Any) -> None:
-    """Fail with the sentence unless it is true, and of something. Keywords are shown: holds(p.sum() < 1, "...", total=p.sum())."""
+    """Fail with the sentence unless it is true, of one thing at least.
+
+    Keywords are shown: holds(p.sum() < 1, "...", total=p.sum()).
+    """
     if not np.size(truth) or not bool(np.all(truth)):
         raise Mismatch(sentence, kind="holds", shown=shown)
 
