@@ -545,8 +545,8 @@ def bytes_of_tables():
 def table_bytes():
     """How many bytes do a network's two tables take: a vector for each token at its start, and one at its end?
 
-    The tokenizer is byte-level with 2,000 merges and 3 special tokens. A vector has 128 numbers in float32. Forget
-    nothing: one row too few is wrong.
+    The tokenizer is byte-level with 2,000 merges and 3 special tokens. A vector has 128 numbers in float32. Count
+    exactly: one row too few is wrong.
     """
     # How many tokens are there before the first merge? Then a row for each token, two tables, four bytes a number.
     return 2 * (256 + 2000 + 3) * 128 * 4

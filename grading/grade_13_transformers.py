@@ -461,7 +461,7 @@ def bytes_at_rest():
 
 @rubric.accounting(points=1, unit="bytes", counted=bytes_at_rest, tolerance=0, difficulty=1, minutes=8)
 def training_bytes():
-    """How many bytes do the weights of that same GPT take while AdamW trains it, with all that is as large as they are?
+    """How many bytes does AdamW's training of that same GPT take for its weights and all else that has their shapes?
 
     GPT(TransformerConfig(1000, context=64, width=96, layers=3, heads=4)), float32. The activations do not count.
     """

@@ -1,4 +1,4 @@
-"""Attention: every place asks all others, and takes a weighted mean of what they answer.
+"""Attention: each place's result is a mean over all places, weighted by how well its query fits their keys.
 
 Notation: T queries q (..., T, d) meet S keys k (..., S, d) and take their values v (..., S, c); scores and weights are
 (..., T, S), a row for each query. x (B, T, C) is a batch of sequences, cut into heads of d = C / heads numbers each:
@@ -135,7 +135,7 @@ def join_heads(x: Tensor) -> Tensor:
     >>> join_heads(split_heads(x, heads=2)).tolist() == x.tolist()
     True
     """
-    # The same two steps, the other way round.
+    # The same two operations, the other way round.
     *lead, heads, places, d = x.shape
     return reshape(transpose(x, -3, -2), shape=(*lead, places, heads * d))
 
@@ -158,7 +158,7 @@ def repeat_heads(x: Tensor, groups: int) -> Tensor:
 # columns several times as fast as it would do so for rows. Heads that share their keys have an axis of their own:
 # q is (B, K, G, T, d) there, k (B, K, 1, S, d) and v (B, K, 1, S, c). All of them are views.
 
-BLOCK = 2**20  # bytes of scores at a time: they should still be in the cache when the next step reads them
+BLOCK = 2**20  # bytes of scores at a time: they should still be in the cache when the next operation reads them
 
 
 def check_attention(query: np.ndarray, key: np.ndarray, value: np.ndarray, enable_gqa: bool) -> None:
@@ -432,8 +432,9 @@ def tile_scores(
 def blockwise_attention(query, key, value, *, is_causal=False, scale=None, block=128):
     """z = softmax(scale q k^T) v, with never more than block x block scores of a head at once.
 
-    q (..., T, d), k (..., S, d), v (..., S, c) -> (..., T, c). Memory grows with T + S, not with their product: only
-    the logarithm of each query's sum is kept, and the way back computes the scores again. Without a key, z is 0.
+    q (..., T, d), k (..., S, d), v (..., S, c) -> (..., T, c). Memory grows with T + S, not with their product: returns
+    z, {"logsumexp": ...}, the logarithm of each query's sum of e^score, (..., T, 1), which is all that is saved, and
+    the way back computes the scores again. Without a key, z is 0.
     Raises ValueError, naming the shapes, for what does not fit. Dao et al., 2022.
 
     >>> q = Tensor(np.eye(4))
@@ -443,8 +444,8 @@ def blockwise_attention(query, key, value, *, is_causal=False, scale=None, block
     """
     # check_attention refuses what does not fit. tiles gives blocks of queries, and for each the blocks of keys;
     # tile_scores the scores of one pair of blocks. Begin each block of queries with what is known of no score at all:
-    # the largest is the least number there is, the sums are 0. For the way back return z, {"logsumexp": ...} with the
-    # logarithm of each query's sum of e^score, (..., T, 1): what are m and l to it?
+    # the largest is the least number there is, the sums are 0. What has the logarithm of the sum of e^score to do with
+    # m and l?
     check_attention(query, key, value, enable_gqa=False)
     scale, least = default_scale(query, scale), np.finfo(query.dtype).min
     lead = broadcast_shape(query.shape[:-2], key.shape[:-2], value.shape[:-2])
@@ -528,7 +529,7 @@ class MultiHeadAttention(Module):
         cache: Cache | None = None,
         prepare: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
-        """Each place of x asks all places of memory (B, S, width), or of x itself.
+        """Queries of x meet keys and values of memory (B, S, width), or of x itself.
 
         A mask is as for scaled_dot_product_attention. With a cache, the places of x come after those it remembers.
         `prepare` is applied to queries and keys (B, heads, T, d): a rotation, say.

@@ -1,4 +1,4 @@
-"""Embeddings: tokens become points, and points can know their places.
+"""Embeddings: a vector for each token, and its place in the text as a part of it.
 
 Notation: V tokens in the vocabulary, C numbers for each, B sequences of T places; ids (B, T) are whole numbers in
 0..V-1, weight (V, C) has a row for each token; g = dL/dz. A place t is a whole number from 0.
@@ -146,7 +146,7 @@ def skip_gram_pairs(ids: np.ndarray, window: int) -> np.ndarray:
 def noise_distribution(counts: np.ndarray, power: float = 0.75) -> np.ndarray:
     """The probability of each token as a negative sample: counts^power, made to sum to 1.
 
-    A power below 1 lifts rare tokens. Mikolov, Sutskever, Chen, Corrado and Dean, 2013.
+    A power below 1 makes rare tokens more likely. Mikolov, Sutskever, Chen, Corrado and Dean, 2013.
 
     >>> noise_distribution(np.array([1, 16])).round(3)
     array([0.111, 0.889])
@@ -158,15 +158,15 @@ def noise_distribution(counts: np.ndarray, power: float = 0.75) -> np.ndarray:
 def negative_sampling_loss(center: Tensor, context: Tensor, negatives: Tensor) -> Tensor:
     """-ln s(u . v) - the sum over k of ln s(-n_k . v), the mean over the batch; s is the sigmoid.
 
-    center v (B, C), context u (B, C), negatives n (B, K, C) -> (). The vector of a token and that of its neighbour are
-    drawn together, and those of K tokens taken at random pushed away: a softmax over V tokens is never computed.
+    center v (B, C), context u (B, C), negatives n (B, K, C) -> (). Training raises the product of a token's vector with
+    its neighbour's, and lowers those with K random tokens': a softmax over V tokens is never computed.
     Mikolov, Sutskever, Chen, Corrado and Dean, 2013.
 
     >>> v, u, n = Tensor([[1.0, 0.0]]), Tensor([[0.0, 3.0]]), Tensor([[[0.0, 1.0], [100.0, 0.0]]])
     >>> negative_sampling_loss(v, u, n)
     tensor(101.3863)
     """
-    # -ln s(x) is softplus(-x), which nothing overflows. Compose it of tensors' functions, and it has its gradient.
+    # -ln s(x) is softplus(-x), which never overflows. Composed of tensors' functions, it has its gradient.
     # Write the shape of each product beside it. For the K products of one v, v has to become a column (B, C, 1).
     positive = (context * center).sum(-1)  # (B,)
     negative = (negatives @ reshape(center, shape=(*center.shape, 1))).squeeze(-1)  # (B, K)
@@ -200,9 +200,9 @@ def skip_gram_step(
     ([[1.0], [0.0]], [[0.0], [2.0]])
     """
     # Derive it on paper first. With x = u . v, what is the slope of -ln s(x) against x, and that of -ln s(-x)? Both are
-    # written with s(x) alone. Then the chain rule: what is x worth to u, and to v? v has a share in 1 + K products.
-    # Mind the mean over B. sigmoid.function takes arrays; take_away(table, ids, lr * gradients) makes a step, and a
-    # token may be context in one pair and negative in another: its gradients belong together.
+    # written with s(x) alone. Then the chain rule: what are the slopes of x against u, and against v? v is in 1 + K
+    # products. Mind the mean over B. sigmoid.function takes arrays; take_away(table, ids, lr * gradients) moves rows. A
+    # token may be context in one pair and negative in another: its gradients are added up.
     v, u, n = center[pairs[:, 0]], context[pairs[:, 1]], context[negatives]  # (B, C), (B, C), (B, K, C)
     near = (u * v).sum(-1, keepdims=True)  # (B, 1)
     far = (n * v[:, None]).sum(-1, keepdims=True)  # (B, K, 1)

@@ -42,7 +42,7 @@ def product_flops(x: Shape, y: Shape) -> int:
     >>> print(product_flops((2, 3), (3, 4)), product_flops((5, 1, 2, 3), (7, 3, 4)), product_flops((3,), (3,)))
     48 1680 6
     """
-    # matmul_flops(m, k, n), of chapter 00, counts one product of two matrices. How many products are there? Lend a
+    # matmul_flops(m, k, n), of environment, counts one product of two matrices. How many products are there? Give a
     # vector the axis that it lacks; np.broadcast_shapes tells what the leading axes become.
     rows = (1, *x) if len(x) == 1 else x
     columns = (*y, 1) if len(y) == 1 else y
@@ -254,7 +254,7 @@ class Roof(NamedTuple):
 
 
 def measure_roof() -> Roof:
-    """This machine's, by the yardsticks of chapter 00: a large matrix product and a large copy."""
+    """This machine's, measured with a large matrix product and a large copy."""
     return Roof(peak_matmul(), bandwidth())
 
 
@@ -331,7 +331,7 @@ def self_times(spans: Sequence[Span]) -> list[float]:
     >>> self_times([layer, step, back, there])
     [3, 2, 4, 1]
     """
-    # Each span owns its whole length, and gives up the length of those directly inside it, not of those in these.
+    # Each span begins with its whole length, and loses that of those directly inside it, not of those in these.
     # Go through them in the order of their starts, the longer first, and keep a list of those that have not ended.
     own = [span.seconds for span in spans]
     open_spans: list[int] = []
@@ -370,7 +370,7 @@ def by_name(spans: Sequence[Span]) -> dict[str, Row]:
     """A row for each name: calls, own, flops and moved add up, peak is the largest.
 
     `total` is the time in which at least one span of that name was open: one inside another of its name, as in a
-    function that calls itself, counts no second time. Spans are as self_times wants them.
+    function that calls itself, counts no second time. Spans are as for self_times.
 
     >>> rows = by_name([Span("f", 0, 10), Span("f", 2, 6), Span("g", 3, 4)])
     >>> rows["f"].calls, rows["f"].total, rows["f"].own

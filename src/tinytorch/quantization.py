@@ -1,4 +1,4 @@
-"""Quantization: numbers in eight bits, and sums that lose nothing more.
+"""Quantization: numbers in eight bits, and exact sums of them.
 
 Notation: x real numbers, q whole numbers of b bits, s a scale, zero a zero point: x is about s (q - zero). A grid is
 the real numbers that q can stand for, s apart. A product (M, K) @ (K, N) adds up K products for each of its numbers.
@@ -55,7 +55,7 @@ def affine_grid(low: Any, high: Any, bits: int = 8) -> Grid:
     (0.02, -78)
     """
     # Whole numbers reach from least to most: limits(bits). First let low be 0 or below, and high 0 or above. Then b
-    # bits cut the interval into 2^b - 1 steps; low is to become least, so which q becomes 0? Compute in float64, with
+    # bits cut the interval into 2^b - 1 parts; low is to become least, so which q becomes 0? Compute in float64, with
     # np.rint to round; return float32 and int32.
     least, most = limits(bits)
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
@@ -121,7 +121,7 @@ def dequantize(q: np.ndarray, grid: Grid) -> np.ndarray:
 # -- sums of whole numbers -----------------------------------------------------------------------------------------
 
 EXACT = 1024  # products of two int8 numbers, 2^14 at the most, that surely sum to 2^24 or less: float32 has these all
-ROWS = 2**17  # bytes of rows at a time: K inputs as float32, and four steps of 8 bytes for each of N sums
+ROWS = 2**17  # bytes of rows at a time: K inputs as float32, and four numbers of 8 bytes for each of N sums
 
 
 def integer_matmul(a: np.ndarray, b: np.ndarray, a_zero: Any = 0, b_zero: Any = 0) -> np.ndarray:
@@ -216,7 +216,7 @@ class Observer:
 @primitive
 @widened
 def fake_quantize(x, *, scale, zero, bits=8):
-    """z = s (round(x / s) + zero, kept within the limits, - zero): x, as its whole numbers tell it, still a float.
+    """z = s (round(x / s) + zero, kept within the limits, - zero): x moved to the grid, still a float.
 
     >>> fake_quantize([0.1, 0.3, -70.0], scale=0.25, zero=0, bits=8)
     tensor([  0.  ,   0.25, -32.  ])
@@ -228,21 +228,21 @@ def fake_quantize(x, *, scale, zero, bits=8):
 def fake_quantize_vjp(g, z, x, *, scale, zero, bits=8):
     """dx = g where round(x / s) + zero is within the limits, else 0: as if nothing had been rounded.
 
-    The true derivative is 0 almost everywhere, and teaches nothing. Bengio, Leonard and Courville, 2013.
+    The true derivative is 0 almost everywhere, and nothing is learned from it. Bengio, Leonard and Courville, 2013.
 
     >>> x, g = np.array([0.1, 0.3, -70.0]), np.array([1.0, 2.0, 3.0])
     >>> fake_quantize_vjp(g, None, x, scale=0.25, zero=0)
     array([1., 2., 0.])
     """
-    # Where z moves with x, in steps, let g pass. Where x is beyond the ends, z stands still whatever x does. Round
-    # before you compare: at 127.3 steps q is 127, which is within.
+    # Where z moves with x, if in jumps, let g pass. Where x is beyond the ends, z stands still whatever x does. Round
+    # before you compare: where x / s + zero is 127.3, q is 127, which is within.
     least, most = limits(bits)
     q = np.rint(x / scale) + zero
     return g * ((least <= q) & (q <= most))
 
 
 class FakeQuantized(Module):
-    """A Linear or a Conv2d in float32 that computes what its int8 self would: it can be trained.
+    """A Linear or a Conv2d in float32 that computes what it would in int8, and can be trained.
 
     What enters is rounded to a fixed grid. Weights are rounded to grids that follow them: one for each output.
     """
@@ -567,7 +567,7 @@ def save_quantized(model: Module, path: str | os.PathLike) -> None:
 
 
 def load_quantized(model: Module, path: str | os.PathLike) -> Module:
-    """The model of whole numbers that a file holds, bit for bit. `model` is its float self: its weights are not read.
+    """The model in a file, bit for bit. `model` is the float network of the same form: its weights are not read.
 
     Raises ValueError, saying what differs, for a file that is damaged, cut short, or of another network.
     """
@@ -732,7 +732,7 @@ class LossScale:
         self.value, self.every, self.good = float(value), every, 0
 
     def update(self, finite: bool) -> None:
-        """After a step: was its gradient finite?"""
+        """Take note of a step: was its gradient finite?"""
         self.good = self.good + 1 if finite else 0
         if not finite:
             self.value /= 2

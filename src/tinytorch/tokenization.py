@@ -167,8 +167,8 @@ def merge_pair(word: Sequence[int], pair: Pair, new: int) -> list[int]:
 class PairTable:
     """The pairs in a collection of distinct words: how often each stands there, and in which words.
 
-    The heap holds (-count, pair). An entry may be out of date, and then promises too much, never
-    too little: so the first one that keeps its promise is the most frequent.
+    The heap holds (-count, pair). The count of an entry may be out of date, and is then too large,
+    never too small: so the first entry whose count is right is the most frequent pair.
 
     >>> table = PairTable([[1, 2, 3], [2, 3]], [10, 1])
     >>> table.merge(table.most_frequent(), 4)
@@ -257,7 +257,7 @@ def merged_tokens(merges: Iterable[Pair]) -> list[bytes]:
 
 NEVER = 1 << 60  # the rank of a pair that was not learned
 GONE = -1  # the id of nothing
-LONG = 100  # from about so many bytes on, n log n steps are faster than n^2 quick ones
+LONG = 100  # from about so many bytes on, n log n operations take less time than n^2 simpler ones
 
 
 def encode_word(word: Sequence[int], ranks: Mapping[Pair, int], made: Sequence[int]) -> list[int]:
@@ -268,10 +268,10 @@ def encode_word(word: Sequence[int], ranks: Mapping[Pair, int], made: Sequence[i
     >>> encode_word([1, 2, 3, 1, 2], ranks={(2, 3): 0, (1, 2): 1}, made=[4, 5])
     [1, 4, 5]
     """
-    # With ranks.get(pair, NEVER) every pair of neighbours has a rank; min(order) is the lowest
-    # and order.index finds where it stands first. ids[i : i + 2] = [new] puts one id in the
-    # place of two. Then look at the ranks again: all of them, or, faster, the two that are
-    # new. Work on a list of your own: the caller still needs the word.
+    # Make a list of the ranks of all neighbours: with ranks.get(pair, NEVER) every pair has one.
+    # Where in it does the lowest stand first? ids[i : i + 2] = [new] puts one id in the place of
+    # two. Then look at the ranks again: all of them, or, faster, the two that are new. Work on a
+    # list of your own: the caller still needs the word.
     ids = list(word)
     order = [ranks.get(pair, NEVER) for pair in pairwise(ids)]
     while order and (rank := min(order)) < NEVER:
@@ -286,7 +286,7 @@ def encode_word(word: Sequence[int], ranks: Mapping[Pair, int], made: Sequence[i
 
 
 def encode_long_word(word: Sequence[int], ranks: Mapping[Pair, int], made: Sequence[int]) -> list[int]:
-    """What encode_word gives, in n log n steps instead of n^2: for each rank, a list of the places where it waits.
+    """What encode_word gives, in n log n operations instead of n^2: for each rank, a list of the places that have it.
 
     >>> encode_long_word([1, 2, 3, 1, 2], ranks={(2, 3): 0, (1, 2): 1}, made=[4, 5])
     [1, 4, 5]

@@ -1,4 +1,4 @@
-"""Transformers: attention and feed-forward layers in turn, and what they are made into: a GPT, an encoder, an eye.
+"""Transformers: attention and feed-forward layers in turn, and what is made of them: a GPT, an encoder, a classifier.
 
 Notation: ids (B, T) are tokens of a vocabulary of V; x (B, T, C) a vector for each, C the width; L blocks, each with
 H heads of d = C / H numbers. A row is the last axis of x: the numbers of one place. g = dL/dz.
@@ -26,11 +26,11 @@ from tinytorch.tensor import Tensor, concatenate, is_grad_enabled, no_grad, prim
 
 # -- normalisation -------------------------------------------------------------------------------------------------
 
-BLOCK = 2**19  # bytes of rows at a time: several steps of NumPy should find them in the cache
+BLOCK = 2**19  # bytes of rows at a time: several operations of NumPy should find them in the cache
 
 
 def row_blocks(rows: np.ndarray, width: int = 0) -> Iterator[slice]:
-    """Slices of rows (N, C) that stay in the cache, with as much of `width` numbers a row as several steps make."""
+    """Slices of rows (N, C) that stay in the cache, also where what is made of each row has `width` numbers."""
     count = max(1, BLOCK // max(1, max(width, rows.shape[1]) * rows.itemsize))
     if 0 < len(rows) <= count:
         return iter((slice(None),))
@@ -178,7 +178,8 @@ def scaled_rows_vjp(g, z, x, weight=None, *, scale, axes=1, eps=1e-6):
 def rms_norm(x: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Tensor:
     """z = weight x / sqrt(mean(x^2) + eps) over the last axes: layer_norm without its mean. Zhang and Sennrich, 2019.
 
-    Without an eps it is the smallest step from 1 in x's dtype, as in PyTorch. Raises ValueError as layer_norm does.
+    Without an eps it is the distance from 1 to the next number of x's dtype, as in PyTorch. Raises ValueError as
+    layer_norm does.
 
     >>> rms_norm(Tensor([[3, 4], [30, 40]]), 2, eps=0.0)
     tensor([[0.8485, 1.1314],
@@ -247,7 +248,7 @@ def gelu_and_slope(x: np.ndarray, value: np.ndarray, slope: np.ndarray | None) -
     """value = gelu(x), by its tanh approximation, and slope, unless it is None, = its derivative, much of it the same.
 
     With s = (1 + tanh(c (x + a x^3))) / 2 the value is x s, and the slope s + 2 x s (1 - s) c (1 + 3 a x^2). Written
-    into two arrays, with x used up: what an operation makes anew is twice as slow as what it changes.
+    into two arrays, and x is overwritten: no operation makes a new array, which would take time.
 
     >>> value, slope = np.empty(2), np.empty(2)
     >>> gelu_and_slope(np.array([0.0, 100.0]), value, slope)
@@ -461,7 +462,7 @@ def normalisation(config: TransformerConfig) -> Module:
 
 
 class Block(Module):
-    """x + attention(norm(x)), and then x + feed_forward(norm(x)): what is there stays, and something is added.
+    """x + attention(norm1(x)), and then x + feed_forward(norm2(x)) of that sum.
 
     Vaswani et al., 2017; with the normalisation before each part, Radford et al., 2019.
 
@@ -484,9 +485,12 @@ class Block(Module):
     def forward(
         self, x: Tensor, mask: Any = None, is_causal: bool = False, cache: Cache | None = None, start: Any = 0
     ) -> Tensor:
-        """x (B, T, C), of the places from `start` on, with a mask and a cache as for MultiHeadAttention."""
-        # The attention takes what norm1 makes of x, and norm2 sees what has been added by then. Both parts go through
-        # self.dropout before they are added. Queries and keys go through self.prepare, which needs `start`.
+        """x (B, T, C), of the places from `start` on, with a mask and a cache as for MultiHeadAttention.
+
+        What each part adds goes through self.dropout first. Queries and keys go through self.prepare with this start.
+        """
+        # The attention takes what norm1 makes of x, and norm2 sees what has been added by then. MultiHeadAttention
+        # takes a function `prepare` of one argument: partial(self.prepare, start=start) is one.
         prepare = partial(self.prepare, start=start)
         attended = self.attention(self.norm1(x), None, mask, is_causal, cache, prepare)
         x = x + self.dropout(attended)
@@ -747,7 +751,7 @@ def check_sampling(temperature: float, top_k: int | None, top_p: float | None) -
 def sample(
     logits: np.ndarray, u: float, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
 ) -> int:
-    """A token, chosen by u in [0, 1) from softmax(logits / temperature), of the top_k and the top_p alone, if given.
+    """A token, chosen by u in [0, 1) from softmax(logits / temperature): of the top_k, then of their top_p, if given.
 
     Temperature 0 takes the most probable. Raises ValueError as check_sampling does.
 
@@ -780,8 +784,8 @@ def generate(
 ) -> Iterator[int]:
     """The tokens that follow a prompt (T,), one by one, as they are chosen; it ends before the first one in `stop`.
 
-    With new caches, one a block, each step computes one place, and prompt and new tokens must fit into the context
-    together. Without, each step computes all again, of the last `context` tokens. A seed gives the same tokens again.
+    With new caches, one a block, each new token takes one place, and prompt and new tokens must fit into the context
+    together. Without, each takes all of the last `context` tokens again. A seed gives the same tokens again.
     Raises ValueError, before the first token, for an empty prompt or one longer than the context, and as
     check_sampling does.
 
@@ -1064,7 +1068,7 @@ def cut_patches(images: Tensor, size: int) -> Tensor:
 class VisionTransformer(Module):
     """Patches of an image, read as a sentence: (B, channels, H, W) -> logits (B, classes). Dosovitskiy et al., 2021.
 
-    A learned vector stands before the patches; what becomes of it is the image's.
+    A learned vector stands before the patches; the head reads what the blocks make of it.
 
     >>> model = VisionTransformer((8, 8), patch=4, channels=1, classes=10, width=16, layers=1, heads=2)
     >>> model(Tensor(np.zeros((2, 1, 8, 8), np.float32))).shape
