@@ -1,4 +1,4 @@
-"""Chapter 01, tensors: views and what they hold, broadcasting, two reductions, and the product.
+"""Chapter 01, tensors: views, what they hold and where there is one, broadcasting, two reductions, and the product.
 
 Oracles are NumPy's own functions, on small arrays of whole numbers.
 """
@@ -14,6 +14,7 @@ rubric = Rubric("01", module="tensor")
 
 rubric.exercise("transpose", difficulty=1, minutes=5)
 rubric.exercise("footprint", difficulty=2, minutes=15)
+rubric.exercise("view_strides", difficulty=3, minutes=40)
 rubric.exercise("broadcast_shape", difficulty=3, minutes=20)
 rubric.exercise("broadcast_to", difficulty=3, minutes=20)
 rubric.exercise("mean", difficulty=1, minutes=5)
@@ -107,6 +108,88 @@ def follow_every_base(student, x, times):
     alone, together = student.footprint_of_stretched(x, times)
     same(alone, x.nbytes, "the footprint of x.expand(...)")
     same(together, x.nbytes, "the footprint of x and a part of x.expand(...)")
+
+
+# -- view_strides -----------------------------------------------------------------------------------------------------
+
+
+def walk(shape, strides):
+    """Where each element lies, in bytes from the first one."""
+    steps = [np.arange(size) * stride for size, stride in zip(shape, strides)]
+    places = np.zeros((), int)
+    for step in steps:
+        places = places[..., None] + step
+    return places
+
+
+def by_places(shape, strides, new):
+    """The strides of the new shape's axes that are longer than 1, by the places of all elements; None if none fit."""
+    places = walk(shape, strides).reshape(new)
+    first = [tuple(int(i == axis) for i in range(len(new))) for axis, size in enumerate(new) if size > 1]
+    steps = [int(places[at] - places.flat[0]) for at in first]
+    filled_in = iter(steps)
+    guess = walk(new, [next(filled_in) if size > 1 else 0 for size in new])
+    return steps if np.array_equal(guess + places.flat[0], places) else None
+
+
+PRIMES = {1: [], 2: [2], 3: [3], 4: [2, 2]}
+
+
+@st.composite
+def looks(draw):
+    """The shape and strides of some view, and a new shape of as many elements."""
+    sizes = draw(st.lists(st.sampled_from([2, 3, 4, 1]), min_size=1, max_size=3))
+    cuts = [slice(None), slice(None, None, 2), slice(None, None, -1)]
+    x = np.zeros(sizes, np.float32)[tuple(draw(st.sampled_from(cuts)) for _ in sizes)]
+    x = x.transpose(draw(st.permutations(range(x.ndim))))
+    primes = [prime for size in x.shape for prime in PRIMES[size]]
+    new = []
+    for prime in draw(st.one_of(st.just(primes), st.permutations(primes))):
+        if new and draw(st.booleans()):
+            new[-1] *= prime
+        else:
+            new.append(prime)
+    at = draw(st.integers(0, len(new)))
+    return x.shape, x.strides, (*new[:at], *draw(st.sampled_from([(), (1,)])), *new[at:])
+
+
+def strides_of(yours, new):
+    """What a student's strides say along the axes that are longer than 1."""
+    return None if yours is None else [int(stride) for stride, size in zip(yours, new, strict=True) if size > 1]
+
+
+ONE_RUN = [
+    ((3, 4), (16, 4), (12,)), ((3, 4), (16, 4), (2, 6)), ((3, 4), (16, 4), (3, 2, 2)), ((3, 4), (16, 4), (1, 12, 1)),
+    ((2, 3, 4), (48, 16, 4), (4, 6)), ((12,), (8,), (3, 4)), ((3, 2), (16, 8), (6,)), ((4, 3), (-12, -4), (2, 6)),
+    ((3, 4), (0, 0), (6, 2)), ((3, 1, 4), (16, 999, 4), (12,)), ((1, 1), (7, 9), ()), ((), (), (1, 1)),
+]  # fmt: skip
+SEVERAL = [
+    ((4, 3), (4, 16), (2, 2, 3)), ((3, 3), (16, 4), (3, 1, 3)), ((2, 6), (100, 4), (2, 3, 2)),
+    ((3, 4), (0, 4), (3, 2, 2)), ((2, 3, 4), (16, 32, 4), (2, 3, 2, 2)), ((2, 3, 4), (4, 32, 8), (2, 12)),
+    ((4, 2, 3), (100, 12, 4), (2, 2, 6)),
+]  # fmt: skip
+NO_VIEW = [
+    ((4, 3), (4, 16), (12,)), ((3, 3), (16, 4), (9,)), ((2, 3), (100, 4), (3, 2)), ((2, 6), (100, 4), (3, 4)),
+    ((4, 6), (100, 4), (12, 2)), ((3, 4), (0, 4), (12,)), ((4, 3), (12, -4), (12,)), ((3, 2), (8, 16), (6,)),
+    ((2, 3, 4), (16, 32, 4), (6, 4)),
+]  # fmt: skip
+
+
+@rubric.check("view_strides", points=2)
+@given(looks(), always=[*ONE_RUN, *SEVERAL])
+def the_same_walk(student, shape, strides, new):
+    """The new strides come by the same places in the same order: where the old axes lie end to end, and where not."""
+    wanted = by_places(shape, strides, new)
+    same(strides_of(student.view_strides(shape, strides, new), new), wanted, "the strides (of axes longer than 1)")
+
+
+@rubric.check("view_strides", points=1)
+@given(looks(), always=NO_VIEW)
+def none_where_no_stride_fits(student, shape, strides, new):
+    """None where a new axis would have to step now this far, now that far; an error where elements are missing."""
+    wanted = by_places(shape, strides, new)
+    same(strides_of(student.view_strides(shape, strides, new), new), wanted, "the strides (of axes longer than 1)")
+    refuses("ValueError", student.view_strides, shape, strides, (*new, 2), mentioning=[str(shape), str((*new, 2))])
 
 
 # -- broadcast_shape --------------------------------------------------------------------------------------------------

@@ -1,14 +1,17 @@
-"""Chapter 04, losses: two for numbers, two for classes, and the logarithm of a sum of exponentials between them.
+"""Chapter 04, losses: two for numbers, two for classes, the logarithm of a sum of exponentials between them, and the
+factor that makes a network as sure as it is right.
 
 Each loss is judged against its definition where that is safe, and against what it must be where the definition
 overflows. x are predictions or logits, y or target what they should have been.
 """
 
+import math
+
 import numpy as np
 from hypothesis import strategies as st
 from strategies import arrays, dtyped, filled, logits_and_classes, same_shape, shapes, whole_numbers
 
-from tito.rubrics.compare import close, nudged, refuses
+from tito.rubrics.compare import close, holds, nudged, refuses
 from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("04", module="losses")
@@ -19,6 +22,7 @@ rubric.exercise("l1_loss", difficulty=1, minutes=5)
 rubric.exercise("logsumexp", difficulty=2, minutes=12)
 rubric.exercise("binary_cross_entropy_with_logits", difficulty=3, minutes=18)
 rubric.exercise("cross_entropy", difficulty=3, minutes=20)
+rubric.exercise("calibrating_factor", difficulty=3, minutes=40)
 
 WORDS = ["mean", "sum", "none"]
 reductions = st.sampled_from(WORDS)
@@ -85,8 +89,6 @@ def signed(x):
 
 # -- mse_loss ---------------------------------------------------------------------------------------------------------
 
-rubric.doctests("mse_loss", points=1)
-
 
 @rubric.check("mse_loss", points=1)
 @given(same_shape(2), reductions, always=[*pairs, *far_off])
@@ -109,8 +111,6 @@ def squared_error_of_equal_shapes(student, x, y):
 
 
 # -- l1_loss ----------------------------------------------------------------------------------------------------------
-
-rubric.doctests("l1_loss", points=1)
 
 
 @rubric.check("l1_loss", points=1)
@@ -349,6 +349,80 @@ def no_class_before_the_first(student, logits, target):
     refuses("ValueError", student.cross_entropy, logits, np.concatenate([target, [0]]))
     refuses("ValueError", student.cross_entropy, logits, target, label_smoothing=1.5)
     refuses("ValueError", student.cross_entropy, logits, target, label_smoothing=-0.5)
+
+
+# -- calibrating_factor -----------------------------------------------------------------------------------------------
+
+
+def slope_of_the_loss(logits, target, f):
+    """How fast the summed cross-entropy of f * logits rises with f: the scores' means, less the targets' scores."""
+    shares = np.exp(-minus_log_p(f * logits))
+    return (shares * logits).sum() - logits[np.arange(len(target)), target].sum()
+
+
+def best_factor(logits, target):
+    """Where the loss has no slope, by halving in log f; 0 or infinity where there is no such place."""
+    logits = logits.astype(np.float64)
+    own = logits[np.arange(len(target)), target]
+    if slope_of_the_loss(logits, target, 0.0) >= -1e-12 * np.abs(logits).sum():
+        return 0.0
+    if (own == logits.max(axis=1)).all():
+        return math.inf
+    low, high = -40.0, 40.0
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if slope_of_the_loss(logits, target, math.exp(middle)) < 0 else (low, middle)
+    return math.exp(high)
+
+
+unsure = np.array([[2.0, 0, 1], [1, 3, 0], [0, 1, 4], [3, 2, 0]]), np.array([0, 1, 2, 1])
+nearly_even = np.array([[3.0, 0], [3, 0], [3, 0], [0, 3], [3, 0]]), np.array([0, 1, 0, 0, 0])
+mistaken = np.array([[2.0, 0], [2, 0], [2, 0], [2, 0]]), np.array([1, 1, 1, 0])
+
+
+@rubric.check("calibrating_factor", points=1)
+@given(
+    logits_and_classes(rows=4),
+    always=[unsure, nearly_even, *[(unsure[0].astype(dtype), unsure[1]) for dtype in ("float32", "float16", "int8")]],
+)
+def where_the_loss_has_no_slope(student, logits, target):
+    """At f the mean of each row's scores, weighted by softmax(f * scores), is the target's score: summed over rows."""
+    expected = best_factor(logits, target)
+    mistakes = {
+        "this is the temperature: the factor is one over it": 1 / expected if 0 < expected < math.inf else np.nan,
+        "the search ends at 1": 1.0,
+    }
+    close(student.calibrating_factor(logits, target), expected, "f", rtol=1e-4, atol=1e-5, mistakes=mistakes)
+
+
+@rubric.check("calibrating_factor", points=1)
+@given(
+    st.sampled_from([1e4, 1e-4, 100.0]),
+    st.sampled_from([0.0, 1e5]),
+    always=[(1e6, 0.0), (1e-6, 0.0), (1.0, 1e3), (1e4, 1e5)],
+)
+def only_differences_count(student, size, shift):
+    """Logits that are c times as large need an f that is 1/c as large; what is added to a row changes nothing."""
+    logits, target = unsure
+    rows = shift * np.array([[1.0], [-1], [0], [2]])
+    found = student.calibrating_factor(size * logits + rows, target)
+    close(found * size, best_factor(logits, target), "f times the size of the logits", rtol=1e-4)
+
+
+@rubric.check("calibrating_factor", points=1)
+@given(logits_and_classes(rows=4), always=[unsure, mistaken])
+def nothing_or_for_ever(student, logits, target):
+    """Always right: the surer the better, f is infinite. Worse than a blind guess: say nothing, f is 0.
+
+    Where all scores of a row are equal, any f is as good: 0. Classes that do not fit are refused.
+    """
+    right = np.argmax(logits, axis=1)
+    if (np.ptp(logits, axis=1) > 0).any():
+        holds(student.calibrating_factor(logits, right) == math.inf, "f is infinite where every row is right")
+        close(student.calibrating_factor(logits, np.argmin(logits, axis=1)), 0.0, "f where every row is wrong")
+    close(student.calibrating_factor(0 * logits + 7, target), 0.0, "f where all scores are equal")
+    refuses("IndexError", student.calibrating_factor, logits, np.concatenate([target[1:], [-1]]))
+    refuses("ValueError", student.calibrating_factor, logits, np.concatenate([target, [0]]))
 
 
 # -- accounting -------------------------------------------------------------------------------------------------------

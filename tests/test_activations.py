@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 from oracles import numbers, pytorch
 
-from tinytorch.activations import gelu, leaky_relu, log_softmax, relu, sigmoid, silu, softmax, softplus, tanh
+from tinytorch.activations import (
+    gelu,
+    leaky_relu,
+    log_softmax,
+    normal_cdf,
+    relu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+    tanh,
+)
 from tinytorch.tensor import Tensor
 
 ELEMENTWISE = [relu, leaky_relu, sigmoid, tanh, softplus, silu, gelu]
@@ -74,6 +85,24 @@ def test_gelu_stays_within_a_thousandth_of_the_exact_form():
     np.testing.assert_allclose(gelu(x).data, exact, atol=1e-3)
     with pytest.raises(ValueError, match="approximate='tanh' only, got 'none'"):
         gelu(x, approximate="none")
+
+
+def test_the_normal_gate_keeps_its_digits_where_it_is_tiny():
+    x = np.linspace(-37, 9, 2001)
+    np.testing.assert_allclose(normal_cdf(x), [math.erfc(-v / math.sqrt(2)) / 2 for v in x], rtol=1e-12)
+    torch = pytorch()
+    left = x[x < 0]
+    np.testing.assert_allclose(np.log(normal_cdf(left)), torch.special.log_ndtr(torch.tensor(left)), rtol=1e-10)
+    np.testing.assert_allclose(normal_cdf(x) * x, torch.nn.functional.gelu(torch.tensor(x)), atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_the_normal_gate_has_the_dtype_of_its_input_and_overflows_nowhere(dtype):
+    x = np.array([[np.finfo(dtype).min, -1000, -1], [1, 1000, np.inf]], dtype)
+    with np.errstate(over="raise" if dtype != np.float64 else "ignore", invalid="raise"):
+        expected = np.array([[0, 0, 0.15865525], [0.84134475, 1, 1]], dtype)
+        np.testing.assert_allclose(normal_cdf(x), expected, rtol=1e-3 if dtype == np.float16 else 1e-6, strict=True)
+    assert normal_cdf(np.zeros((0, 3), dtype)).shape == (0, 3) and np.isnan(normal_cdf(np.full(1, np.nan, dtype)))[0]
 
 
 def test_nan_goes_through():

@@ -1,5 +1,7 @@
 """What is true of losses: PyTorch's values for every reduction, and large logits lose nothing."""
 
+import math
+
 import numpy as np
 import pytest
 from oracles import numbers, pytorch
@@ -9,6 +11,7 @@ from tinytorch.losses import (
     L1Loss,
     MSELoss,
     binary_cross_entropy_with_logits,
+    calibrating_factor,
     cross_entropy,
     l1_loss,
     logsumexp,
@@ -102,6 +105,7 @@ ERRORS = {
     "mse_loss(tt.ones(2), tt.ones(2), reduction='median')": (ValueError, "'mean', 'sum' or 'none', got 'median'"),
     "cross_entropy(tt.ones(2, 3), tt.tensor([0]))": (ValueError, r"logits \(B, C\).*got \(2, 3\) and \(1,\)"),
     "cross_entropy(tt.ones(3), tt.tensor(0))": (ValueError, r"logits \(B, C\) and target \(B,\), got \(3,\) and \(\)"),
+    "calibrating_factor(np.ones((2, 3)), np.array([0, 3]))": (IndexError, r"classes are 0..2, got 0..3"),
     "cross_entropy(tt.ones(1, 3), tt.tensor([0.0]))": (TypeError, "class indices, got float32"),
     "cross_entropy(tt.ones(1, 3), [0])": (TypeError, r"tensor\(\[0, 1\]\) makes whole numbers"),
     "cross_entropy(tt.ones(2, 3), tt.tensor([0, 3]))": (IndexError, r"classes are 0..2, got 0..3"),
@@ -141,3 +145,34 @@ def test_cross_entropy_of_bytes_and_of_float16_is_that_of_float32():
 def test_a_mean_of_many_float16_losses_does_not_overflow():
     x, y = tt.full((70000,), 300.0, dtype=np.float16), tt.full((70000,), 100.0, dtype=np.float16)
     assert l1_loss(x, y).item() == 200 and l1_loss(x, y).dtype == np.float16
+
+
+@pytest.mark.parametrize("size", [1e-4, 1.0, 1e4])
+def test_at_the_calibrating_factor_the_loss_has_no_slope(size):
+    """Half of 300 rows are labelled by chance, so that the network is surer than it is right."""
+    rng = np.random.default_rng(0)
+    logits = size * rng.normal(size=(300, 5))
+    target = np.where(rng.random(300) < 0.5, logits.argmax(axis=1), rng.integers(0, 5, 300))
+    f = calibrating_factor(logits, target)
+    losses = [cross_entropy(by * f * logits, target).item() for by in (0.99, 1.0, 1.01)]
+    assert losses[1] < min(losses[0], losses[2])
+    nudges = [cross_entropy((1 + by) * f * logits, target).item() for by in (-1e-5, 1e-5)]
+    assert abs(nudges[1] - nudges[0]) / 2e-5 < 1e-6
+
+
+def test_the_calibrating_factor_answers_to_the_size_of_the_logits_and_to_nothing_else():
+    logits = 3 * numbers((8, 4))
+    target = np.append(logits.argmin(axis=1)[:2], logits.argmax(axis=1)[2:])
+    f = calibrating_factor(logits, target)
+    assert 0 < f < math.inf
+    assert calibrating_factor(1000 * logits, target) == pytest.approx(f / 1000, rel=1e-9)
+    assert calibrating_factor(logits + 50 * np.arange(8)[:, None], target) == pytest.approx(f, rel=1e-9)
+    assert calibrating_factor(logits.astype(np.float32), target) == pytest.approx(f, rel=1e-5)
+
+
+def test_a_calibrating_factor_may_be_nothing_or_infinite():
+    scores = np.array([[2.0, 0.0, 1.0], [0.0, 3.0, 0.0]])
+    assert calibrating_factor(scores, np.array([0, 1])) == math.inf
+    assert calibrating_factor(scores, np.array([1, 2])) == 0
+    assert calibrating_factor(0 * scores, np.array([1, 2])) == 0
+    assert calibrating_factor(scores[:0], np.array([], int)) == 0

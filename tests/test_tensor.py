@@ -23,6 +23,7 @@ from tinytorch.tensor import (
     randint,
     randn,
     randperm,
+    view_strides,
 )
 
 # -- the same expression, here and there ---------------------------------------------------------------------------
@@ -319,6 +320,47 @@ def test_footprint_counts_memory_once():
     assert footprint(x, x[1:], x.T, x.reshape(-1), x.detach(), Tensor(x.data)) == 64
     assert footprint(x, x.clone(), tt.zeros(0)) == 128
     assert footprint() == 0
+
+
+# Views of every kind: of one axis and of four, turned, sliced, stepped over, read backwards, stretched, with axes of 1.
+BLOCKS = ["x", "x.T", "x[:, ::2]", "x[:, 1:]", "x[::-1]", "x[:, ::-1]", "x[::-1, ::-1]", "x.reshape(2, 2, 2, 3)",
+          "x.reshape(2, 2, 2, 3).transpose(1, 0, 2, 3)", "x.reshape(4, 1, 6)[:, :, ::3]", "x[:1]", "x[:, :1]",
+          "np.broadcast_to(x[:1], (4, 6))", "np.broadcast_to(x[:, :1], (4, 6))", "np.broadcast_to(x, (2, 4, 6))",
+          "x.reshape(4, 2, 3)[:, 0]", "x[:2, :2].T[None]", "x.ravel()[::5][:4]"]  # fmt: skip
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_view_strides_are_found_where_numpy_and_pytorch_find_a_view(block):
+    x = eval(block, {"np": np, "x": np.arange(24, dtype=np.float32).reshape(4, 6)})
+    n, found = x.size, []
+    shapes = [(a, b, n // a // b) for a in range(1, n + 1) for b in range(1, n + 1) if n % (a * b) == 0]
+    for shape in [(n,), (1, n, 1), x.shape, *shapes]:
+        strides, z = view_strides(x.shape, x.strides, shape), x.reshape(shape)
+        found.append(strides is not None)
+        assert found[-1] == np.shares_memory(x, z), shape
+        if found[-1]:
+            assert [s for s, size in zip(strides, shape) if size > 1] == [
+                s for s, size in zip(z.strides, shape) if size > 1
+            ]
+    assert found[2]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_view_strides_are_pytorch_s(turned):
+    torch = pytorch()
+    x = torch.arange(24).reshape(2, 3, 4)
+    x = x.transpose(0, 1) if turned else x
+    for shape in [(24,), (6, 4), (3, 8), (2, 3, 2, 2), (3, 2, 4), (2, 12), (12, 2)]:
+        try:
+            expected = x.view(shape).stride()
+        except RuntimeError:
+            expected = None
+        assert view_strides(tuple(x.shape), x.stride(), shape) == expected
+
+
+def test_a_view_needs_as_many_elements():
+    with pytest.raises(ValueError, match=r"as many elements as what it looks at: \(2, 3\) -> \(4,\)"):
+        view_strides((2, 3), (12, 4), (4,))
 
 
 @pytest.mark.parametrize("view", ["x[1:]", "x.T", "x.reshape(-1)", "x.expand(2, 2, 2)", "x.unsqueeze(0)", "x.detach()"])

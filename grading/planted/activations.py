@@ -1,5 +1,7 @@
 """Wrong answers to chapter 02: mistakes that students really make. Read, never run; see tito/rubrics/planted.py."""
 
+import math
+
 import numpy as np
 
 from tinytorch.activations import softmax
@@ -130,6 +132,50 @@ wrong("gelu", "ignores a form that it does not have", 'approximate != "tanh"', "
 wrong("gelu", "overwrites x", "0.5 * x * (1 + np.tanh(inner))", "np.multiply(x, 0.5 * (1 + np.tanh(inner)), out=x)")
 wrong("gelu", "answers in half precision", "inner = math", "x = np.float16(x)\ninner = math")
 
+# -- normal_cdf -------------------------------------------------------------------------------------------------------
+
+wrong(
+    "normal_cdf",
+    "takes the left from the right: no digit is left of what is tiny",
+    "below, 1 - below",
+    "1 - (1 - below), 1 - below",
+)
+wrong(
+    "normal_cdf",
+    "goes on with the series where half less nearly half is nothing",
+    "minimum(t, 3)",
+    "minimum(t, 8)",
+    "t < 3",
+    "t < 8",
+)
+wrong("normal_cdf", "hands every number to the series, which overflows", "np.minimum(t, 3)", "t")
+wrong("normal_cdf", "forgets the bell in the series", "0.5 - bell * series", "0.5 - series")
+wrong("normal_cdf", "stops the series too soon", "range(3, 100, 2)", "range(3, 12, 2)")
+wrong("normal_cdf", "stops the fraction too soon", "range(50, 0, -1)", "range(4, 0, -1)")
+wrong("normal_cdf", "works the fraction out from its near end", "range(50, 0, -1)", "range(1, 51)")
+wrong("normal_cdf", "answers with P(N > x)", "x < 0", "x > 0")
+wrong("normal_cdf", "answers in float64", "1 - below).astype(x.dtype)", "1 - below)")
+wrong("normal_cdf", "works in half precision", "astype(np.float64)", "astype(np.float16)")
+wrong("normal_cdf", "overwrites x", "np.abs(x)", "np.abs(x, out=x)")
+wrong("normal_cdf", "takes NaN for 0", "np.abs(x)", "np.nan_to_num(np.abs(x), posinf=np.inf)")
+
+
+@wrong("normal_cdf", "adds up Taylor's series of alternating signs, which cancels and then overflows")
+def normal_by_taylor(x):
+    t = x.astype(np.float64)
+    term = total = t
+    for k in range(1, 100):
+        term = -term * t * t / (2 * k)
+        total = total + term / (2 * k + 1)
+    return (0.5 + total / math.sqrt(2 * math.pi)).astype(x.dtype)
+
+
+@wrong("normal_cdf", "squeezes erf: right of zero it is exact, on the left nothing is left")
+def normal_by_erf(x):
+    gate = [0.5 * (1 + math.erf(v / math.sqrt(2))) for v in x.flat]
+    return np.reshape(np.array(gate, x.dtype), x.shape)
+
+
 # -- softmax ----------------------------------------------------------------------------------------------------------
 
 wrong(
@@ -198,3 +244,20 @@ def log_softmax_epsilon(x, *, dim=-1):
 @wrong("log_softmax", "forgets the logarithm")
 def log_softmax_without_log(x, *, dim=-1):
     return softmax.function(x, dim=dim)
+
+
+# -- accounting -------------------------------------------------------------------------------------------------------
+
+wrong("spared_weights", "counts all weights, and takes none away", " - 784 * 10", "")
+wrong("spared_weights", "counts biases, too", " - 784 * 10", " - 784 * 10 + 512 + 256 + 128")
+wrong("spared_weights", "takes the product for a matrix of 784 by 784", " - 784 * 10", " - 784 * 784")
+
+wrong("layers_to_nothing", "takes a layer to halve the difference", "53 // 2 + 1", "53 + 1")
+wrong("layers_to_nothing", "stops a layer too soon", "53 // 2 + 1", "53 // 2")
+wrong("layers_to_nothing", "reckons in decimal digits", "53 // 2 + 1", "16")
+wrong("layers_to_nothing", "takes float32 for float64", "53 // 2 + 1", "24 // 2 + 1")
+
+wrong("gelu_bytes", "counts numbers, not bytes", "4 * 1_000_000", "1_000_000")
+wrong("gelu_bytes", "forgets what is written", "(9 + 4 + 9)", "(9 + 4)")
+wrong("gelu_bytes", "lets every operation read one array", "(9 + 4 + 9)", "(9 + 9)")
+wrong("gelu_bytes", "lets every operation read two arrays", "(9 + 4 + 9)", "(18 + 9)")

@@ -166,6 +166,64 @@ def cross_entropy_mean_of_matrix(logits, target, *, label_smoothing=0.0, reducti
     return reduced(truth * (logsumexp.function(logits, keepdim=True) - logits), reduction)
 
 
+# -- calibrating_factor -----------------------------------------------------------------------------------------------
+
+wrong("calibrating_factor", "answers with the temperature", "return high", "return 1 / high")
+wrong("calibrating_factor", "looks for factors up to 1 only", "high + high", "high + high\n    break")
+wrong("calibrating_factor", "looks for factors above 1 only", "low, high = 0.0, 1.0", "low, high = 1.0, 2.0")
+wrong(
+    "calibrating_factor",
+    "divides by the weights of all rows together",
+    "(s * e / e.sum(axis=1, keepdims=True)).sum()",
+    "(s * e).sum() / e.sum()",
+)
+wrong("calibrating_factor", "forgets to divide by the sum of the weights", " / e.sum(axis=1, keepdims=True)", "")
+wrong(
+    "calibrating_factor",
+    "takes the scores as they are: their exponentials overflow",
+    "logits.astype(np.float64) - logits.max(axis=1, keepdims=True)",
+    "logits.astype(np.float64)",
+)
+wrong("calibrating_factor", "does not see that a network is always right", "not own.any()", "False")
+wrong(
+    "calibrating_factor",
+    "has no answer for a network that is worse than guessing",
+    "slope(0.0) >= 0",
+    "False",
+    "return high",
+    "return max(high, 1e-3)",
+)
+wrong("calibrating_factor", "does not look at the classes", "check_classes(logits, target)", "")
+wrong(
+    "calibrating_factor",
+    "takes the shift away from the caller's logits",
+    "s = logits.astype(np.float64) -",
+    "logits -= logits.max(axis=1, keepdims=True)\ns = logits.astype(np.float64) -",
+)
+
+
+@wrong("calibrating_factor", "tries a grid of factors, from 0.01 to 100")
+def calibrating_by_grid(logits, target):
+    check_classes(logits, target)
+    factors = np.geomspace(0.01, 100, 200)
+    x = logits.astype(np.float64)
+    losses = [(logsumexp.function(f * x) - f * x[np.arange(len(target)), target]).sum() for f in factors]
+    return factors[np.argmin(losses)]
+
+
+@wrong("calibrating_factor", "makes confidence and accuracy equal, which is another aim")
+def calibrating_confidence(logits, target):
+    check_classes(logits, target)
+    s = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    right = (s[np.arange(len(target)), target] == 0).mean()
+    low, high = 0.0, 1e6
+    for _ in range(100):
+        middle = (low + high) / 2
+        sure = (1 / np.exp(middle * s).sum(axis=1)).mean()
+        low, high = (middle, high) if sure < right else (low, middle)
+    return high
+
+
 # -- one_hot_bytes ----------------------------------------------------------------------------------------------------
 
 wrong("one_hot_bytes", "counts numbers, not bytes", "4 * (", "(")

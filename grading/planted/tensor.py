@@ -1,6 +1,7 @@
 """Wrong answers to chapter 01: mistakes that students really make. Read, never run; see tito/rubrics/planted.py."""
 
 import builtins
+import math
 
 import numpy as np
 
@@ -65,6 +66,66 @@ def footprint_one_step(*tensors):
 @wrong("footprint", "leaves views out, as if they held nothing")
 def footprint_without_views(*tensors):
     return builtins.sum({id(t.data): t.nbytes for t in tensors if t.data.base is None}.values())
+
+
+# -- view_strides -----------------------------------------------------------------------------------------------------
+
+wrong("view_strides", "never lets two axes be one run", "runs and runs[-1][1] == size * stride", "False")
+wrong("view_strides", "takes all axes for one run", "runs and runs[-1][1] == size * stride", "runs")
+wrong(
+    "view_strides",
+    "compares an axis with the size of the run before it, not with its own",
+    "size * stride:",
+    "runs[-1][0] * stride:",
+)
+wrong("view_strides", "looks at the strides of axes of size 1, too", "size == 1:", "False:")
+wrong("view_strides", "lets a new axis begin in one run and end in another", "left % size", "left < 1")
+wrong(
+    "view_strides",
+    "takes the step of the run's first axis",
+    "runs[-1][0] * size, stride)",
+    "runs[-1][0] * size, runs[-1][1])",
+)
+wrong(
+    "view_strides",
+    "deals the runs out from the left",
+    "reversed(new)",
+    "new",
+    "runs.pop()",
+    "runs.pop(0)",
+    "(step, *result)",
+    "(*result, step)",
+)
+wrong("view_strides", "hands the strides back in reverse", "(step, *result)", "(*result, step)")
+wrong("view_strides", "does not count the elements", "math.prod(shape) != math.prod(new)", "False")
+wrong("view_strides", "raises an error where there is no view", "return None", "raise ValueError(f'{shape} -> {new}')")
+
+
+@wrong("view_strides", "answers with contiguous strides, whatever the old ones are")
+def contiguous_strides(shape, strides, new):
+    if math.prod(shape) != math.prod(new):
+        raise ValueError(f"{shape} -> {new}")
+    steps, step = [], strides[-1] if strides else 0
+    for size in reversed(new):
+        steps.insert(0, step)
+        step *= size
+    return tuple(steps)
+
+
+@wrong("view_strides", "finds a view of contiguous arrays only")
+def contiguous_only(shape, strides, new):
+    if math.prod(shape) != math.prod(new):
+        raise ValueError(f"{shape} -> {new}")
+    step = expected = strides[-1] if strides else 0
+    for size, stride in zip(reversed(shape), reversed(strides)):
+        if stride != expected:
+            return None
+        expected = stride * size
+    steps = []
+    for size in reversed(new):
+        steps.insert(0, step)
+        step *= size
+    return tuple(steps)
 
 
 # -- broadcast_shape --------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Right answers to chapter 02, written in other ways: none may lose a point. Read, never run."""
 
+import math
+
 import numpy as np
 
 from tito.rubrics.planted import right
@@ -104,6 +106,61 @@ right("gelu", "takes x out", "x + 0.044715 * x * x * x", "x * (1 + 0.044715 * x 
 right("gelu", "the gate as a sigmoid", "0.5 * x * (1 + np.tanh(inner))", "x * sigmoid.function(2 * inner)")
 
 
+# -- normal_cdf -------------------------------------------------------------------------------------------------------
+
+right(
+    "normal_cdf",
+    "changes over at 2.5",
+    "np.minimum(t, 3), np.maximum(t, 3)",
+    "np.minimum(t, 2.5), np.maximum(t, 2.5)",
+    "t < 3",
+    "t < 2.5",
+)
+
+
+@right("normal_cdf", "Python's erfc, one number at a time")
+def normal_by_erfc(x):
+    gate = [math.erfc(-v / math.sqrt(2)) / 2 for v in x.astype(np.float64).flat]
+    return np.reshape(np.array(gate, x.dtype), x.shape)
+
+
+@right("normal_cdf", "fills what is near and what is far one after the other, and adds until nothing changes")
+def normal_in_parts(x):
+    wide = np.array(x, np.float64)
+    t, p = np.asarray(np.abs(wide)), np.full(wide.shape, np.nan)
+    near, far = t < 2, t >= 2
+    a, term, n = wide[near], wide[near], 1
+    total = term.copy()
+    while np.abs(term).max(initial=0) > 1e-20:
+        n += 2
+        term = term * a * a / n
+        total += term
+    p[near] = 0.5 + total * np.exp(-a * a / 2) / math.sqrt(2 * math.pi)
+    b = t[far]
+    fraction = b
+    for k in reversed(range(1, 90)):
+        fraction = b + k / fraction
+    tail = np.exp(-b * b / 2) / fraction / math.sqrt(2 * math.pi)
+    p[far] = np.where(wide[far] > 0, 1 - tail, tail)
+    return p.astype(x.dtype)
+
+
+@right("normal_cdf", "works the fraction out from its near end, as a quotient of two recurrences")
+def normal_by_quotients(x):
+    t = np.minimum(np.abs(np.float64(x)), 40.0)
+    bell = np.exp(-t * t / 2) / np.sqrt(2 * np.pi)
+    near, far = np.minimum(t, 3), np.maximum(t, 2)
+    horner = 1 + 0 * near
+    for odd in range(99, 1, -2):
+        horner = 1 + near * near / odd * horner
+    above, above_before, under, under_before = far, 1, 1 + 0 * far, 0
+    for k in range(1, 60):
+        above, above_before = far * above + k * above_before, above
+        under, under_before = far * under + k * under_before, under
+    tail = np.where(t > 3, bell * under / above, 0.5 - bell * near * horner)
+    return np.asarray(np.where(x > 0, 1 - tail, tail)).astype(x.dtype)
+
+
 # -- softmax ----------------------------------------------------------------------------------------------------------
 
 
@@ -150,3 +207,37 @@ def log_softmax_moved(x, *, dim=-1):
     with np.errstate(divide="ignore"):
         z = z - np.log(np.exp(z).sum(axis=0))
     return np.moveaxis(z, 0, dim)
+
+
+# -- accounting -------------------------------------------------------------------------------------------------------
+
+right("spared_weights", "answers with a float", "784 * 512 +", "784.0 * 512 +")
+right("spared_weights", "takes the last layer out", "128 * 10 - 784 * 10", "(128 - 784) * 10")
+
+
+@right("spared_weights", "multiplies the matrices")
+def spared_by_product():
+    layers = [np.zeros(shape, np.float32) for shape in [(784, 512), (512, 256), (256, 128), (128, 10)]]
+    return sum(w.size for w in layers) - (layers[0] @ layers[1] @ layers[2] @ layers[3]).size
+
+
+right("layers_to_nothing", "rounds up", "53 // 2 + 1", "int(np.ceil(53 / 2))")
+right("layers_to_nothing", "takes logarithms", "53 // 2 + 1", "int(np.log(2.0**53) / np.log(4)) + 1")
+
+
+@right("layers_to_nothing", "divides until it is there")
+def layers_by_division():
+    layers = 0
+    while 0.25**layers >= 2.0**-53:
+        layers += 1
+    return layers
+
+
+right("gelu_bytes", "multiplies out", "4 * 1_000_000 * (9 + 4 + 9)", "88_000_000")
+right("gelu_bytes", "answers with a float", "4 * 1_000_000", "4.0e6")
+
+
+@right("gelu_bytes", "operation by operation")
+def gelu_by_operations():
+    arrays_read = [1, 2, 2, 2, 1, 1, 1, 1, 2]
+    return sum(4 * 1_000_000 * (n + 1) for n in arrays_read)

@@ -1,6 +1,7 @@
 """Right answers to chapter 01, written in other ways: none may lose a point. Read, never run."""
 
 import builtins
+import math
 
 import numpy as np
 
@@ -62,6 +63,77 @@ def footprint_listed(*tensors):
         if not any(owner(t.data) is other for other in found):
             found.append(owner(t.data))
     return builtins.sum(array.size * array.itemsize for array in found)
+
+
+# -- view_strides -----------------------------------------------------------------------------------------------------
+
+
+@right("view_strides", "runs and new axes from the right, as PyTorch does it")
+def strides_as_pytorch(shape, strides, new):
+    if math.prod(shape) != math.prod(new):
+        raise ValueError(f"{shape} and {new} hold different numbers of elements")
+    old = [(n, s) for n, s in zip(shape, strides) if n > 1]
+    found, at = [0] * len(new), len(new) - 1
+    length, filled, base = 1, 1, old[-1][1] if old else 0
+    for i in range(len(old) - 1, -1, -1):
+        length *= old[i][0]
+        if i == 0 or old[i - 1][1] != length * base:
+            while at >= 0 and (filled < length or new[at] == 1):
+                found[at] = filled * base
+                filled *= new[at]
+                at -= 1
+            if filled != length:
+                return None
+            if i > 0:
+                length, filled, base = 1, 1, old[i - 1][1]
+    return tuple(found)
+
+
+@right("view_strides", "asks where each element lies, and whether the new axes step evenly")
+def strides_by_places(shape, strides, new):
+    places = np.zeros((), np.int64)
+    for size, stride in zip(shape, strides):
+        places = places[..., None] + stride * np.arange(size)
+    if places.size != math.prod(new):
+        raise ValueError(f"cannot look at {shape} as at {new}")
+    places, steps = places.reshape(new), []
+    for axis, size in enumerate(new):
+        gaps = np.diff(places, axis=axis).ravel()
+        if size > 1 and (gaps != gaps[0]).any():
+            return None
+        steps.append(int(gaps[0]) if size > 1 else 1)
+    return steps
+
+
+@right("view_strides", "old and new sizes in groups of one product, from the left")
+def strides_by_groups(shape, strides, new):
+    if math.prod(shape) != math.prod(new):
+        raise ValueError(f"view of {shape} as {new}: not as many elements")
+    old = [pair for pair in zip(shape, strides) if pair[0] != 1]
+    steps = [0] * len(new)
+    axis = 0
+    while axis < len(new):
+        if new[axis] == 1:
+            axis += 1
+            continue
+        group, held, start, wanted = [old.pop(0)], 0, axis, new[axis]
+        held = group[0][0]
+        while held != wanted:
+            if held < wanted:
+                group.append(old.pop(0))
+                held *= group[-1][0]
+            else:
+                axis += 1
+                wanted *= new[axis]
+        for i in range(1, len(group)):
+            if group[i - 1][1] != group[i][0] * group[i][1]:
+                return None
+        step = group[-1][1]
+        for place in range(axis, start - 1, -1):
+            steps[place] = step
+            step *= new[place]
+        axis += 1
+    return tuple(steps)
 
 
 # -- broadcast_shape --------------------------------------------------------------------------------------------------

@@ -110,6 +110,34 @@ def gelu(x, *, approximate="tanh"):
     return 0.5 * x * (1 + np.tanh(inner))
 
 
+def normal_cdf(x: np.ndarray) -> np.ndarray:
+    """P(N < x) for a standard normal N: the gate of gelu, to ten digits in float64, also where it is tiny.
+
+    With the bell curve b(x) = e^(-x^2/2) / sqrt(2 pi), it is 1/2 + b(x) s(x) for a series s whose terms all have the
+    sign of x, and b(x) / (t + 1/(t + 2/(t + 3/(t + ...)))) for x = -t below 0 (Laplace, 1805). x holds floats, of any
+    shape, and its dtype is the result's; in between all is float64.
+
+    >>> [f"{p:.4g}" for p in normal_cdf(np.array([-10.0, 0.0, 1.0]))]
+    ['7.62e-24', '0.5', '0.8413']
+    """
+    # The slope of 1/2 + b s is b: what is then the slope of s? Which power series has it, and
+    # what makes the next term of the one before? A fraction is worked out from its far end.
+    # Let NumPy compute both ways for every t = |x|, the series with a t that is never above 3,
+    # the fraction with one that is never below: neither meets what it cannot stand. Then choose.
+    t = np.abs(x).astype(np.float64)
+    near, far = np.minimum(t, 3), np.maximum(t, 3)
+    bell = np.exp(-t * t / 2) / math.sqrt(2 * math.pi)
+    term = series = near
+    for odd in range(3, 100, 2):
+        term = term * near * near / odd
+        series = series + term
+    fraction = far
+    for k in range(50, 0, -1):
+        fraction = far + k / fraction
+    below = np.where(t < 3, 0.5 - bell * series, bell / fraction)  # P(N < -t)
+    return np.where(x < 0, below, 1 - below).astype(x.dtype)
+
+
 # -- distributions -------------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ Notation: x predictions or logits; y what they should have been; B examples, C c
 Each loss is a value an example, then a reduction: their "mean", their "sum", or "none" to keep them apart.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -141,6 +142,41 @@ def check_classes(logits: np.ndarray, target: np.ndarray) -> None:
     if target.size and (target.min() < 0 or target.max() >= logits.shape[1]):
         given = f"{target.min()}..{target.max()}"
         raise IndexError(f"classes are 0..{logits.shape[1] - 1}, got {given}")
+
+
+def calibrating_factor(logits: np.ndarray, target: np.ndarray) -> float:
+    """The f >= 0 for which the cross-entropy of f * logits is smallest: 1 over the best temperature. Guo et al., 2017.
+
+    Where that loss falls for ever, since every row's largest logit is its target's, f is infinite; where it rises from
+    the start, f is 0. Raises as cross_entropy does for what does not fit; the logits are finite.
+
+    >>> f = calibrating_factor(np.array([[2.0, 0.0]] * 4), np.array([0, 0, 0, 1]))
+    >>> round(2 * f, 4), round(math.log(3), 4)  # e^2f : 1 is three right answers to a wrong one
+    (1.0986, 1.0986)
+    """
+    # The slope of ln(sum e^(f s)) in f is a mean of the scores s of a row: which weights has it?
+    # Sum over the rows, and take away what the targets' scores lose. As f grows, that slope never
+    # falls: find an f where it is not negative, and then halve the interval in which it changes
+    # its sign, for as long as there is a number between the ends. Nothing may overflow on the way:
+    # what may be added to all scores of a row?
+    check_classes(logits, target)
+    s = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)  # (B, C), 0 at each row's best
+    own = s[np.arange(len(target)), target]
+
+    def slope(f: float) -> float:
+        e = np.exp(f * s)
+        return (s * e / e.sum(axis=1, keepdims=True)).sum() - own.sum()
+
+    if slope(0.0) >= 0:
+        return 0.0
+    if not own.any():
+        return math.inf
+    low, high = 0.0, 1.0
+    while slope(high) < 0:
+        low, high = high, high + high
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
+    return high
 
 
 # -- losses as modules ---------------------------------------------------------------------------------------------

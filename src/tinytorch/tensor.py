@@ -449,6 +449,44 @@ def footprint(*tensors: "Tensor") -> int:
     return builtins.sum(owners.values())
 
 
+def view_strides(shape: tuple[int, ...], strides: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The strides with which a view of shape `new` reads the elements in the order of the old shape; None if none can.
+
+    No size is 0. Along an axis of size 1 nobody steps: its stride means nothing, the old one as well as the new one.
+    Raises ValueError, naming the shapes, if they do not hold as many elements.
+
+    >>> view_strides((3, 4), (16, 4), (2, 6)), view_strides((3, 4), (16, 4), (3, 2, 2))
+    ((24, 4), (16, 8, 4))
+    >>> view_strides((4, 3), (4, 16), (12,)), view_strides((4, 3), (4, 16), (2, 2, 3))
+    (None, (8, 4, 16))
+    """
+    # First gather the old axes into runs, from the left: an axis goes on with the run before it
+    # if one step of that run is as long as the whole of this axis. What is then the run's own
+    # step, and its count? Then deal the runs out to the new axes, from the right. The last axis
+    # steps as the last run does; the one before it by the whole of the last axis. A new axis
+    # must come out even with what is left of a run, or no stride can walk it.
+    if math.prod(shape) != math.prod(new):
+        raise ValueError(f"a view has as many elements as what it looks at: {shape} -> {new}")
+    runs: list[tuple[int, int]] = []  # (how many elements, how far apart)
+    for size, stride in zip(shape, strides):
+        if size == 1:
+            continue
+        if runs and runs[-1][1] == size * stride:
+            runs[-1] = (runs[-1][0] * size, stride)
+        else:
+            runs.append((size, stride))
+    result: tuple[int, ...] = ()
+    left, step = 1, 0
+    for size in reversed(new):
+        if left == 1 < size:
+            left, step = runs.pop()
+        if left % size:
+            return None
+        result = (step, *result)
+        left, step = left // size, step * size
+    return result
+
+
 # -- arithmetic ----------------------------------------------------------------------------------------------------
 
 
