@@ -85,6 +85,11 @@ def test_every_exercise_has_lines_to_look_for():
     assert owners == set(rubric.load(NUMBER).exercises)
 
 
+def test_no_answer_stands_in_the_text_or_the_cells_of_a_chapter():
+    texts = {chapter.number: chapter.markdown.read_text(encoding="utf-8") for chapter in course.Course(ROOT).chapters()}
+    assert {number: found for number, text in texts.items() if (found := handouts.leaks(text))} == {}
+
+
 def test_no_answer_stands_on_a_students_page(pages):
     assert handouts.leaks(handouts.words(pages["student"].body)) == {}
     assert own() <= set(handouts.leaks(handouts.words(pages["instructor"].body)))
