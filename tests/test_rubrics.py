@@ -36,6 +36,7 @@ def reference(chapter: Chapter) -> str:
 def test_the_reference_has_full_marks(chapter):
     report = grade(chapter.number)
     assert {name: state for name, state in report.states.items() if state != "passed"} == {}
+    assert {exercise.name: exercise.printed for exercise in report.exercises if exercise.printed} == {}
     assert 10 <= report.possible <= 25
 
 

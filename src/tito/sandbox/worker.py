@@ -43,6 +43,7 @@ def main() -> None:
     import wire  # type: ignore[import-not-found]
 
     sys.path[:2] = [tree]
+    np.seterr(all="ignore")  # the judge sends infinities and zeros, too: a warning would say nothing of the code
     outgoing.write(wire.pack({"ready": [sys.version.split()[0], np.__version__]}))
     outgoing.flush()
 
