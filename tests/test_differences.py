@@ -35,6 +35,12 @@ def states(torch):
     assert type(nn.Linear(1, 1).state_dict()["weight"]) is np.ndarray
 
 
+def views(torch):
+    assert tt.arange(6).reshape(2, 3).T.view(6).tolist() == [0, 3, 1, 4, 2, 5]
+    with pytest.raises(RuntimeError, match="view"):
+        torch.arange(6).reshape(2, 3).T.view(6)
+
+
 def dtypes(torch):
     assert tt.float32 is np.float32 and tt.ones(1).dtype == tt.float32 and str(tt.ones(1).dtype) == "float32"
 
@@ -128,7 +134,7 @@ def kinds_of_errors(torch):
 
 
 SHOWN = [
-    weights, biases, arrays, states, dtypes, shapes, in_place, gelu, broadcasting_losses, stable, floor_division,
+    weights, biases, arrays, states, views, dtypes, shapes, in_place, gelu, broadcasting_losses, stable, floor_division,
     chance, batches, workers, pickles, devices, constructors, lists, kinds_of_errors,
 ]  # fmt: skip
 
