@@ -8,6 +8,7 @@ Nothing of PyTorch's own is ever imported.
 """
 
 import ast
+import builtins
 import sys
 import traceback
 from bisect import bisect_right
@@ -320,8 +321,7 @@ class DataAsTensor(ast.NodeTransformer):
 def compiled(path: str) -> CodeType:
     """The code of a file written for PyTorch. Its module must have data_of under the name __data_of__."""
     tree = ast.parse(Path(path).read_bytes(), path)
-    code: CodeType = vars(import_module("builtins"))["compile"](DataAsTensor().visit(tree), path, "exec")
-    return code
+    return builtins.compile(DataAsTensor().visit(tree), path, "exec")
 
 
 class Loader(SourceFileLoader):
