@@ -397,8 +397,8 @@ def operations_of_a_one_hot_product():
 def one_hot_operations():
     """How many floating-point operations does a lookup save?
 
-    32 sequences of 128 tokens are one-hot rows of 5,000 numbers, and are multiplied with a table (5000, 64). A product
-    and a sum count as one operation each. How many does the matrix product make, exactly?
+    32 sequences of 128 tokens are one-hot rows of 5,000 numbers, and are multiplied with a table (5000, 64). Count as
+    in chapter 00: a multiplication and an addition for each term. How many operations does the matrix product make?
     """
     # Each number of the result is a sum of products over the vocabulary. How many numbers has the result?
     return 2 * (32 * 128) * 5000 * 64

@@ -477,4 +477,4 @@ def peak_share():
     """
     # Count FLOPs, and the bytes of two factors and of their product. How many FLOPs a second can 20 GB/s feed?
     flops, moved = 2 * 8 * 64 * 64, 4 * (8 * 64 + 64 * 64 + 8 * 64)
-    return 20 * flops / moved
+    return 100 * (20 * flops / moved) / 100  # percent of 100 GFLOP/s

@@ -464,7 +464,7 @@ def waits_in_our_queue():
     from tinytorch.benchmarking import poisson_arrivals, queue_latencies
 
     arrivals = poisson_arrivals(80.0, 200_000, np.random.default_rng(19))
-    return 1000 * float(queue_latencies(arrivals, np.full(len(arrivals), 0.01)).mean())
+    return round(1000 * float(queue_latencies(arrivals, np.full(len(arrivals), 0.01)).mean()), 1)
 
 
 @rubric.accounting(points=1, unit="ms", counted=waits_in_our_queue, tolerance=0.02, difficulty=2, minutes=8)

@@ -27,7 +27,7 @@ from tinytorch.tensor import Tensor, enable_grad, exp, log, matmul, mean, no_gra
 
 
 def cache_misses(addresses: Iterable[int], line: int = 64, lines: int = 512) -> int:
-    """How many of these bytes a cache has to fetch: it holds `lines` lines, and gives up the one unused for longest.
+    """How many reads at these addresses miss a cache of so many lines, which gives up the one unused for longest.
 
     >>> cache_misses(range(0, 256, 4))  # 64 floats side by side lie in four lines
     4

@@ -308,7 +308,7 @@ def sustained_rate(service: Any, limit: float, rng: np.random.Generator, q: floa
     if percentile(taken, q) > limit:
         return 0.0
     gaps = poisson_arrivals(1.0, len(taken), rng)
-    low, high = 0.0, 1 / taken.mean()  # beyond the second, more comes than is ever done
+    low, high = 0.0, 1 / taken.mean()  # above high, more queries come than can ever be answered
     for _ in range(20):
         rate = (low + high) / 2
         kept = percentile(queue_latencies(gaps / rate, taken), q) <= limit

@@ -308,7 +308,8 @@ def truncated_svd(weight: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray
     >>> (left @ right).round(6).tolist()
     [[3.0, 0.0], [0.0, 0.0]]
     """
-    # np.linalg.svd(weight, full_matrices=False) gives U, the diagonal of S, largest first, and V^T.
+    # np.linalg.svd gives U, the diagonal of S, and V^T. Which of its options leaves out those columns of U that no
+    # singular value belongs to?
     most = min(weight.shape)
     if not 1 <= rank <= most:
         raise ValueError(f"a weight {weight.shape} has ranks 1 to {most}, got {rank}")

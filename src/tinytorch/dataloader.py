@@ -214,9 +214,8 @@ class BatchSampler:
         return n // self.batch_size if self.drop_last else math.ceil(n / self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        # list(islice(order, n)) takes the next n from an iterator, or fewer at its end,
-        # or none: an empty list is false. The last batch counts if it is full, or if
-        # short ones may stay.
+        # itertools.islice takes the next n from an iterator, or fewer at its end. How do you
+        # notice the end? And which batch is the only one that may be short?
         order = iter(self.sampler)
         while at := list(islice(order, self.batch_size)):
             if len(at) == self.batch_size or not self.drop_last:
@@ -287,10 +286,10 @@ def normalize(images: np.ndarray, rng: Any = None, *, mean: Any, std: Any) -> np
     >>> normalize(np.array([0, 255], np.uint8).reshape(1, 1, 1, 2), mean=[0.5], std=[0.25])
     array([[[[-2.,  2.]]]], dtype=float32)
     """
-    # One multiplication and one addition per pixel are enough: x * scale + shift. Reshape
-    # scale and shift to (C, 1, 1), and keep them float32, so that no float64 spreads over
-    # the batch; np.multiply(images, scale, dtype=np.float32) sees to it whatever the
-    # images are.
+    # One multiplication and one addition per pixel are enough. Compute scale and shift once
+    # for each channel, of a shape that broadcasts over (B, C, H, W). Which dtype has a product
+    # of bytes and float32, or of float64 and float32, and which argument of NumPy's functions
+    # decides that?
     image_axes(images)
     unit = 255 if images.dtype == np.uint8 else 1
     center, spread = (np.reshape(value, (-1, 1, 1)) for value in (mean, std))
@@ -413,8 +412,8 @@ def prefetch(items: Iterable[Any], depth: int = 2) -> Iterator[Any]:
     >>> list(prefetch(range(3)))
     [0, 1, 2]
     """
-    # A Pipeline is the line between the two. What the thread runs is line.make(items); as a
-    # daemon it holds up no program that ends. line.ready.get() waits for (item, reason):
+    # A Pipeline is the line between the two. What the thread runs is line.make(items); with
+    # daemon=True the program can end even if the thread has not. line.ready.get() waits for (item, reason):
     # three kinds of reason, what does each ask for? When may the thread make another item,
     # before you yield or after? A generator may be left at its yield: which statement runs
     # however that happens, and what has to be done there, so that no thread is left?
@@ -443,8 +442,8 @@ class DataLoader:
 
     `sampler` is an order of one's own, a Sampler or any iterable of numbers, else `shuffle`
     decides; `collate_fn` makes a batch of a list of examples. `transform(images, rng)` changes
-    the arrays of x in each batch. With `prefetch` above 0, so many batches are made ahead in a
-    thread; so they are with PyTorch's `num_workers`. Each whole pass goes on to the next epoch,
+    the arrays of x in each batch. `prefetch` says how many batches are made ahead, in a
+    thread; `num_workers`, PyTorch's argument, is taken for the same. Each whole pass goes on to the next epoch,
     as `set_epoch` does. Without a seed, each pass draws one from the generator, or from the
     package's, if chance has a part.
 

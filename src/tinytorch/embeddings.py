@@ -59,7 +59,7 @@ def embedding_vjp(g, z, ids, weight, *, padding_idx=None):
     >>> embedding_vjp(g, None, np.array([2, 0, 2]), weight)[1].tolist()
     [[10.0], [0.0], [101.0]]
     """
-    # What does NumPy make of dweight[ids] += g where a token stands twice? summed_by_id, below, adds all of them: it
+    # What does NumPy make of dweight[ids] += g where a token stands twice? summed_by_id adds all of them: it
     # wants a flat list of ids and a row for each. And which row gets nothing, whatever stood there?
     dweight = summed_by_id(ids.ravel(), g.reshape(-1, g.shape[-1]), len(weight))
     if padding_idx is not None:
@@ -127,7 +127,7 @@ def tied_logits(x: Tensor, weight: Tensor) -> Tensor:
 
 
 def skip_gram_pairs(ids: np.ndarray, window: int) -> np.ndarray:
-    """Every (center, context) with at most `window` places between them: ids (T,) -> (pairs, 2), nearest ones first.
+    """Every (center, context) at most `window` places apart: ids (T,) -> (pairs, 2), nearest ones first.
 
     Mikolov, Chen, Corrado and Dean, 2013.
 
@@ -388,8 +388,8 @@ def rotate(x, *, start=0, base=10000.0):
     """z = each pair (x_i, x_(i + d/2)) turned by the angle of hand i at its place: (..., T, d) -> (..., T, d).
 
     z_i = x_i cos a - x_(i + d/2) sin a,  z_(i + d/2) = x_i sin a + x_(i + d/2) cos a. The first of the T places is
-    `start`. The product of a query at place s with a key at t then depends on t - s alone. Su et al., 2021; the pairs
-    are halves, as in GPT-NeoX. Raises ValueError for an odd d.
+    `start`. The product of one vector at place s with another at t then depends on t - s and the two alone. Su et al.,
+    2021; the pairs are halves, as in GPT-NeoX. Raises ValueError for an odd d.
 
     >>> rotate([[1, 0], [1, 0]], start=0).data.round(3).tolist() == np.float32([[1, 0], [0.54, 0.841]]).tolist()
     True

@@ -114,8 +114,8 @@ def winograd_fits(over: Over, channels: int, filters: int) -> bool:
 def wild(x: np.ndarray) -> np.ndarray:
     """Which images of x have a pixel so large that Winograd's sums lose the digits of others: (B,), True or False.
 
-    That is one of more than SPREAD times the largest of a usual line, its image's median; or infinity, or NaN. Whole
-    numbers, which have no halves, and halves of a float, which are too short, are wild without a look.
+    That is one of more than SPREAD times the largest of a usual line, its image's median; or infinity, or NaN.
+    Integers, which cannot hold the fractions of G, and float16, which has too few digits, are wild without a look.
 
     >>> x = np.ones((3, 4, 4, 1))
     >>> x[1, 2, 2], x[2, 0, 0] = 1000, np.nan

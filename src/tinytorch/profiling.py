@@ -215,9 +215,9 @@ def held_bytes(x: np.ndarray | np.generic) -> int:
 def moved_bytes(inputs: Sequence[Any], results: Sequence[Any]) -> int:
     """The least that an operation moves between memory and processor: each input read once, each result written once.
 
-    Of inputs only arrays count, of results NumPy's numbers, too; each once, however often it is given, and held_bytes
-    tells its size. A result that shows memory of an input, as a transpose does, is not written; if none is, nothing
-    moves.
+    Inputs that are not arrays do not count; a result may be a NumPy scalar, too. Each counts once, however often it is
+    given, with the size that held_bytes tells. A result that shows memory of an input, as a transpose does, is not
+    written. If no result is written, nothing moves.
 
     >>> x, y = np.zeros((2, 3)), np.zeros(3)
     >>> print(moved_bytes([x, y, 2.0, None], [x + y]), moved_bytes([x, x], [x * x]), moved_bytes([x], [x.T]))

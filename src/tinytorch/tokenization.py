@@ -269,8 +269,8 @@ def encode_word(word: Sequence[int], ranks: Mapping[Pair, int], made: Sequence[i
     [1, 4, 5]
     """
     # Make a list of the ranks of all neighbours: with ranks.get(pair, NEVER) every pair has one.
-    # Where in it does the lowest stand first? ids[i : i + 2] = [new] puts one id in the place of
-    # two. Then look at the ranks again: all of them, or, faster, the two that are new. Work on a
+    # Where in it does the lowest stand first? A slice of a list may be replaced by a list of another
+    # length. Then look at the ranks again: all of them, or, faster, the two that are new. Work on a
     # list of your own: the caller still needs the word.
     ids = list(word)
     order = [ranks.get(pair, NEVER) for pair in pairwise(ids)]

@@ -490,7 +490,7 @@ class Block(Module):
         What each part adds goes through self.dropout first. Queries and keys go through self.prepare with this start.
         """
         # The attention takes what norm1 makes of x, and norm2 sees what has been added by then. MultiHeadAttention
-        # takes a function `prepare` of one argument: partial(self.prepare, start=start) is one.
+        # calls its `prepare` with queries or keys alone: what in functools gives an argument of a function beforehand?
         prepare = partial(self.prepare, start=start)
         attended = self.attention(self.norm1(x), None, mask, is_causal, cache, prepare)
         x = x + self.dropout(attended)
