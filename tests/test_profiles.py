@@ -94,8 +94,8 @@ def test_the_table(made):
     assert re.fullmatch(r"tiny\.run +\d% +\d\d% +1\.28 MB", lines[1])
     assert any(re.fullmatch(r"matmul +70% +0\.64 MB", line) for line in lines)
     assert lines[-3:] == [
-        "400 steps in 1.2 s of CPU",
-        "50 MB at the peak, 40 MB of them before the first step",
+        "400 rounds in 1.2 s of CPU",
+        "50 MB at the peak, 40 MB of them before the first round",
         "2026-01-02, a machine; Scalene 2.4.0. nox -s profile-05",
     ]
     assert max(map(len, lines)) <= 90

@@ -233,7 +233,7 @@ class Module:
 
         Tensors, arrays and dtypes stay: numbers are written into `.data`, and `versions` count that as a change. The
         message names what is missing and what is unknown, or the name and both shapes. With strict=False, names that
-        only one side has are passed over, and answered; shapes must agree all the same.
+        only one side has are passed over, and returned in an `Unfitting`; shapes must agree all the same.
 
         >>> model = Linear(2, 1)
         >>> model.load_state_dict({"bias": [3.0]}, strict=False)
@@ -627,7 +627,7 @@ class Flatten(Module):
 
 
 class FunctionModule(Module):
-    """A primitive as a module that keeps its parameters: LeakyReLU(0.1) or LeakyReLU(negative_slope=0.1).
+    """A primitive as a module that keeps its options: LeakyReLU(0.1) or LeakyReLU(negative_slope=0.1).
 
     PyTorch's `inplace` saves memory and changes no result; here results are new in either case.
     """

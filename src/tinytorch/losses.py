@@ -45,8 +45,8 @@ def mse_loss(x, y, *, reduction="mean"):
     >>> mse_loss([1, 2, 3], [1, 2, 6])
     tensor(3.)
     """
-    # same_shape refuses what does not fit; it wants a name for its error. What has each pair
-    # of numbers to do with its square, and who makes one number of them?
+    # same_shape(name, x, y) refuses shapes that differ; the name is for its message. Then square
+    # the difference of each pair. Which function of yours makes one number of them?
     same_shape("mse_loss", x, y)
     error = x - y
     return reduced(error * error, reduction)

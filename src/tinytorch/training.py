@@ -215,7 +215,7 @@ class Trainer:
         A step takes `self.accumulate` batches, the last of an epoch what is left. Each one
         is reported by after(micro_batches, loss), which counts it, and may ask to stop.
         """
-        # Tell the data which epoch it is, and the model that it trains. A resumed epoch
+        # Tell the data which epoch it is, and put the model into training mode. A resumed epoch
         # begins behind the self.batch batches that it has seen: islice(data, n, None) skips
         # n, and list(islice(batches, k)) takes the next k, or fewer at the end, or none.
         # Look at self.stopping after each step.
@@ -290,9 +290,10 @@ class Trainer:
         Raises ValueError if there are no examples.
         """
         # Each batch gives means, and batches are not equally large: what do you add up, and
-        # when do you divide, by what? model.eval() and model.train(mode) set the mode that
-        # model.training tells: which one has to be there afterwards, also if there was no
-        # example? no_grad() is a context. self.metrics maps names to functions of (outputs, y).
+        # when do you divide, by what? model.training tells the mode, model.eval() and
+        # model.train(mode) set it: in which mode must the model be afterwards, even if there
+        # was no example? no_grad() is a context. self.metrics maps names to functions of
+        # (outputs, y).
         mode, sums, seen = self.model.training, dict.fromkeys(["loss", *self.metrics], 0.0), 0
         self.model.eval()
         with no_grad():
@@ -346,7 +347,7 @@ class Trainer:
         return arrays, {**rest, "generators": states}
 
     def load_state_dict(self, arrays: dict[str, np.ndarray], rest: dict[str, Any]) -> None:
-        """Stand where the trainer stood that had this state: its next step is our next."""
+        """Take over a trainer's state, so that our next step is the one that it would have taken."""
         # Read state_dict line by line, and give back what each line took, to whom it took it
         # from. `within` has the arrays of one part; a generator's .bit_generator.state can be
         # set. What would happen to `rest` as you train on, if self.history were its list?

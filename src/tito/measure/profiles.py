@@ -26,7 +26,7 @@ from tito.course import Course, CourseError, default
 from tito.work.workspace import write
 
 SMALLEST = 0.05  # below this share, two runs of Scalene differ by as much as they report
-LEAST = 0.1  # MB a step: less is not worth a row
+LEAST = 0.1  # MB a round: less is not worth a row
 INSTALL = "pip install scalene"
 FRAMEWORKS = ("torch", "jax", "tensorflow")
 
@@ -35,7 +35,7 @@ FRAMEWORKS = ("torch", "jax", "tensorflow")
 
 @dataclass(frozen=True)
 class Charge:
-    """What Scalene charges a function or a line with: shares of the CPU time, and megabytes allocated in a step."""
+    """What Scalene charges a function or a line with: shares of the CPU time, and megabytes allocated in a round."""
 
     name: str
     python: float
@@ -49,7 +49,7 @@ class Charge:
 
 @dataclass(frozen=True)
 class Timed:
-    """What a clock at the seam says of a primitive: its share of the time, and megabytes of results in a step."""
+    """What a clock at the seam says of a primitive: its share of the time, and megabytes of results in a round."""
 
     name: str
     share: float
@@ -107,8 +107,8 @@ class Profile:
             rows.append(f"\n{'primitives, by a clock at the seam':34} {'':8} {'share':>8} {'results':>12}")
         for timed in self.primitives:
             rows.append(_row(timed.name, None, timed.share, timed.made))
-        rows.append(f"\n{self.times:,} step{'s' * (self.times != 1)} in {self.seconds:.1f} s of CPU")
-        rows.append(f"{self.peak:.0f} MB at the peak, {self.before:.0f} MB of them before the first step")
+        rows.append(f"\n{self.times:,} round{'s' * (self.times != 1)} in {self.seconds:.1f} s of CPU")
+        rows.append(f"{self.peak:.0f} MB at the peak, {self.before:.0f} MB of them before the first round")
         return "\n".join([*rows, self.made()])
 
     def plot(self) -> Any:
