@@ -6,8 +6,8 @@ import pytest
 from tito.course import default
 from tito.grading.judge import grade
 from tito.grading.report import shown
-from tito.outcomes import Mismatch
-from tito.rubrics.compare import close, holds, same
+from tito.outcomes import Mismatch, StudentError
+from tito.rubrics.compare import close, holds, refuses, same
 from tito.rubrics.planted import planted
 from tito.rubrics.rubric import load
 from tito.sandbox.wire import Foreign
@@ -39,6 +39,28 @@ def test_diagnosis(says, yours, expected):
     with pytest.raises(Mismatch) as found:
         close(yours, expected, mistakes={"this is the square": X * X})
     assert found.value.details["diagnosis"].startswith(says)
+
+
+@pytest.mark.parametrize("yours, expected, no", [
+    (X * 0.99999, X, "factor"),
+    (X * -0.99999, X, "factor"),
+    (np.ones((0, 1)), np.zeros((1, 1)), "broadcast"),
+])  # fmt: skip
+def test_what_is_not_diagnosed(yours, expected, no):
+    with pytest.raises(Mismatch) as found:
+        close(yours, expected)
+    assert no not in found.value.details["diagnosis"]
+
+
+def test_a_refusal_says_which_error_or_what_its_message_lacks():
+    def call():
+        raise StudentError("ValueError: no token 3", kind="ValueError")
+
+    refuses("ValueError", call, mentioning=["3"])
+    with pytest.raises(Mismatch, match="another error than TypeError"):
+        refuses("TypeError", call, mentioning=["5"])
+    with pytest.raises(Mismatch, match=r"the message does not mention 5$"):
+        refuses("ValueError", call, mentioning=["3", "5"])
 
 
 @pytest.mark.parametrize("yours, expected", [(X, X), (X + 1e-12, X), (2.0, 2), (np.float64(2), 2.0), (3, np.array(3))])
@@ -77,6 +99,10 @@ def test_numbers_are_shown_short_and_zero_without_a_sign(value, text):
     ("09", "conv2d_naive", "turns the filter round", "turned round", True),
     ("02", "softmax", "ignores dim", "sums to one", False),
     ("02", "softmax", "sums over everything", "sums to one", True),
+    ("10", "merge_pair", "never merges at the beginning", "right to left", False),
+    ("10", "merge_pair", "goes from right to left", "right to left", True),
+    ("10", "encode_word", "uses each rank once", "only one pair", False),
+    ("10", "encode_word", "merges once", "only one pair", True),
 ])  # fmt: skip
 def test_a_mistake_that_was_not_made_is_not_named(number, name, mistake, said, fits):
     chapter = default().chapter(number)

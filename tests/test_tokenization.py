@@ -245,6 +245,10 @@ def test_words_of_one_letter_and_none_leave_nothing_to_learn():
     assert BytePairTokenizer.train("", 999).merges == [] and len(BytePairTokenizer.train("a", 999)) == 256
 
 
+def test_words_that_stand_nowhere_have_nothing_to_learn():
+    assert learn_merges([[1, 2], [3, 4]], [0, 1], 300) == [(3, 4)]
+
+
 def test_special_tokens_in_a_text_are_not_learned_from():
     text, special = "one<|endoftext|>two ", "<|endoftext|>"
     learned = BytePairTokenizer.train(text * 10, 300, [special])

@@ -108,6 +108,43 @@ def count_pairs_short(words, counts):
     return pairs
 
 
+@wrong("count_pairs", "packs a pair into one number: wrong for ids from 256 on")
+def count_pairs_packed(words, counts):
+    packed = Counter()
+    for word, count in zip(words, counts):
+        for left, right in pairwise(word):
+            packed[left * 256 + right] += count
+    return Counter({divmod(key, 256): count for key, count in packed.items()})
+
+
+@wrong("count_pairs", "counts in 32 bits, which wrap")
+def count_pairs_wrapping(words, counts):
+    pairs = Counter()
+    for word, count in zip(words, counts):
+        for pair in pairwise(word):
+            pairs[pair] = (pairs[pair] + count) % 2**32
+    return pairs
+
+
+@wrong("count_pairs", "keeps the ten most frequent")
+def count_pairs_ten(words, counts):
+    pairs = Counter()
+    for word, count in zip(words, counts):
+        for pair in pairwise(word):
+            pairs[pair] += count
+    return Counter(dict(pairs.most_common(10)))
+
+
+@wrong("count_pairs", "adds a list to the word, which may be bytes")
+def count_pairs_of_lists(words, counts):
+    pairs = Counter()
+    for word, count in zip(words, counts):
+        for left, right in pairwise(word + [None]):
+            if right is not None:
+                pairs[left, right] += count
+    return pairs
+
+
 # -- merge_pair -------------------------------------------------------------------------------------------------------
 
 
@@ -230,6 +267,58 @@ def merge_in_sets(word, pair, new):
     return merged
 
 
+@wrong("merge_pair", "asks whether ids are one object: those from 257 on are not")
+def merge_by_identity(word, pair, new):
+    left, right = pair
+    merged = []
+    for i in word:
+        if i is right and merged and merged[-1] is left:
+            merged[-1] = new
+        else:
+            merged.append(i)
+    return merged
+
+
+@wrong("merge_pair", "compares slices with a list: a slice of a tuple or of bytes is none")
+def merge_by_slices(word, pair, new):
+    merged, i = [], 0
+    while i < len(word):
+        if word[i : i + 2] == list(pair):
+            merged.append(new)
+            i += 2
+        else:
+            merged.append(word[i])
+            i += 1
+    return merged
+
+
+@wrong("merge_pair", "gives the caller's own list where there is nothing to merge")
+def merge_sharing(word, pair, new):
+    if isinstance(word, list) and pair not in pairwise(word):
+        return word
+    left, right = pair
+    merged = []
+    for i in word:
+        if i == right and merged and merged[-1] == left:
+            merged[-1] = new
+        else:
+            merged.append(i)
+    return merged
+
+
+@wrong("merge_pair", "never merges at the beginning")
+def merge_but_the_first(word, pair, new):
+    merged, i = list(word[:1]), 1
+    while i < len(word):
+        if tuple(word[i : i + 2]) == pair:
+            merged.append(new)
+            i += 2
+        else:
+            merged.append(word[i])
+            i += 1
+    return merged
+
+
 # -- learn_merges -----------------------------------------------------------------------------------------------------
 
 
@@ -338,6 +427,61 @@ def train_ids(words, counts, size):
 def train_without_counts(words, counts, size):
     table, merges = PairTable(words, [1] * len(words)), []
     while 256 + len(merges) < size and (pair := table.most_frequent()):
+        table.merge(pair, 256 + len(merges))
+        merges.append(pair)
+    return merges
+
+
+@wrong("learn_merges", "copies words by a method that bytes have not")
+def train_copying(words, counts, size):
+    words, merges = [word.copy() for word in words], []
+    while 256 + len(merges) < size and (pairs := count_pairs(words, counts)):
+        pair = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        words = [merge_pair(word, pair, 256 + len(merges)) for word in words]
+        merges.append(pair)
+    return merges
+
+
+@wrong("learn_merges", "compares slices with a list, and merges nothing in bytes")
+def train_by_slices(words, counts, size):
+    words, merges = list(words), []
+    while 256 + len(merges) < size and (pairs := count_pairs(words, counts)):
+        pair = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        for k, word in enumerate(words):
+            after, i = [], 0
+            while i < len(word):
+                found = word[i : i + 2] == list(pair)
+                after.append(256 + len(merges) if found else word[i])
+                i += 2 if found else 1
+            words[k] = after
+        merges.append(pair)
+    return merges
+
+
+@wrong("learn_merges", "makes a dict of the words: of equal ones the last count stays")
+def train_by_dict(words, counts, size):
+    table = {tuple(word): count for word, count in zip(words, counts)}
+    table, merges = PairTable(list(table), list(table.values())), []
+    while 256 + len(merges) < size and (pair := table.most_frequent()):
+        table.merge(pair, 256 + len(merges))
+        merges.append(pair)
+    return merges
+
+
+@wrong("learn_merges", "compares equals as text, where 10 comes before 9")
+def train_by_text(words, counts, size):
+    words, merges = [list(word) for word in words], []
+    while 256 + len(merges) < size and (pairs := count_pairs(words, counts)):
+        pair = min(pairs, key=lambda pair: (-pairs[pair], str(pair)))
+        words = [merge_pair(word, pair, 256 + len(merges)) for word in words]
+        merges.append(pair)
+    return merges
+
+
+@wrong("learn_merges", "makes fifty merges at most")
+def train_fifty(words, counts, size):
+    table, merges = PairTable(words, counts), []
+    while 256 + len(merges) < min(size, 306) and (pair := table.most_frequent()):
         table.merge(pair, 256 + len(merges))
         merges.append(pair)
     return merges
@@ -473,6 +617,73 @@ def encode_tuple(word, ranks, made):
     return tuple(ids)
 
 
+@wrong("encode_word", "merges all places of the lowest rank before it looks again")
+def encode_in_one_go(word, ranks, made):
+    ids = list(word)
+    while len(ids) > 1:
+        pair = min(pairwise(ids), key=lambda pair: ranks.get(pair, float("inf")))
+        if pair not in ranks:
+            break
+        ids = merge_pair(ids, pair, made[ranks[pair]])
+    return ids
+
+
+@wrong("encode_word", "goes once through the ranks")
+def encode_one_turn_each(word, ranks, made):
+    ids = list(word)
+    for pair, rank in sorted(ranks.items(), key=lambda item: item[1]):
+        ids = merge_pair(ids, pair, made[rank])
+    return ids
+
+
+@wrong("encode_word", "goes once through the table, in whatever order it is")
+def encode_in_the_order_of_the_table(word, ranks, made):
+    ids = list(word)
+    for pair, rank in ranks.items():
+        ids = merge_pair(ids, pair, made[rank])
+    return ids
+
+
+@wrong("encode_word", "takes 1000 for infinity")
+def encode_below_1000(word, ranks, made):
+    ids = list(word)
+    while len(ids) > 1:
+        order = [ranks.get(pair, 1000) for pair in pairwise(ids)]
+        if (rank := min(order)) >= 1000:
+            break
+        i = order.index(rank)
+        ids[i : i + 2] = [made[rank]]
+    return ids
+
+
+@wrong("encode_word", "copies the word by a method that tuples and bytes have not")
+def encode_copying(word, ranks, made):
+    ids = word.copy()
+    while found := [(ranks[pair], i) for i, pair in enumerate(pairwise(ids)) if pair in ranks]:
+        rank, i = min(found)
+        ids[i : i + 2] = [made[rank]]
+    return ids
+
+
+@wrong("encode_word", "gives the caller's own list where there is nothing to merge")
+def encode_sharing(word, ranks, made):
+    ids = word
+    while found := [(ranks[pair], i) for i, pair in enumerate(pairwise(ids)) if pair in ranks]:
+        rank, i = min(found)
+        ids = [*ids[:i], made[rank], *ids[i + 2 :]]
+    return ids if isinstance(ids, list) else list(ids)
+
+
+@wrong("encode_word", "uses each rank once")
+def encode_each_rank_once(word, ranks, made):
+    ids, left = list(word), dict(ranks)
+    while found := [(left[pair], i) for i, pair in enumerate(pairwise(ids)) if pair in left]:
+        rank, i = min(found)
+        del left[ids[i], ids[i + 1]]
+        ids[i : i + 2] = [made[rank]]
+    return ids
+
+
 # -- decode_tokens ----------------------------------------------------------------------------------------------------
 
 
@@ -551,6 +762,40 @@ def decode_list_only(ids, tokens):
 @wrong("decode_tokens", "strips the text")
 def decode_stripped(ids, tokens):
     return b"".join([tokens[i] for i in known_ids(ids, len(tokens))]).decode("utf-8", errors="replace").strip()
+
+
+@wrong("decode_tokens", "goes through the ids twice: of a generator nothing is left")
+def decode_twice(ids, tokens):
+    for i in ids:
+        if not 0 <= i < len(tokens):
+            raise ValueError(f"id {i} is not in the vocabulary")
+    return b"".join([tokens[i] for i in ids]).decode("utf-8", errors="replace")
+
+
+wrong("decode_tokens", "takes a mark of the order of bytes away", '"utf-8"', '"utf-8-sig"')
+
+
+@wrong("decode_tokens", "makes every line's end the same")
+def decode_lines(ids, tokens):
+    text = b"".join([tokens[i] for i in known_ids(ids, len(tokens))]).decode("utf-8", errors="replace")
+    return text.replace("\r\n", "\n")
+
+
+@wrong("decode_tokens", "lets half a surrogate pass")
+def decode_surrogates(ids, tokens):
+    data = b"".join([tokens[i] for i in known_ids(ids, len(tokens))])
+    try:
+        return data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "replace")
+
+
+@wrong("decode_tokens", "does not say which id it refuses")
+def decode_nameless(ids, tokens):
+    ids = list(ids)
+    if any(not 0 <= i < len(tokens) for i in ids):
+        raise ValueError("an id is not in the vocabulary")
+    return b"".join([tokens[i] for i in ids]).decode("utf-8", errors="replace")
 
 
 # -- utf8_ids ---------------------------------------------------------------------------------------------------------

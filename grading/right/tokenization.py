@@ -3,10 +3,11 @@
 Read, never run; see tito/rubrics/planted.py.
 """
 
+import codecs
 from collections import Counter
 from itertools import pairwise
 
-from tinytorch.tokenization import count_pairs, known_ids, merge_pair
+from tinytorch.tokenization import count_pairs, encode_long_word, encode_word, known_ids, merge_pair
 from tito.rubrics.planted import right
 
 # -- count_pairs ------------------------------------------------------------------------------------------------------
@@ -34,6 +35,28 @@ def counted_by_update(words, counts):
         for pair in pairwise(word):
             pairs.update({pair: count})
     return pairs
+
+
+@right("count_pairs", "goes backwards, and remembers the id behind")
+def counted_backwards(words, counts):
+    pairs = Counter()
+    for word, count in zip(reversed(words), reversed(counts)):
+        behind = None
+        for i in reversed(word):
+            if behind is not None:
+                pairs[i, behind] += count
+            behind = i
+    return pairs
+
+
+@right("count_pairs", "adds Counters of equal words")
+def counted_once_a_word(words, counts):
+    each, total = Counter(), Counter()
+    for word, count in zip(words, counts):
+        each[tuple(word)] += count
+    for word, count in each.items():
+        total += Counter({pair: times * count for pair, times in Counter(pairwise(word)).items()})
+    return total
 
 
 # -- merge_pair -------------------------------------------------------------------------------------------------------
@@ -70,6 +93,24 @@ def called_again(word, pair, new):
     return list(word)
 
 
+@right("merge_pair", "holds one id back")
+def held_back(word, pair, new):
+    merged, held = [], None
+    for i in word:
+        if held is not None and (held, i) == tuple(pair):
+            merged.append(new)
+            held = None
+        else:
+            merged += [] if held is None else [held]
+            held = i
+    return merged if held is None else [*merged, held]
+
+
+@right("merge_pair", "replaces in a text of characters")
+def replaced_in_text(word, pair, new):
+    return list(map(ord, "".join(map(chr, word)).replace(chr(pair[0]) + chr(pair[1]), chr(new))))
+
+
 # -- learn_merges -----------------------------------------------------------------------------------------------------
 
 
@@ -104,6 +145,45 @@ right(
     "for _ in range(size - 256):\n    pair = table.most_frequent()\n    if pair is None:\n        break\n    table",
 )  # fmt: skip
 
+
+@right("learn_merges", "mends the counts of the neighbours alone")
+def counted_around(words, counts, size):
+    words, merges = [list(word) for word in words], []
+    pairs = count_pairs(words, counts)
+    while 256 + len(merges) < size:
+        pairs = Counter({pair: count for pair, count in pairs.items() if count > 0})
+        if not pairs:
+            break
+        pair, new = min(pairs, key=lambda pair: (-pairs[pair], pair)), 256 + len(merges)
+        for word, count in zip(words, counts):
+            i = 0
+            while i < len(word) - 1:
+                if (word[i], word[i + 1]) == pair:
+                    if i > 0:
+                        pairs[word[i - 1], word[i]] -= count
+                        pairs[word[i - 1], new] += count
+                    if i + 2 < len(word):
+                        pairs[word[i + 1], word[i + 2]] -= count
+                        pairs[new, word[i + 2]] += count
+                    word[i : i + 2] = [new]
+                i += 1
+        del pairs[pair]
+        merges.append(pair)
+    return merges
+
+
+@right("learn_merges", "calls itself with one merge less")
+def learned_again(words, counts, size):
+    def learn(words, new):
+        pairs = count_pairs(words, counts)
+        if new >= size or not pairs:
+            return []
+        pair = min(pairs, key=lambda pair: (-pairs[pair], *pair))
+        return [pair, *learn([merge_pair(word, pair, new) for word in words], new + 1)]
+
+    return learn(words, 256)
+
+
 # -- encode_word ------------------------------------------------------------------------------------------------------
 
 
@@ -111,11 +191,25 @@ right(
 def looked_anew(word, ranks, made):
     ids = list(word)
     while len(ids) > 1:
-        pair = min(pairwise(ids), key=lambda pair: ranks.get(pair, float("inf")))
-        if pair not in ranks:
+        i = min(range(len(ids) - 1), key=lambda i: ranks.get((ids[i], ids[i + 1]), float("inf")))
+        if (ids[i], ids[i + 1]) not in ranks:
             break
-        ids = merge_pair(ids, pair, made[ranks[pair]])
+        ids = ids[:i] + [made[ranks[ids[i], ids[i + 1]]]] + ids[i + 2 :]
     return ids
+
+
+@right("encode_word", "is the one for long words")
+def as_for_long_words(word, ranks, made):
+    return encode_long_word(word, ranks, made)
+
+
+@right("encode_word", "calls itself for each merge")
+def called_for_each_merge(word, ranks, made):
+    best = min(((ranks[pair], i) for i, pair in enumerate(pairwise(word)) if pair in ranks), default=None)
+    if best is None:
+        return list(word)
+    rank, i = best
+    return encode_word([*word[:i], made[rank], *word[i + 2 :]], ranks, made)
 
 
 @right("encode_word", "takes the smallest of rank and place")
@@ -164,6 +258,23 @@ def refused_by_itself(ids, tokens):
             raise ValueError(f"there is no token {i}: ids are 0..{len(tokens) - 1}")
         data = data + tokens[int(i)]
     return data.decode("utf8", "replace")
+
+
+@right("decode_tokens", "decodes bit by bit, and tells the decoder the end")
+def bit_by_bit(ids, tokens):
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    parts = [decoder.decode(tokens[i]) for i in known_ids(ids, len(tokens))]
+    return "".join(parts) + decoder.decode(b"", True)
+
+
+@right("decode_tokens", "looks ids up in a dict")
+def looked_up(ids, tokens):
+    table, parts = dict(enumerate(tokens)), []
+    for i in ids:
+        if i not in table:
+            raise ValueError(f"{i} is the id of no token")
+        parts.append(table[i])
+    return str(b"".join(parts), encoding="utf8", errors="replace")
 
 
 # -- accounting -------------------------------------------------------------------------------------------------------

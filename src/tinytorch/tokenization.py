@@ -1,7 +1,8 @@
 """Tokens: text as a list of numbers, and back.
 
-Notation: a token is a few bytes that often stand together, an id is its number; a word is a list of n ids. A pair is
-two neighbours in a word; a merge makes one token of a pair, and its rank is its place in the order of learning.
+Notation: a token is a few bytes that often stand together, an id is its number; a word is n ids, in a list, a tuple or
+bytes. A pair is two neighbours in a word; a merge makes one token of a pair, and its rank is its place in the order of
+learning.
 """
 
 import codecs
@@ -147,7 +148,7 @@ def count_pairs(words: Sequence[Sequence[int]], counts: Sequence[int]) -> Counte
 
 
 def merge_pair(word: Sequence[int], pair: Pair, new: int) -> list[int]:
-    """The word with `new` in place of each `pair`, from left to right.
+    """A new list: the word, which may be a list, a tuple or bytes, with `new` for each `pair`, from left to right.
 
     >>> merge_pair([1, 1, 1, 2], (1, 1), 5)
     [5, 1, 2]
@@ -191,7 +192,7 @@ class PairTable:
         while self.heap:
             promised, pair = self.heap[0]
             count = self.pairs[pair]
-            if count == -promised:
+            if 0 < count == -promised:
                 return pair
             heapq.heappop(self.heap)
             if count:
@@ -226,9 +227,9 @@ BYTE_IDS = bytes(ORDER.index(byte) for byte in range(256))  # word.encode().tran
 def learn_merges(words: Sequence[Sequence[int]], counts: Sequence[int], size: int) -> list[Pair]:
     """The merges that make a vocabulary of `size` tokens, the most frequent pair first; fewer, if no pair is left.
 
-    Word i consists of ids of bytes, 0..255, and stands counts[i] times. The first merge makes token
-    256, the next one 257. Of pairs that stand equally often the one with the smallest ids is merged
-    first. Sennrich, Haddow and Birch, 2016.
+    Word i consists of ids of bytes, 0..255, in a list or in `bytes`, and stands counts[i] times. The
+    first merge makes token 256, the next one 257. Of pairs that stand equally often the one with the
+    smallest ids is merged first. Sennrich, Haddow and Birch, 2016.
 
     >>> learn_merges([[71, 72, 71, 72]], [1], size=258)
     [(71, 72), (256, 256)]
@@ -261,9 +262,10 @@ LONG = 100  # from about so many bytes on, n log n operations take less time tha
 
 
 def encode_word(word: Sequence[int], ranks: Mapping[Pair, int], made: Sequence[int]) -> list[int]:
-    """The word after all its merges: the pair of lowest rank first, of equals the leftmost, until none has a rank.
+    """A new list: the word after one merge at a time, of the pair of lowest rank, of equals the leftmost.
 
-    ranks[pair] says when the pair was learned, made[rank] is the id that it becomes.
+    It ends when no pair has a rank. ranks[pair] says when the pair was learned, made[rank] is the id that
+    it becomes. A merge may make a pair of lower rank: then that is next.
 
     >>> encode_word([1, 2, 3, 1, 2], ranks={(2, 3): 0, (1, 2): 1}, made=[4, 5])
     [1, 4, 5]

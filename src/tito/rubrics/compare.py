@@ -123,9 +123,14 @@ def refuses(error: str, call: Remote, *arguments: Any, mentioning: Sequence[str]
     except StudentError as raised:
         if changed := raised.details.get("changed"):
             raise changed from None
-        if raised.details.get("kind") == error and all(text in raised.message for text in mentioning):
+        missing = [text for text in mentioning if text not in raised.message]
+        if raised.details.get("kind") != error:
+            said = f"another error than {error}"
+        elif missing:
+            said = f"the message does not mention {' and '.join(missing)}"
+        else:
             return
-        raise Mismatch(f"another error than {error}", kind="refuses", yours=raised.message, expected=shown) from None
+        raise Mismatch(said, kind="refuses", yours=raised.message, expected=shown) from None
     raise Mismatch("this should be refused", kind="refuses", yours=yours, expected=shown)
 
 

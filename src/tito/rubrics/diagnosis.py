@@ -40,7 +40,7 @@ def _shapes(yours: np.ndarray, expected: np.ndarray, same: Any) -> str:
         return "transposed"
     if yours.size == expected.size and same(yours.reshape(expected.shape), expected):
         return "the numbers are right, the shape is not"
-    if yours.ndim >= expected.ndim:
+    if yours.ndim >= expected.ndim and yours.size > expected.size:
         lead = yours.ndim - expected.ndim
         padded = (1,) * lead + expected.shape
         axes = tuple(i for i, (n, m) in enumerate(zip(yours.shape, padded)) if (n != m and m == 1) or i < lead)
@@ -54,7 +54,8 @@ def _shapes(yours: np.ndarray, expected: np.ndarray, same: Any) -> str:
 def _factor(yours: np.ndarray, expected: np.ndarray, same: Any) -> str:
     index = np.unravel_index(np.argmax(np.abs(expected)), expected.shape)
     ratio = float(yours[index] / expected[index]) if expected[index] else 0.0
-    if np.isfinite(ratio) and ratio not in (0.0, 1.0) and same(yours, expected * ratio):
+    nearly_one = abs(abs(ratio) - 1) < 1e-3  # right or negative but for its digits: no factor that a person meant
+    if np.isfinite(ratio) and ratio and not nearly_one and same(yours, expected * ratio):
         inverse = 1 / ratio
         if abs(inverse) > 1 and _is_round(inverse, 1):
             return f"too small by a factor of {round(inverse)}"
