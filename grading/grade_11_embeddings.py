@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 from hypothesis import strategies as st
-from strategies import filled, mixed, shapes, whole_numbers
+from strategies import example, filled, mixed, shapes, whole_numbers
 
-from tito.rubrics.compare import close, refuses
+from tito.rubrics.compare import close, holds, refuses
 from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("11", module="embeddings")
@@ -34,31 +34,55 @@ def tokens_and_table(draw, most=5):
     return ids, draw(whole_numbers((size, draw(few)), most)).astype(draw(kinds))
 
 
+def slack(x):
+    """The error that the dtype of small numbers allows: sums in less precision, or cosines, are farther off."""
+    return {"float64": 1e-8, "float32": 1e-5, "float16": 2e-2}[x.dtype.name]
+
+
 # -- embedding --------------------------------------------------------------------------------------------------------
 
 rubric.doctests("embedding", points=1)
 
+IDS = [
+    (np.array([100, 200, 7], np.uint8), example(201, 2)),
+    (np.array([200], np.int64), example(201, 2)),
+    (np.array([[2, 0], [1, 2]], np.int32), example(3, 2)),
+    (np.array([[[0, 2], [1, 2]], [[2, 1], [0, 0]]], np.uint16), example(3, 2, dtype=np.float32)),
+]
+
 
 @rubric.check("embedding", points=1)
-@given(tokens_and_table())
+@given(tokens_and_table(), always=IDS)
 def each_token_has_its_row(student, ids, weight):
-    """Where token v stands, the result has row v of the table; its other axes are those of the ids."""
+    """Where token v stands, the result has row v of the table, padding or not; ids have any axes and integer dtype."""
+    weight = weight / 3
     expected = np.empty((*ids.shape, weight.shape[1]), weight.dtype)
     for place in np.ndindex(ids.shape):
         expected[place] = weight[ids[place]]
-    close(student.embedding(ids, weight), expected, "z")
+    close(student.embedding(ids, weight), expected, "z", rtol=0, atol=0)
+    padding, absent = int(ids.reshape(-1)[0]), expected.copy()
+    absent[ids == padding] = 0
+    mistakes = {"the row padding_idx is read as zeros: it is read like all others": absent}
+    padded = student.embedding(ids, weight, padding_idx=padding)
+    close(padded, expected, "z, with a padding_idx", rtol=0, atol=0, mistakes=mistakes)
     close(student.embedding(ids[:0], weight), expected[:0], "z, for no ids")
+    close(student.embedding(np.array(padding, ids.dtype), weight), weight[padding], "z, for one id without an axis")
 
 
 @rubric.check("embedding", points=1)
-@given(tokens_and_table(), st.sampled_from([-1, -2, 0, 1]))
+@given(
+    tokens_and_table(),
+    st.sampled_from([-1, -2, 0, 1]),
+    always=[(np.array([1, 2, 3, 0]), example(5, 1), beyond) for beyond in (-2, 9)],
+)
 def no_row_for_a_foreign_token(student, ids, weight, beyond):
-    """A token below 0 or beyond the table is an IndexError that names it: -1 is not the last row."""
+    """A token below 0 or beyond the table is an IndexError that names it and V; floats and bools are a TypeError."""
     foreign = beyond if beyond < 0 else len(weight) + beyond
     ids = ids.copy()
-    ids.reshape(-1)[-1] = foreign
-    refuses("IndexError", student.embedding, ids, weight, mentioning=[str(foreign)])
+    ids.reshape(-1)[ids.size // 2] = foreign
+    refuses("IndexError", student.embedding, ids, weight, mentioning=[str(foreign), str(len(weight))])
     refuses("TypeError", student.embedding, np.zeros(2), weight)
+    refuses("TypeError", student.embedding, np.zeros(len(weight), bool), weight)
 
 
 # -- embedding_vjp ----------------------------------------------------------------------------------------------------
@@ -84,32 +108,38 @@ def gathered(ids, weight, g, last=False):
 
 rubric.doctests("embedding_vjp", points=1)
 
+FAR = (np.array([100, 200, 100], np.uint8), np.zeros((201, 3)), example(3, 3))
+
 
 @rubric.check("embedding_vjp", points=1)
-@given(tokens_and_gradient())
+@given(tokens_and_gradient(), always=[FAR])
 def gradients_of_all_places_add_up(student, ids, weight, g):
     """A token that stands at several places gets the sum of their gradients, one that stands nowhere gets zeros."""
-    _, dweight = student.embedding_vjp(g, weight[ids], ids, weight)
+    g = g / 3
+    dids, dweight = student.embedding_vjp(g, weight[ids], ids, weight)
+    holds(dids is None, "ids have no gradient: None stands in its place", yours=dids)
     expected, counts = gathered(ids, weight, g), np.bincount(ids.ravel(), minlength=len(weight))[:, None]
     mistakes = {
         "a token's last place overwrites the others: add them up": gathered(ids, weight, g, last=True),
         "this is the mean over a token's places": expected / np.maximum(counts, 1),
     }
-    close(dweight, expected, "dweight", mistakes=mistakes)
+    close(dweight, expected, "dweight", rtol=0, atol=slack(g), mistakes=mistakes)
     _, dweight = student.embedding_vjp(g[:0], weight[ids[:0]], ids[:0], weight)
     close(dweight, np.zeros_like(weight), "dweight, for no ids")
 
 
 @rubric.check("embedding_vjp", points=1)
-@given(tokens_and_gradient())
+@given(tokens_and_gradient(), always=[(np.array([0, 1, 2]), np.zeros((3, 1)), example(3, 1))])
 def padding_does_not_learn(student, ids, weight, g):
-    """The row padding_idx gets zeros, wherever it stood; all others get what they would get without it."""
-    padding = int(ids.reshape(-1)[0])
-    _, dweight = student.embedding_vjp(g, weight[ids], ids, weight, padding_idx=padding)
-    expected = gathered(ids, weight, g)
-    mistakes = {"padding_idx is not looked at": expected.copy()}
-    expected[padding] = 0
-    close(dweight, expected, "dweight", mistakes=mistakes)
+    """The row padding_idx, -1 for the last, gets zeros, wherever it stood; all others get what they would without."""
+    all_learn = gathered(ids, weight, g)
+    for padding in {int(i) for i in np.unique(ids)[:3]}:
+        expected = all_learn.copy()
+        expected[padding] = 0
+        for row in (padding, padding - len(weight)):
+            _, dweight = student.embedding_vjp(g, weight[ids], ids, weight, padding_idx=row)
+            mistakes = {"padding_idx is not looked at": all_learn}
+            close(dweight, expected, f"dweight with padding_idx={row}", mistakes=mistakes)
 
 
 # -- negative_sampling_loss -------------------------------------------------------------------------------------------
@@ -173,10 +203,14 @@ def the_loss_has_its_gradient(student, v, u, n):
 @rubric.check("negative_sampling_loss", points=1, examples=10)
 @given(st.integers(40, 60).map(float))
 def large_products_are_no_infinity(student, far):
-    """ln s(-1000) is -1000: nothing overflows, and no logarithm of 0 is taken."""
-    v, u = np.array([[far, 0.0]]), np.array([[-far, 0.0]])
-    loss, *_ = student.pair_loss(v, u, -u[:, None])
-    close(loss, np.float64(2 * far * far), "the loss")
+    """ln s(-1000) is -1000, ln s(1000) is 0: nothing overflows, no logarithm of 0, in the loss or its gradients."""
+    v = np.array([[far, 0.0]])
+    for u, wrong in ((-v, 1), (v, 0)):
+        loss, dv, du, dn = student.pair_loss(v, u, -u[:, None])
+        close(loss, np.float64(wrong * 2 * far * far), "the loss")
+        close(dv, -2 * wrong * u, "center.grad")
+        close(du, -wrong * v, "context.grad")
+        close(dn, wrong * v[:, None], "negatives.grad")
 
 
 # -- skip_gram_step ---------------------------------------------------------------------------------------------------
@@ -215,9 +249,17 @@ def downhill(center, context, pairs, negatives, lr, mean=True):
 
 rubric.doctests("skip_gram_step", points=1)
 
+# Ids whose dtype does not hold the places of their rows in a flat table.
+WIDE = (
+    *(np.sin(example(201, 2, start=start)) for start in (1, 500)),
+    np.array([[100, 200], [200, 150]], np.uint8),
+    np.array([[150], [170]], np.uint8),
+    0.5,
+)
+
 
 @rubric.check("skip_gram_step", points=2)
-@given(tables_and_tokens())
+@given(tables_and_tokens(), always=[WIDE])
 def both_tables_go_downhill(student, center, context, pairs, negatives, lr):
     """Both tables move by -lr times the gradient of the mean loss, repeated tokens by the sum; the loss is the old."""
     loss, *moved = student.stepped(center.copy(), context.copy(), pairs, negatives, lr)
@@ -228,19 +270,23 @@ def both_tables_go_downhill(student, center, context, pairs, negatives, lr):
     for name, yours, wanted, of_sum, up in zip(["center", "context"], moved, tables, summed, uphill):
         mistakes = {"the loss is a mean over the batch, its gradient too": of_sum, "this is a step uphill": up}
         close(yours, wanted, name, mistakes=mistakes)
-    close(loss, expected, "the loss before the step", rtol=1e-4)
+    close(loss, expected, "the loss before the step", rtol=1e-4 if center.dtype == np.float32 else 1e-6)
 
 
 @rubric.check("skip_gram_step", points=1, examples=10)
 @given(st.integers(40, 60).map(float))
 def large_products_take_a_finite_step(student, far):
-    """Where a product is -1000, or a negative's 1000, the slopes are -1 and 1, and nothing overflows."""
-    center, context = np.array([[far, 0.0], [0.0, 7.0]]), np.array([[-far, 0.0], [far, 0.0]])
+    """At a product of -1000, or a negative's 1000, the slopes are -1 and 1; the other way round 0. No overflow."""
+    tables = np.array([[far, 0.0], [0.0, 7.0]]), np.array([[-far, 0.0], [far, 0.0]])
     pairs, negatives = np.array([[0, 0]]), np.array([[1]])
-    loss, center, context = student.stepped(center, context, pairs, negatives, 0.5)
+    loss, center, context = student.stepped(*tables, pairs, negatives, 0.5)
     close(loss, 2 * far * far, "the loss before the step")
     close(center, np.array([[0.0, 0.0], [0.0, 7.0]]), "center")
     close(context, np.array([[-far / 2, 0.0], [far / 2, 0.0]]), "context")
+    loss, center, context = student.stepped(*tables, np.array([[0, 1]]), np.array([[0]]), 0.5)
+    close(loss, 0.0, "the loss before the step")
+    close(center, tables[0], "center")
+    close(context, tables[1], "context")
 
 
 # -- sinusoids --------------------------------------------------------------------------------------------------------
@@ -258,9 +304,14 @@ def waves(length, width, base, first=math.sin, second=math.cos):
 
 
 @rubric.check("sinusoids", points=2)
-@given(st.integers(1, 5), st.integers(1, 3).map(lambda n: 2 * n), st.sampled_from([10000.0, 100.0]))
+@given(
+    st.integers(1, 5),
+    st.integers(1, 3).map(lambda n: 2 * n),
+    st.sampled_from([10000.0, 100.0]),
+    always=[(0, 4, 10000.0), (3000, 6, 10000.0)],
+)
 def two_columns_for_each_hand(student, length, width, base):
-    """Columns 2 i and 2 i + 1 are the sine and the cosine of t / base^(2 i / width), at place t; float32."""
+    """Columns 2 i and 2 i + 1 are the sine and the cosine of t / base^(2 i / width); float32, right at far places."""
     expected = waves(length, width, base)
     halves = np.concatenate([expected[:, 0::2], expected[:, 1::2]], axis=1)
     mistakes = {
@@ -268,7 +319,7 @@ def two_columns_for_each_hand(student, length, width, base):
         "all sines come first, then all cosines: they take turns": halves,
         "the base is 10000 whatever is asked": waves(length, width, 10000.0),
     }
-    close(student.sinusoids(length, width, base), expected, "the table", rtol=1e-5, atol=1e-6, mistakes=mistakes)
+    close(student.sinusoids(length, width, base), expected, "the table", rtol=0, atol=1e-6, mistakes=mistakes)
     refuses("ValueError", student.sinusoids, length, width + 1, base)
 
 
@@ -278,8 +329,11 @@ def two_columns_for_each_hand(student, length, width, base):
 @st.composite
 def vectors_at_places(draw):
     """x (..., T, d) with an even d, the first place, and the base."""
-    x = draw(mixed((*draw(shapes(1)), draw(few), 2 * draw(few)))).astype(draw(kinds))
-    return x, draw(st.sampled_from([0, 1, 7, 1000])), draw(st.sampled_from([10000.0, 100.0]))
+    x = draw(mixed((*draw(shapes(2)), draw(few), 2 * draw(few)))).astype(draw(kinds))
+    return x, draw(st.sampled_from([0, 1, 7, 1000, 10**6])), draw(st.sampled_from([10000.0, 100.0]))
+
+
+PLACES = [(np.sin(example(2, 3, 1, 4)), 7, 10000.0), (np.sin(example(2, 4)), 10**6, 10000.0)]
 
 
 def turned(x, start, base, sign=1, neighbours=False):
@@ -293,20 +347,30 @@ def turned(x, start, base, sign=1, neighbours=False):
     return z
 
 
+def each_from_its_own(x, start):
+    """x as the heads of two sequences (2, H, T, d), and the places (2, 1) where they start."""
+    heads = x.reshape(-1, *x.shape[-2:])
+    return np.stack([heads, 2 * heads]), np.array([[start], [start + 3]])
+
+
 rubric.doctests("rotate", points=1)
 
 
 @rubric.check("rotate", points=2)
-@given(vectors_at_places())
+@given(vectors_at_places(), always=PLACES)
 def each_pair_turns_by_its_angle(student, x, start, base):
-    """Numbers i and i + d/2 turn together, by the angle of hand i at place start + t."""
+    """Numbers i and i + d/2 turn by the angle of hand i at place start + t, a start for all or for each sequence."""
     mistakes = {
         "it turns the wrong way": turned(x, start, base, sign=-1),
         "neighbours turn together: the pairs are i and i + d/2": turned(x, start, base, neighbours=True),
         "every sequence starts at place 0": turned(x, 0, base),
         "the base is 10000 whatever is asked": turned(x, start, 10000.0),
     }
-    close(student.rotate(x, start=start, base=base), turned(x, start, base), "z", atol=1e-5, mistakes=mistakes)
+    right = {"rtol": 0, "atol": slack(x)}
+    close(student.rotate(x, start=start, base=base), turned(x, start, base), "z", **right, mistakes=mistakes)
+    both, starts = each_from_its_own(x, start)
+    expected = np.stack([turned(one, int(first), base) for one, first in zip(both, starts[:, 0])])
+    close(student.rotate(both, start=starts, base=base), expected, "z, with a start for each sequence", **right)
     close(student.rotate(x[..., :0, :], start=start, base=base), x[..., :0, :], "z, at no places")
     refuses("ValueError", student.rotate, x[..., 1:], start=start, base=base)
 
@@ -317,13 +381,18 @@ rubric.doctests("rotate_vjp", points=1)
 
 
 @rubric.check("rotate_vjp", points=1)
-@given(vectors_at_places())
+@given(vectors_at_places(), always=[*PLACES, (example(1, 1, 4, dtype=np.float16), 7, 100.0)])
 def gradients_turn_back(student, g, start, base):
     """The gradient turns by the same angles, backwards; x itself is not in it."""
     x = np.ones_like(g)
     mistakes = {"it turns forwards again": turned(g, start, base), "every sequence starts at 0": turned(g, 0, base, -1)}
     yours = student.rotate_vjp(g, turned(x, start, base), x, start=start, base=base)
-    close(yours, turned(g, start, base, sign=-1), "dx", atol=1e-5, mistakes=mistakes)
+    right = {"rtol": 0, "atol": slack(g)}
+    close(yours, turned(g, start, base, sign=-1), "dx", **right, mistakes=mistakes)
+    both, starts = each_from_its_own(g, start)
+    expected = np.stack([turned(one, int(first), base, -1) for one, first in zip(both, starts[:, 0])])
+    yours = student.rotate_vjp(both, both, np.ones_like(both), start=starts, base=base)
+    close(yours, expected, "dx, with a start for each sequence", **right)
 
 
 # -- accounting -------------------------------------------------------------------------------------------------------

@@ -90,6 +90,13 @@ def test_what_is_not_in_the_table_is_named(ids, error, message):
         embedding(np.array(ids), np.zeros((5, 2)))
 
 
+@pytest.mark.parametrize("ids", [1, np.int64(1)])
+def test_a_plain_number_is_no_array_of_ids(ids):
+    with pytest.raises(TypeError, match=r"got a plain int; tensor\(\[0, 1\]\) makes whole numbers"):
+        embedding(ids, np.zeros((5, 2)))
+    assert embedding(np.array(1), np.eye(2)).tolist() == [0, 1]
+
+
 def test_a_padding_row_outside_the_table_is_refused():
     for wrong in (5, -6):
         with pytest.raises(ValueError, match=f"one of 5 rows, got {wrong}"):
@@ -328,6 +335,8 @@ def test_a_rotation_keeps_lengths_and_continues_from_a_start():
     np.testing.assert_allclose(np.linalg.norm(z, axis=-1), np.linalg.norm(x, axis=-1))
     np.testing.assert_allclose(rotate(x[..., 4:, :], start=4).data, z[..., 4:, :])
     np.testing.assert_array_equal(z[..., 0, :], x[..., 0, :])
+    own = rotate(x, start=np.array([[0], [7]])).data
+    np.testing.assert_array_equal(own, np.stack([z[0], rotate(x[1], start=7).data]))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -8,8 +8,8 @@ import math
 import numpy as np
 
 from tinytorch.activations import softplus
-from tinytorch.embeddings import angles, rotate, rotation
-from tinytorch.tensor import matmul
+from tinytorch.embeddings import angles, check_ids, embedding, negative_sampling_loss, rotate, rotation
+from tinytorch.tensor import Tensor, matmul
 from tito.rubrics.planted import right
 
 # -- embedding --------------------------------------------------------------------------------------------------------
@@ -26,6 +26,23 @@ def lookup_with_its_own_check(ids, weight, *, padding_idx=None):
         if not 0 <= token < len(weight):
             raise IndexError(f"no token {token} among {len(weight)}")
     return weight[ids]
+
+
+@right("embedding", "stacks what each column gives")
+def lookup_by_columns(ids, weight, *, padding_idx=None):
+    check_ids(ids, len(weight))
+    return np.stack([column[ids] for column in weight.T], axis=-1)
+
+
+@right("embedding", "asks for the smallest and the largest id")
+def lookup_between(ids, weight, *, padding_idx=None):
+    if ids.dtype.kind not in ("i", "u"):
+        raise TypeError(f"ids have dtype {ids.dtype}")
+    if ids.size:
+        low, high = int(ids.min()), int(ids.max())
+        if low < 0 or high >= weight.shape[0]:
+            raise IndexError(f"id {low if low < 0 else high} is none of the {weight.shape[0]} rows")
+    return weight[ids, :]
 
 
 # -- embedding_vjp ----------------------------------------------------------------------------------------------------
@@ -57,6 +74,36 @@ def gradient_by_product(g, z, ids, weight, *, padding_idx=None):
     return None, hot.T @ g.reshape(-1, weight.shape[1])
 
 
+@right("embedding_vjp", "sorts, and sums runs")
+def gradient_by_runs(g, z, ids, weight, *, padding_idx=None):
+    flat, dweight = ids.ravel(), np.zeros(weight.shape, g.dtype)
+    if flat.size:
+        order = np.argsort(flat, kind="stable")
+        known, starts = np.unique(flat[order], return_index=True)
+        dweight[known] = np.add.reduceat(g.reshape(-1, weight.shape[1])[order], starts, axis=0)
+    if padding_idx is not None:
+        dweight[padding_idx] = 0
+    return None, dweight
+
+
+@right("embedding_vjp", "counts each column with weights")
+def gradient_by_columns(g, z, ids, weight, *, padding_idx=None):
+    rows = g.reshape(ids.size, weight.shape[1])
+    columns = [np.bincount(ids.ravel(), column, minlength=len(weight)) for column in rows.T]
+    dweight = np.stack(columns, axis=1).astype(g.dtype)
+    if padding_idx is not None:
+        dweight[padding_idx] = 0
+    return None, dweight
+
+
+@right("embedding_vjp", "leaves the padding's places out")
+def gradient_without_padding(g, z, ids, weight, *, padding_idx=None):
+    dweight = np.zeros_like(weight)
+    kept = np.ones(ids.shape, bool) if padding_idx is None else ids != padding_idx % len(weight)
+    np.add.at(dweight, ids[kept], g[kept])
+    return None, dweight
+
+
 # -- negative_sampling_loss -------------------------------------------------------------------------------------------
 
 right(
@@ -80,6 +127,24 @@ def loss_of_products(center, context, negatives):
     near = matmul(context.unsqueeze(1), column).squeeze(-1)
     far = matmul(negatives, column).squeeze(-1)
     return (softplus(-near) + softplus(far).sum(1, keepdim=True)).mean()
+
+
+@right("negative_sampling_loss", "makes its softplus of |x|")
+def loss_of_absolutes(center, context, negatives):
+    near = -(context * center).sum(-1)
+    far = (negatives @ center.unsqueeze(-1)).squeeze(-1)
+    soft = [(x + x.abs()) * 0.5 + (1 + (-x.abs()).exp()).log() for x in (near, far)]
+    return soft[0].mean() + soft[1].sum(-1).mean()
+
+
+@right("negative_sampling_loss", "adds x to softplus(-x), one negative after the other")
+def loss_one_by_one(center, context, negatives):
+    x = (center * context).sum(-1)
+    total = softplus(x) - x
+    for k in range(negatives.shape[1]):
+        y = (negatives[:, k] * center).sum(-1)
+        total = total + y + softplus(-y)
+    return total.mean()
 
 
 # -- skip_gram_step ---------------------------------------------------------------------------------------------------
@@ -127,6 +192,16 @@ def step_with_labels(center, context, pairs, negatives, lr):
     return float(loss)
 
 
+@right("skip_gram_step", "lets the tensors find the gradient")
+def step_by_tensors(center, context, pairs, negatives, lr):
+    v, u = Tensor(center.copy(), requires_grad=True), Tensor(context.copy(), requires_grad=True)
+    loss = negative_sampling_loss(embedding(pairs[:, 0], v), embedding(pairs[:, 1], u), embedding(negatives, u))
+    loss.backward()
+    center -= lr * v.grad.data
+    context -= lr * u.grad.data
+    return loss.item()
+
+
 # -- sinusoids --------------------------------------------------------------------------------------------------------
 
 
@@ -156,6 +231,22 @@ def waves_one_by_one(length, width, base=10000.0):
     return z
 
 
+@right("sinusoids", "shifts the cosines' angles by a quarter turn")
+def waves_shifted(length, width, base=10000.0):
+    turned = np.repeat(angles(np.arange(length), width, base), 2, axis=1)
+    return np.sin(turned + np.tile([0, math.pi / 2], width // 2)).astype(np.float32)
+
+
+@right("sinusoids", "takes the exponential of a logarithm for the hands")
+def waves_by_logarithm(length, width, base=10000.0):
+    if width % 2:
+        raise ValueError(f"width {width} is odd")
+    turned = np.outer(np.arange(length), np.exp(np.arange(0, width, 2) * (-math.log(base) / width)))
+    z = np.zeros((length, width), "float32")
+    z[:, ::2], z[:, 1::2] = np.sin(turned), np.cos(turned)
+    return z
+
+
 # -- rotate -----------------------------------------------------------------------------------------------------------
 
 
@@ -169,7 +260,7 @@ def turn_joined(x, *, start=0, base=10000.0):
 @right("rotate", "multiplies complex numbers")
 def turn_complex(x, *, start=0, base=10000.0):
     length, width = x.shape[-2:]
-    factor = np.exp(1j * angles(np.arange(start, start + length), width, base))
+    factor = np.exp(1j * angles(np.add.outer(start, np.arange(length)), width, base))
     z = (x[..., : width // 2] + 1j * x[..., width // 2 :]) * factor
     return np.concatenate([z.real, z.imag], axis=-1).astype(x.dtype)
 
@@ -180,6 +271,25 @@ def turn_exchanged(x, *, start=0, base=10000.0):
     half = x.shape[-1] // 2
     other = np.concatenate([-x[..., half:], x[..., :half]], axis=-1)
     return (x * np.tile(cos, 2) + other * np.tile(sin, 2)).astype(x.dtype)
+
+
+@right("rotate", "multiplies each pair with a matrix")
+def turn_by_matrices(x, *, start=0, base=10000.0):
+    *lead, length, width = x.shape
+    cos, sin = rotation(length, width, start, base)
+    turn = np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], -2)
+    pairs = x.reshape(*lead, length, 2, width // 2)
+    return np.einsum("...tiab,...tbi->...tai", turn, pairs).reshape(x.shape).astype(x.dtype)
+
+
+@right("rotate", "goes from pair to pair")
+def turn_by_pairs(x, *, start=0, base=10000.0):
+    half, z = x.shape[-1] // 2, x.copy()
+    cos, sin = rotation(x.shape[-2], x.shape[-1], start, base)
+    for i in range(half):
+        z[..., i] = x[..., i] * cos[..., i] - x[..., i + half] * sin[..., i]
+        z[..., i + half] = x[..., i] * sin[..., i] + x[..., i + half] * cos[..., i]
+    return z
 
 
 # -- rotate_vjp -------------------------------------------------------------------------------------------------------
@@ -195,7 +305,7 @@ def gradient_joined(g, z, x, *, start=0, base=10000.0):
 @right("rotate_vjp", "divides complex numbers")
 def gradient_complex(g, z, x, *, start=0, base=10000.0):
     length, width = g.shape[-2:]
-    factor = np.exp(1j * angles(np.arange(start, start + length), width, base))
+    factor = np.exp(1j * angles(np.add.outer(start, np.arange(length)), width, base))
     dx = (g[..., : width // 2] + 1j * g[..., width // 2 :]) / factor
     return np.concatenate([dx.real, dx.imag], axis=-1).astype(g.dtype)
 
@@ -205,6 +315,22 @@ def gradient_exchanged(g, z, x, *, start=0, base=10000.0):
     half = g.shape[-1] // 2
     turned = rotate.function(np.roll(g, half, axis=-1), start=start, base=base)
     return np.roll(turned, half, axis=-1)
+
+
+@right("rotate_vjp", "mirrors, turns, and mirrors again")
+def gradient_mirrored(g, z, x, *, start=0, base=10000.0):
+    half = g.shape[-1] // 2
+    sign = np.repeat([1, -1], half).astype(g.dtype)
+    return sign * rotate.function(sign * g, start=start, base=base)
+
+
+@right("rotate_vjp", "multiplies each pair with a matrix")
+def gradient_by_matrices(g, z, x, *, start=0, base=10000.0):
+    *lead, length, width = g.shape
+    cos, sin = rotation(length, width, start, base)
+    turn = np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], -2)
+    pairs = g.reshape(*lead, length, 2, width // 2)
+    return np.einsum("...tiab,...tai->...tbi", turn, pairs).reshape(g.shape).astype(g.dtype)
 
 
 # -- accounting -------------------------------------------------------------------------------------------------------

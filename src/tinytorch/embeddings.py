@@ -26,8 +26,9 @@ def check_ids(ids: np.ndarray, size: int) -> None:
         ...
     IndexError: a table of 5 rows has the ids 0..4, got 7
     """
-    if ids.dtype.kind not in "iu":
-        raise TypeError(f"ids are whole numbers, got {ids.dtype}; tensor([0, 1]) makes whole numbers")
+    kind = ids.dtype if isinstance(ids, np.ndarray) else f"a plain {type(ids).__name__}"
+    if not isinstance(ids, np.ndarray) or ids.dtype.kind not in "iu":
+        raise TypeError(f"ids are whole numbers, got {kind}; tensor([0, 1]) makes whole numbers")
     wrong = ids[(ids < 0) | (ids >= size)]
     if wrong.size:
         raise IndexError(f"a table of {size} rows has the ids 0..{size - 1}, got {wrong[0]}")
@@ -37,8 +38,9 @@ def check_ids(ids: np.ndarray, size: int) -> None:
 def embedding(ids, weight, *, padding_idx=None):
     """z = weight[ids]: ids of any shape (...), weight (V, C) -> (..., C).
 
-    The row padding_idx, if there is one, is read like all others and gets no gradient. Raises TypeError for ids that
-    are not whole numbers, IndexError, naming the id and V, for one below 0 or beyond the table.
+    The row padding_idx, -1 for the last, if there is one, is read like all others and gets no gradient. ids have any
+    integer dtype. Raises TypeError for floats and truth values, IndexError, naming the id and V, for an id below 0 or
+    beyond the table.
 
     >>> embedding(np.array([2, 0, 2]), [[1, 2], [3, 4], [5, 6]])
     tensor([[5., 6.],
@@ -53,7 +55,7 @@ def embedding(ids, weight, *, padding_idx=None):
 
 @embedding.vjp
 def embedding_vjp(g, z, ids, weight, *, padding_idx=None):
-    """z = weight[ids]   =>   row v of dweight is the sum of g over all places where v stood; ids have no gradient
+    """z = weight[ids]   =>   row v of dweight is the sum of g over all places where v stood; ids have none: None
 
     >>> g, weight = np.array([[1.0], [10.0], [100.0]]), np.zeros((3, 1))
     >>> embedding_vjp(g, None, np.array([2, 0, 2]), weight)[1].tolist()
@@ -388,14 +390,16 @@ def rotate(x, *, start=0, base=10000.0):
     """z = each pair (x_i, x_(i + d/2)) turned by the angle of hand i at its place: (..., T, d) -> (..., T, d).
 
     z_i = x_i cos a - x_(i + d/2) sin a,  z_(i + d/2) = x_i sin a + x_(i + d/2) cos a. The first of the T places is
-    `start`. The product of one vector at place s with another at t then depends on t - s and the two alone. Su et al.,
-    2021; the pairs are halves, as in GPT-NeoX. Raises ValueError for an odd d.
+    `start`, a number, or for x (B, H, T, d) an array (B, 1) of each sequence's own, as `rotation` takes them. The
+    product of one vector at place s with another at t then depends on t - s and the two alone. Su et al., 2021; the
+    pairs are halves, as in GPT-NeoX. Raises ValueError for an odd d.
 
     >>> rotate([[1, 0], [1, 0]], start=0).data.round(3).tolist() == np.float32([[1, 0], [0.54, 0.841]]).tolist()
     True
     """
-    # rotation gives the cosines and sines, (T, d/2) each and float64: bring them to x's dtype. Cut x into two halves
-    # along its last axis; a new array takes the result, for both lines need both halves as they were.
+    # rotation gives the cosines and sines, (T, d/2) each, or (B, 1, T, d/2) for several starts, and float64: bring them
+    # to x's dtype. Cut x into two halves along its last axis; a new array takes the result, for both lines need both
+    # halves as they were.
     *_, length, width = x.shape
     cos, sin = (part.astype(x.dtype) for part in rotation(length, width, start, base))
     left, right = x[..., : width // 2], x[..., width // 2 :]
