@@ -26,8 +26,8 @@ def check_ids(ids: np.ndarray, size: int) -> None:
         ...
     IndexError: a table of 5 rows has the ids 0..4, got 7
     """
-    kind = ids.dtype if isinstance(ids, np.ndarray) else f"a plain {type(ids).__name__}"
     if not isinstance(ids, np.ndarray) or ids.dtype.kind not in "iu":
+        kind = getattr(ids, "dtype", f"a plain {type(ids).__name__}")
         raise TypeError(f"ids are whole numbers, got {kind}; tensor([0, 1]) makes whole numbers")
     wrong = ids[(ids < 0) | (ids >= size)]
     if wrong.size:
