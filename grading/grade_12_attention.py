@@ -43,23 +43,37 @@ def queries_and_keys(draw):
 def scored(tt, q, k, scale):
     q, k = tt.Tensor(q, requires_grad=True), tt.Tensor(k, requires_grad=True)
     z = tt.attention.attention_scores(q, k) if scale is None else tt.attention.attention_scores(q, k, scale)
-    z.sum().backward()
+    z.backward(tt.Tensor(np.arange(1.0, z.numel() + 1, dtype=z.dtype).reshape(z.shape)))
     return [z, q.grad, k.grad]
 
 
 def products(q, k):
-    """Each query times each key."""
+    """Each query times each key, whichever has axes in front that the other lacks."""
+    lead = np.broadcast_shapes(q.shape[:-2], k.shape[:-2])
+    q, k = (np.broadcast_to(x, (*lead, *x.shape[-2:])) for x in (q, k))
     z = np.empty((*q.shape[:-1], k.shape[-2]), q.dtype)
     for place in np.ndindex(z.shape):
         z[place] = (q[place[:-1]] * k[(*place[:-2], place[-1])]).sum()
     return z
 
 
+# Scales that are not above 0, keys with an axis in front that queries lack, d = 8, five axes, the digits of float64.
+ONE = np.ones((1, 2))
+TELLING = [
+    (ONE, np.array([[1.0, 2.0]]), 0.0),
+    (ONE, np.array([[1.0, 2.0]]), -2.0),
+    (np.array([[1.0, 2.0]]), np.array([[[1.0, 0.0]], [[0.0, 1.0]]]), None),
+    (np.ones((1, 8)), np.ones((1, 8)), None),
+    (np.ones((2, 1, 1, 1, 2)), np.ones((2, 1, 1, 3, 2)), None),
+    (ONE, np.array([[2.0**30 + 1, -(2.0**30)]]), 1.0),
+]
+
+
 rubric.doctests("attention_scores", points=1)
 
 
 @rubric.check("attention_scores", points=1)
-@given(queries_and_keys(), st.sampled_from([None, None, 1.0, 0.25]))
+@given(queries_and_keys(), st.sampled_from([None, None, 1.0, 0.25]), always=TELLING)
 def every_query_meets_every_key(student, q, k, scale):
     """Row t, column s is the product of query t and key s, times the scale: 1 / sqrt(d), unless one is given."""
     z, d = products(q, k), q.shape[-1]
@@ -74,12 +88,13 @@ def every_query_meets_every_key(student, q, k, scale):
 
 
 @rubric.check("attention_scores", points=1)
-@given(queries_and_keys())
-def scores_have_a_gradient(student, q, k):
-    """Composed of tensors' functions, the scores hand gradients back to queries and keys."""
-    _, dq, dk = student.scored(q, k, 1.0)
-    close(dq, np.broadcast_to(k.sum(axis=-2, keepdims=True), q.shape), "q.grad")
-    close(dk, np.broadcast_to(q.sum(axis=-2, keepdims=True), k.shape), "k.grad")
+@given(queries_and_keys(), st.sampled_from([None, 1.0, 0.25]), always=TELLING)
+def scores_have_a_gradient(student, q, k, scale):
+    """Composed of tensors' functions, the scores hand gradients back to queries and keys: scale g k, scale g^T q."""
+    z, dq, dk = student.scored(q, k, scale)
+    g = np.arange(1.0, z.size + 1).reshape(z.shape) * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)
+    close(dq, (g @ k).astype(q.dtype), "q.grad", like=q)
+    close(dk, (np.swapaxes(g, -1, -2) @ q).astype(q.dtype), "k.grad", like=k)
 
 
 # -- causal_mask ------------------------------------------------------------------------------------------------------
@@ -88,16 +103,14 @@ rubric.doctests("causal_mask", points=1)
 
 
 @rubric.check("causal_mask", points=1)
-@given(st.integers(1, 4), st.integers(0, 4), st.booleans())
+@given(st.integers(1, 4), st.integers(0, 4), st.booleans(), always=[(4, -2, False), (2, -2, False), (1, 299, False)])
 def nothing_later_is_seen(student, queries, earlier, alone):
-    """Query t sees the keys up to its own; with more keys than queries, the queries are the last ones."""
+    """Query t sees the keys up to its own; the last query stands beside the last key, be there more keys or fewer."""
     keys = queries if alone else queries + earlier
     mask = student.causal_mask(queries) if alone else student.causal_mask(queries, keys)
-    expected = np.array([[s <= t + keys - queries for s in range(keys)] for t in range(queries)])
+    expected = np.array([[s <= t + keys - queries for s in range(keys)] for t in range(queries)], bool)
     mistakes = {
-        "a query does not see its own key": np.array(
-            [[s < t + keys - queries for s in range(keys)] for t in range(queries)]
-        ),
+        "a query does not see its own key": np.tri(queries, keys, keys - queries - 1, dtype=bool),
         "this says what may not be seen": ~expected,
         "the first query stands beside the first key: the last ones stand together": np.tri(queries, keys, dtype=bool),
     }
@@ -123,11 +136,21 @@ def hidden(tt, scores, mask, as_tensor=False):
     return [z.exp(), scores.grad]  # e^-inf is 0, and an answer is finite
 
 
+PADDING = np.array([[True, False], [True, True]])[:, None, None, :]  # as padding_mask makes it, for all heads
+
 rubric.doctests("masked", points=1)
 
 
+@rubric.probe
+def biased(tt, scores, bias):
+    bias = tt.Tensor(bias, requires_grad=True)
+    z = tt.attention.masked(tt.Tensor(scores), bias)
+    z.backward(tt.Tensor(np.arange(1.0, z.numel() + 1, dtype=z.dtype).reshape(z.shape)))
+    return bias.grad
+
+
 @rubric.check("masked", points=1)
-@given(scores_and_mask(), st.booleans())
+@given(scores_and_mask(), st.booleans(), always=[(np.zeros((2, 1, 3, 2)), PADDING, False)])
 def what_is_not_allowed_is_minus_infinity(student, scores, mask, as_tensor):
     """Where the mask is False, the score is -inf and its gradient 0; where it is True, both are as they were."""
     z, g = student.hidden(scores, mask, as_tensor)
@@ -141,10 +164,14 @@ def what_is_not_allowed_is_minus_infinity(student, scores, mask, as_tensor):
 @rubric.check("masked", points=1)
 @given(scores_and_mask(), st.integers(1, 3))
 def a_mask_of_numbers_is_added(student, scores, mask, least):
-    """A float mask is a bias of the scores: added as it is. Without a mask, nothing changes."""
+    """A mask of numbers, 0 and 1 too, is added as it is; it and the scores have gradients. None changes nothing."""
     added = (mask * 2.0 - least).astype(scores.dtype)
-    z, _ = student.hidden(scores, added)
-    close(z, np.exp(scores + added), "e^masked")
+    g = np.arange(1.0, scores.size + 1, dtype=scores.dtype).reshape(scores.shape)
+    for numbers in (added, mask.astype(scores.dtype), mask.astype(np.int64)):
+        z, dscores = student.hidden(scores, numbers)
+        close(z, np.exp(scores + numbers.astype(scores.dtype)), "e^masked")
+        close(dscores, g, "scores.grad")
+    close(student.biased(scores, added), g.reshape(-1, *mask.shape).sum(axis=0), "the gradient of a mask that learns")
     close(student.hidden(scores, None)[0], np.exp(scores), "e^scores without a mask")
 
 
@@ -159,10 +186,7 @@ def rows_of_scores(draw):
 
 
 @rubric.probe
-def weighed(tt, scores, hide, empty):
-    scores = np.where(hide, -np.inf, scores)
-    if empty:
-        scores[..., 0, :] = -np.inf
+def weighed(tt, scores):
     scores = tt.Tensor(scores, requires_grad=True)
     z = tt.attention.attention_weights(scores)
     z.backward(tt.Tensor(np.arange(1.0, z.numel() + 1, dtype=scores.dtype).reshape(z.shape)))
@@ -185,22 +209,27 @@ rubric.doctests("attention_weights", points=1)
 @rubric.check("attention_weights", points=1)
 @given(rows_of_scores(), st.sampled_from([0.0, 1000.0, -1000.0]))
 def each_row_is_a_distribution(student, scores, hide, shift):
-    """e^score over the sum of its row, whatever all scores of the row share; what is -inf has no weight."""
+    """e^score over the sum of its row, whatever all scores of the row share; -inf has no weight, and nan stays nan."""
     hide = hide & (np.arange(hide.shape[-1]) < hide.shape[-1] - 1)  # the last one is always seen
     scores = scores + shift * np.arange(1, scores.shape[-2] + 1, dtype=scores.dtype)[:, None]
-    yours, _ = student.weighed(scores, hide, False)
+    yours, _ = student.weighed(np.where(hide, -np.inf, scores))
     columns = np.swapaxes(softmax_rows(np.swapaxes(np.where(hide, -np.inf, scores), -1, -2)), -1, -2)
     mistakes = {"columns sum to 1: rows should": columns}
     close(yours, softmax_rows(np.where(hide, -np.inf, scores)), "the weights", mistakes=mistakes)
+    holds(not yours[hide].any(), "what is -inf has no weight at all", yours=yours)
+    low, _ = student.weighed(np.full((1, 2), -1e9))
+    close(low, np.full((1, 2), 0.5), "the weights of scores of -1e9")
+    broken, _ = student.weighed(np.array([[math.nan, 1.0]]))
+    holds(np.isnan(broken).all(), "the weights of a row with nan are nan", yours=broken)
 
 
 @rubric.check("attention_weights", points=1)
 @given(rows_of_scores())
 def an_empty_row_has_no_weights(student, scores, hide):
     """A row that is -inf throughout gets zeros, not nan, and its gradient is zero, too."""
-    yours, gradient = student.weighed(scores, hide, True)
     everything = np.where(hide, -np.inf, scores)
     everything[..., 0, :] = -np.inf
+    yours, gradient = student.weighed(everything)
     z, g = softmax_rows(everything), np.arange(1.0, scores.size + 1, dtype=scores.dtype).reshape(scores.shape)
     close(yours, z, "the weights")
     close(
@@ -223,12 +252,18 @@ def places_and_heads(draw):
 
 @rubric.probe
 def cut(tt, x, heads):
-    return tt.attention.split_heads(tt.Tensor(x), heads)
+    x = tt.Tensor(x, requires_grad=True)
+    z = tt.attention.split_heads(x, heads)
+    z.backward(tt.Tensor(np.arange(1.0, z.numel() + 1).reshape(z.shape)))
+    return [z, x.grad, np.shares_memory(z.data, x.data)]
 
 
 @rubric.probe
 def whole(tt, x):
-    return tt.attention.join_heads(tt.Tensor(x))
+    x = tt.Tensor(x, requires_grad=True)
+    z = tt.attention.join_heads(x)
+    z.backward(tt.Tensor(np.arange(1.0, z.numel() + 1).reshape(z.shape)))
+    return [z, x.grad]
 
 
 def dealt(x, heads):
@@ -243,7 +278,7 @@ rubric.doctests("split_heads", points=1)
 @rubric.check("split_heads", points=1)
 @given(places_and_heads())
 def each_head_has_its_numbers(student, x, heads):
-    """Head h gets numbers h d to (h + 1) d of every place; heads come before places. Or else: refuse."""
+    """Head h gets numbers h d to (h + 1) d of every place, a view, with a gradient. What does not divide is refused."""
     *lead, places, width = x.shape
     mistakes = {
         "places were torn apart: first an axis for the heads, then exchange it": x.reshape(
@@ -254,8 +289,13 @@ def each_head_has_its_numbers(student, x, heads):
         ),
         "places come before heads": x.reshape(*lead, places, heads, width // heads),
     }
-    close(student.cut(x, heads), dealt(x, heads), "the heads", mistakes=mistakes)
-    refuses("ValueError", student.cut, x, width + 1, mentioning=[str(width + 1), str(width)])
+    yours, gradient, shares = student.cut(x, heads)
+    close(yours, dealt(x, heads), "the heads", mistakes=mistakes)
+    g = np.arange(1.0, x.size + 1).reshape(yours.shape)
+    close(gradient, np.concatenate([g[..., h, :, :] for h in range(heads)], axis=-1), "x.grad")
+    holds(shares, "the heads are a view of x")
+    refuses("ValueError", student.cut, x, width + 1)
+    refuses("ValueError", student.cut, np.ones((2, 5)), 2)
 
 
 rubric.doctests("join_heads", points=1)
@@ -264,10 +304,12 @@ rubric.doctests("join_heads", points=1)
 @rubric.check("join_heads", points=1)
 @given(places_and_heads())
 def splitting_is_undone(student, x, heads):
-    """The numbers of all heads stand side by side again, at each place."""
+    """The numbers of all heads stand side by side again, at each place; the gradient goes back to its heads."""
     apart = dealt(x, heads)
     mistakes = {"places and heads were not exchanged back": apart.reshape(x.shape)}
-    close(student.whole(apart), x, "what is joined", mistakes=mistakes)
+    yours, gradient = student.whole(apart)
+    close(yours, x, "what is joined", mistakes=mistakes)
+    close(gradient, dealt(np.arange(1.0, x.size + 1).reshape(x.shape), heads), "x.grad")
 
 
 # -- online_softmax_step ----------------------------------------------------------------------------------------------
@@ -298,7 +340,7 @@ def all_three(yours, expected, mistakes=({}, {}, {})):
     """Compare a Running's parts."""
     holds(len(yours) == 3, "a Running has three parts: the largest, the total, the values")
     for mine, right, wrong, name in zip(yours, expected, mistakes, ("largest", "total", "values")):
-        close(mine, right, name, mistakes=wrong)
+        close(mine, right, name, mistakes=wrong, rtol=1e-9 if right.dtype == np.float64 else None)
 
 
 rubric.doctests("online_softmax_step", points=1)
@@ -307,7 +349,7 @@ rubric.doctests("online_softmax_step", points=1)
 @rubric.check("online_softmax_step", points=1)
 @given(scores_in_two_parts(), st.sampled_from([0.0, 1000.0, -1000.0]))
 def two_steps_are_one(student, scores, values, at, shift):
-    """After the second part all is known that the whole would tell: the largest, the sum, the sum of values."""
+    """After the second part, near or far, all is known that the whole tells: the largest, the sum, that of values."""
     scores = scores + scores.dtype.type(shift)
     before = known(scores[..., :at], values[..., :at, :])
     later = known(scores[..., at:], values[..., at:, :])
@@ -318,16 +360,29 @@ def two_steps_are_one(student, scores, values, at, shift):
     ]
     yours = student.stepped(*before, scores[..., at:], values[..., at:, :])
     all_three(yours, known(scores, values), mistakes)
+    for far in (1000, -1000):
+        apart = np.concatenate([scores[..., :at], scores[..., at:] + scores.dtype.type(far)], axis=-1)
+        all_three(student.stepped(*before, apart[..., at:], values[..., at:, :]), known(apart, values))
 
 
 @rubric.check("online_softmax_step", points=1)
 @given(scores_in_two_parts())
 def it_begins_with_nothing_and_may_see_nothing(student, scores, values, at):
-    """From the least number and sums of 0, one step knows what the scores say; a part that is -inf changes nothing."""
+    """It begins with the least number and sums of 0; what is -inf, all of a part or some, changes nothing."""
     whole = known(scores, values)
     nothing = np.full_like(whole[0], np.finfo(scores.dtype).min), np.zeros_like(whole[1]), np.zeros_like(whole[2])
     all_three(student.stepped(*nothing, scores, values), whole)
     all_three(student.stepped(*whole, np.full_like(scores, -np.inf), values), whole)
+    all_three(student.stepped(*nothing, np.full_like(scores, -np.inf), values), nothing)
+    later = scores[..., at:].copy()
+    later[..., 0, :] = later[..., 0] = -np.inf  # the first query sees none of these keys, and nobody the first key
+    before, both = known(scores[..., :at], values[..., :at, :]), np.concatenate([scores[..., :at], later], axis=-1)
+    all_three(student.stepped(*before, later, values[..., at:, :]), known(both, values))
+    late = np.arange(scores.shape[-2])[:, None] == 0  # the first query has seen nothing yet, the others have
+    before = [np.where(late, none, seen) for none, seen in zip(nothing, before)]
+    mine, all_of_it = known(scores[..., at:], values[..., at:, :]), known(scores, values)
+    expected = [np.where(late, part, everything) for part, everything in zip(mine, all_of_it)]
+    all_three(student.stepped(*before, scores[..., at:], values[..., at:, :]), expected)
 
 
 # -- blockwise_attention ----------------------------------------------------------------------------------------------
@@ -335,10 +390,10 @@ def it_begins_with_nothing_and_may_see_nothing(student, scores, values, at):
 
 @st.composite
 def attended(draw):
-    """q, k, v, and the options of attention in blocks. If causal, there are as many keys as queries."""
+    """q, k, v, and the options of attention in blocks. If causal, query t sees the keys 0..t of any number."""
     lead, t, d, c, dtype = draw(shapes(1, 2)), draw(st.integers(1, 5)), draw(few), draw(few), draw(kinds)
     is_causal = draw(st.booleans())
-    s = t if is_causal else draw(st.integers(1, 5))
+    s = draw(st.integers(1, 5))
     q, k, v = (draw(mixed((*lead, *shape))).astype(dtype) for shape in ((t, d), (s, d), (s, c)))
     options = {"is_causal": is_causal, "scale": draw(st.sampled_from([None, None, 0.5, 40.0]))}
     return q, k, v, options | {"block": draw(st.integers(1, 4))}
@@ -348,7 +403,8 @@ def attended(draw):
 def in_blocks(tt, q, k, v, options):
     z = tt.attention.blockwise_attention(tt.Tensor(q, requires_grad=True), k, v, **options)
     g = np.arange(1.0, z.numel() + 1, dtype=q.dtype).reshape(z.shape)
-    return [z, *tt.attention.blockwise_attention_vjp(g, z.data, q, k, v, **z.origin.saved, **options)]
+    log = z.origin.saved["logsumexp"]
+    return [z, *tt.attention.blockwise_attention_vjp(g, z.data, q, k, v, **z.origin.saved, **options), log]
 
 
 def at_once(q, k, v, options):
@@ -360,15 +416,28 @@ def at_once(q, k, v, options):
     return softmax_rows(scores), scale
 
 
+# A scale of 0, and more keys than the last query may see.
+FLAT = (
+    np.array([[1.0, 2.0], [2.0, 1.0]]),
+    np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]),
+    np.array([[1.0], [2.0], [9.0]]),
+)
+FLAT_CASES = [(*FLAT, {"is_causal": is_causal, "scale": 0.0, "block": 2}) for is_causal in (False, True)]
+
+
 @rubric.check("blockwise_attention", points=1)
-@given(attended())
+@given(attended(), always=FLAT_CASES)
 def blocks_change_nothing(student, q, k, v, options):
-    """In whatever blocks it is taken, the mean is the one that all scores at once would give; zeros without a key."""
+    """Whatever the blocks, the mean is that of all scores at once; 0 without a key. What does not fit is refused."""
     z = at_once(q, k, v, options)[0] @ v
     close(student.in_blocks(q, k, v, options)[0], z, "z", atol=1e-5)
     nothing = student.blockwise_attention(q, k[..., :0, :], v[..., :0, :])
     close(nothing, np.zeros_like(z), "z without a key")
-    refuses("ValueError", student.blockwise_attention, q, k, np.concatenate([v, v], axis=-2))
+    close(student.blockwise_attention(q[..., :0, :], k, v), z[..., :0, :], "z without a query")
+    longer, wider = np.concatenate([v, v], axis=-2), np.concatenate([k, k], axis=-1)
+    refuses("ValueError", student.blockwise_attention, q, k, longer, mentioning=[str(k.shape), str(longer.shape)])
+    refuses("ValueError", student.blockwise_attention, q, wider, v, mentioning=[str(q.shape), str(wider.shape)])
+    refuses("ValueError", student.blockwise_attention, q[(0,) * (q.ndim - 1)], k, v)
 
 
 @rubric.check("blockwise_attention", points=1)
@@ -396,17 +465,20 @@ def the_way_back_finds_its_weights(student, q, k, v, options):
     ds = weights * (g @ np.swapaxes(v, -1, -2) - (g * z).sum(axis=-1, keepdims=True)) * q.dtype.type(scale)
     wanted = ds @ k, np.swapaxes(ds, -1, -2) @ q, np.swapaxes(weights, -1, -2) @ g
     rounding = (1e-3 if q.dtype == np.float32 else 1e-9) * max(1, scale) * z.size
-    for yours, expected, name in zip(student.in_blocks(q, k, v, options)[1:], wanted, ("dq", "dk", "dv")):
+    *gradients, log = student.in_blocks(q, k, v, options)[1:]
+    for yours, expected, name in zip(gradients, wanted, ("dq", "dk", "dv")):
         close(yours, expected, name, atol=rounding)
+    kept = log.dtype == q.dtype and log.shape == (*z.shape[:-1], 1)
+    holds(kept, "the logarithm is one number for each query, (..., T, 1), in q's dtype", yours=log)
 
 
 @rubric.probe
-def highest(tt, q, block):
+def highest(tt, q, k, block):
     import tracemalloc
 
     with tt.no_grad():
         tracemalloc.start()
-        tt.attention.blockwise_attention(q, q, q, block=block)
+        tt.attention.blockwise_attention(q, k, k, block=block)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     return peak
@@ -415,9 +487,14 @@ def highest(tt, q, block):
 @rubric.check("blockwise_attention", points=1, examples=3)
 @given(st.integers(300, 330))
 def the_scores_are_never_all_there(student, places):
-    """The memory that it takes at the most is a small part of what all scores would take."""
-    peak, scores = student.highest(np.ones((places, 2)), 16), 8 * places**2
-    holds(peak < scores / 2, "it takes less than half of what all scores take", bytes=peak, scores=scores)
+    """What it takes at the most is a small part of what all scores would take, of many queries or of many keys."""
+    many, some = np.ones((4 * places, 2)), np.ones((64, 2))
+    for q, k in ((many, many), (some, many), (many, some)):
+        peak, scores = student.highest(q, k, 64), 8 * len(q) * len(k)
+        holds(peak < scores / 2, "it takes less than half of what all scores take", bytes=peak, scores=scores)
+    heads = np.ones((64, 32, 2))
+    peak, scores = student.highest(heads, heads, 4), 8 * 64 * 32**2
+    holds(peak < scores / 4, "a block of 4 has no more than 4 x 4 scores of a head", bytes=peak, scores=scores)
 
 
 # -- accounting -------------------------------------------------------------------------------------------------------

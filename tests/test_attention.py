@@ -122,6 +122,8 @@ def test_heads_are_cut_and_joined_again_without_copying(heads, lead):
 def test_heads_that_do_not_divide_are_refused():
     with pytest.raises(ValueError, match="4 heads do not divide 6 numbers"):
         split_heads(Tensor(noise(2, 6)), 4)
+    with pytest.raises(ValueError, match="0 heads do not divide 6 numbers"):
+        split_heads(Tensor(noise(2, 6)), 0)
 
 
 # -- one primitive -------------------------------------------------------------------------------------------------

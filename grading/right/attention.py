@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from tinytorch.attention import Running, check_attention, default_scale, online_softmax_step, tile_scores, tiles
-from tinytorch.tensor import amax, broadcast_shape, exp, sum, where
+from tinytorch.tensor import Tensor, amax, broadcast_shape, exp, sum, where
 from tito.rubrics.planted import right
 
 # -- attention_scores -------------------------------------------------------------------------------------------------
@@ -16,6 +16,18 @@ from tito.rubrics.planted import right
 right("attention_scores", "scales with an operator", "mul(matmul(q, transpose(k)), scale)", "q @ transpose(k) * scale")
 right("attention_scores", "takes the power of a half", "1 / math.sqrt(q.shape[-1])", "k.shape[-1] ** -0.5")
 right("attention_scores", "scales the queries first", "mul(matmul(q, transpose(k)), scale)", "matmul(q * scale, k.mT)")
+
+
+@right("attention_scores", "sums the products of each pair")
+def scores_of_pairs(q, k, scale=None):
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    return sum(q.unsqueeze(-2) * k.unsqueeze(-3), dim=-1) * scale
+
+
+@right("attention_scores", "turns the products of keys with queries")
+def scores_turned(q, k, scale=None):
+    scale = math.pow(q.shape[-1], -0.5) if scale is None else scale
+    return (k @ q.mT).mT * scale
 
 
 # -- causal_mask ------------------------------------------------------------------------------------------------------
@@ -37,8 +49,14 @@ def mask_by_rows(queries, keys=None):
     keys = queries if keys is None else keys
     mask = np.zeros((queries, keys), dtype=bool)
     for t in range(queries):
-        mask[t, : t + 1 + keys - queries] = True
+        mask[t, : max(0, t + 1 + keys - queries)] = True
     return mask
+
+
+@right("causal_mask", "counts from the end")
+def mask_from_the_end(queries, keys=None):
+    keys = queries if keys is None else keys
+    return np.arange(keys)[::-1] >= np.arange(queries)[::-1][:, None]
 
 
 # -- masked -----------------------------------------------------------------------------------------------------------
@@ -54,6 +72,15 @@ def masked_at_the_end(scores, mask):
     elif mask is not None:
         scores = where(mask, scores, float("-inf"))
     return scores
+
+
+@right("masked", "fills with masked_fill")
+def masked_filled(scores, mask):
+    if mask is None:
+        return scores
+    if mask.dtype == bool:
+        return scores.masked_fill(~(mask.data if isinstance(mask, Tensor) else mask), -math.inf)
+    return scores + mask
 
 
 # -- attention_weights ------------------------------------------------------------------------------------------------
@@ -78,9 +105,18 @@ def weights_bounded(scores):
     return e / where(total.data > 0, total, 1.0)
 
 
+@right("attention_weights", "subtracts the logarithm of the sum")
+def weights_by_logarithm(scores):
+    empty = np.isneginf(scores.data).all(axis=-1, keepdims=True)
+    safe = where(empty, 0.0, scores)
+    m = safe.data.max(axis=-1, keepdims=True)
+    log_total = sum(exp(safe - m), dim=-1, keepdim=True).log() + m
+    return exp(safe - log_total) * (~empty).astype(scores.dtype)
+
+
 # -- split_heads ------------------------------------------------------------------------------------------------------
 
-right("split_heads", "compares with 0", "if width % heads:", "if width % heads != 0:")
+right("split_heads", "compares with 0", "width % heads:", "width % heads != 0:")
 right("split_heads", "counts the axes the other way", "-3, -2)", "-2, -3)")
 
 
@@ -90,6 +126,16 @@ def heads_by_methods(x, heads):
     if width % heads:
         raise ValueError(f"width {width} and heads {heads} do not fit")
     return x.reshape(*x.shape[:-1], heads, width // heads).transpose(-2, -3)
+
+
+@right("split_heads", "lets reshape find out, and permutes")
+def heads_permuted(x, heads):
+    n = x.ndim - 2
+    try:
+        x = x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads)
+    except ValueError:
+        raise ValueError("the heads must divide the numbers of each place") from None
+    return x.permute(*range(n), n + 1, n, n + 2)
 
 
 # -- join_heads -------------------------------------------------------------------------------------------------------
@@ -102,6 +148,11 @@ right("join_heads", "lets reshape work out the width", "heads * d", "-1")
 def joined_by_methods(x):
     turned = x.transpose(-3, -2)
     return turned.reshape(*turned.shape[:-2], turned.shape[-2] * turned.shape[-1])
+
+
+@right("join_heads", "flattens the last two axes")
+def joined_flat(x):
+    return x.transpose(-3, -2).flatten(-2)
 
 
 # -- online_softmax_step ----------------------------------------------------------------------------------------------
@@ -132,6 +183,17 @@ def step_one_more(before, scores, values):
     return Running(largest, before.total * old + e.sum(-1, keepdims=True), before.values * old + e @ values)
 
 
+@right("online_softmax_step", "goes from score to score")
+def step_by_scores(before, scores, values):
+    m, total, a = before
+    for i in range(scores.shape[-1]):
+        s, v = scores[..., i : i + 1], values[..., None, i, :]
+        top = np.maximum(m, s)
+        f, e = np.exp(m - top), np.exp(s - top)
+        m, total, a = top, total * f + e, a * f + e * v
+    return Running(m, total, a)
+
+
 # -- blockwise_attention ----------------------------------------------------------------------------------------------
 
 right("blockwise_attention", "begins with -1e30 where that is small enough", "least)", "max(least, -1e30))")
@@ -158,6 +220,25 @@ def blocks_by_parts(query, key, value, *, is_causal=False, scale=None, block=128
             z[..., rows, :] = known.values / known.total
             logsumexp[..., rows, :] = known.largest + np.log(known.total)
     return z, {"logsumexp": logsumexp}
+
+
+@right("blockwise_attention", "goes through the keys from the last to the first")
+def blocks_backwards(query, key, value, *, is_causal=False, scale=None, block=128):
+    check_attention(query, key, value, enable_gqa=False)
+    scale, least = default_scale(query, scale), np.finfo(query.dtype).min
+    lead = broadcast_shape(query.shape[:-2], key.shape[:-2], value.shape[:-2])
+    z = np.empty((*lead, query.shape[-2], value.shape[-1]), query.dtype)
+    log = np.empty((*lead, query.shape[-2], 1), query.dtype)
+    for rows, some in tiles(query.shape[-2], key.shape[-2], block, is_causal):
+        m = np.full_like(log[..., rows, :], least)
+        running = Running(m, np.zeros_like(m), np.zeros_like(z[..., rows, :]))
+        for columns in reversed(some):
+            scores = tile_scores(query, key, rows, columns, is_causal, scale)
+            running = online_softmax_step(running, scores, value[..., columns, :])
+        total = np.where(running.total > 0, running.total, 1).astype(query.dtype)
+        np.divide(running.values, total, out=z[..., rows, :])
+        np.add(running.largest, np.log(total), out=log[..., rows, :])
+    return z, {"logsumexp": log}
 
 
 # -- accounting -------------------------------------------------------------------------------------------------------

@@ -123,7 +123,7 @@ def split_heads(x: Tensor, heads: int) -> Tensor:
     """
     # First give the heads an axis of their own, where they stand; then exchange it with T.
     *lead, places, width = x.shape
-    if width % heads:
+    if not heads or width % heads:
         raise ValueError(f"{heads} heads do not divide {width} numbers")
     return transpose(reshape(x, shape=(*lead, places, heads, width // heads)), -3, -2)
 
@@ -434,7 +434,7 @@ def blockwise_attention(query, key, value, *, is_causal=False, scale=None, block
 
     q (..., T, d), k (..., S, d), v (..., S, c) -> (..., T, c). Memory grows with T + S, not with their product: returns
     z, {"logsumexp": ...}, the logarithm of each query's sum of e^score, (..., T, 1), which is all that is saved, and
-    the way back computes the scores again. Without a key, z is 0.
+    the way back computes the scores again. Without a key, z is 0. If is_causal, query t sees the keys 0..t.
     Raises ValueError, naming the shapes, for what does not fit. Dao et al., 2022.
 
     >>> q = Tensor(np.eye(4))
