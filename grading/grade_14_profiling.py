@@ -1,7 +1,7 @@
 """Chapter 14, profiling: what operations compute and move, what a machine allows, and whose time is whose.
 
-Shapes are tuples; spans (name, start, end) are in whole seconds, so that their sums are exact. The oracles are loops:
-over the numbers of a result, over seconds.
+Shapes are tuples; spans (name, start, end) are in whole seconds or in quarters, so that their sums are exact. The
+oracles are loops: over the numbers of a result, over seconds.
 """
 
 import itertools
@@ -68,6 +68,8 @@ rubric.doctests("product_flops", points=1)
         ((3,), (5, 3, 4)),
         ((3,), (3,)),
         ((0, 3), (3, 2)),
+        ((0, 2, 3), (3, 4)),
+        ((5, 2, 3), (1, 3, 4)),
         ((2, 0), (0, 2)),
         ((64, 784), (784, 128)),
     ],
@@ -97,6 +99,8 @@ def a_window_for_each_number(student, z, weight, bias):
     wanted = sum(2 * math.prod(weight[1:]) + bias for _ in np.ndindex(z))
     close(plain(student.convolution_flops(z, weight, bias)), wanted, "the operations")
     close(plain(student.convolution_flops(z, weight)), wanted - bias * math.prod(z), "the operations without a bias")
+    large = plain(student.convolution_flops((64, 255, 55, 55), (255, 255, 3, 3)))
+    close(large, 2 * 64 * 255 * 55 * 55 * 255 * 9, "the operations of a large convolution", rtol=0)
 
 
 # -- moved_bytes ------------------------------------------------------------------------------------------------------
@@ -104,7 +108,7 @@ def a_window_for_each_number(student, z, weight, bias):
 
 @rubric.probe
 def moved_by(tt, way, x, y):
-    z, column = x * 2, y[:, :1]
+    z, column, pair = x * 2, y[:, :1], np.stack([x, y])
     ways = {
         "a sum": ([x, y], [x + y]),
         "a square": ([x, x], [x * x]),
@@ -124,8 +128,24 @@ def moved_by(tt, way, x, y):
         "another dtype": ([x], [x.astype(np.complex128)]),
         "out of nothing": ([2.0], [z]),
         "nothing at all": ([x], [None]),
+        "a NumPy scalar given": ([x, x.dtype.type(2)], [z]),
+        "an array of no axes given": ([x, np.array(2, x.dtype)], [z]),
+        "indices given": ([x, np.arange(3)], [z]),
+        "an equal array": ([x, x.copy()], [z]),
+        "an equal result": ([x], [z, z.copy()]),
+        "its first row, too": ([x, x[:1]], [z]),
+        "both halves": ([x[:, 0::2], x[:, 1::2]], [z]),
+        "a stretched result": ([x], [np.broadcast_to(x.sum(), x.shape)]),
+        "a view of the second": ([y, x], [x.T]),
+        "another part of the same memory": ([pair[0]], [pair[1]]),
+        "a new array, reshaped": ([x], [(x * 2).reshape(-1)]),
+        "a comparison": ([x], [x > 3]),
     }
-    return tt.profiling.moved_bytes(*ways[way])
+    inputs, results = ways[way]
+    before = [id(a) for a in (*inputs, "and", *results)]
+    moved = tt.profiling.moved_bytes(inputs, results)
+    kept = before == [id(a) for a in (*inputs, "and", *results)]
+    return [moved, tt.profiling.moved_bytes(inputs, tuple(results)), kept]
 
 
 def bytes_by_hand(way, x):
@@ -152,16 +172,39 @@ def bytes_by_hand(way, x):
         "another dtype": size + 16 * rows * columns,
         "out of nothing": size,
         "nothing at all": 0,
+        "a NumPy scalar given": 2 * size,
+        "an array of no axes given": 2 * size + one,
+        "indices given": 2 * size + 24,
+        "an equal array": 3 * size,
+        "an equal result": 3 * size,
+        "its first row, too": 2 * size + columns * one,
+        "both halves": 2 * size,
+        "a stretched result": size + one,
+        "a view of the second": 0,
+        "another part of the same memory": 2 * size,
+        "a new array, reshaped": 2 * size,
+        "a comparison": size + rows * columns,
     }[way]
 
 
 WAYS = ["a sum", "a square", "with a number", "a stretched column", "one number, stretched", "a transpose", "a part",
         "the same array", "two results", "one result, twice", "a view and a product", "no second gradient", "a number",
-        "every other column", "nothing", "another dtype", "out of nothing", "nothing at all"]  # fmt: skip
+        "every other column", "nothing", "another dtype", "out of nothing", "nothing at all", "a NumPy scalar given",
+        "an array of no axes given", "indices given", "an equal array", "an equal result", "its first row, too",
+        "both halves", "a stretched result", "a view of the second", "another part of the same memory",
+        "a new array, reshaped", "a comparison"]  # fmt: skip
 
 
 def some(dtype, columns=4):
     return np.arange(1, 3 * columns + 1).reshape(3, columns).astype(dtype)
+
+
+def check_bytes(student, way, x):
+    """The bytes of one way, whether results are a list or a tuple."""
+    moved, of_tuples, kept = student.moved_by(way, x, x + 1)
+    close(plain(moved), bytes_by_hand(way, x), f"the bytes of {way}")
+    close(plain(of_tuples), bytes_by_hand(way, x), f"the bytes of {way}, with a tuple of results")
+    holds(kept, "the lists of inputs and results are as they were")
 
 
 rubric.doctests("moved_bytes", points=1)
@@ -177,8 +220,7 @@ rubric.doctests("moved_bytes", points=1)
 )
 def read_once_and_written_once(student, way, dtype):
     """All inputs that are arrays, and all results, in bytes: the size of a number depends on the dtype."""
-    x = some(dtype)
-    close(plain(student.moved_by(way, x, x + 1)), bytes_by_hand(way, x), f"the bytes of {way}")
+    check_bytes(student, way, some(dtype))
 
 
 @rubric.check("moved_bytes", points=1)
@@ -190,8 +232,7 @@ def read_once_and_written_once(student, way, dtype):
 )
 def what_is_there_once_moves_once(student, way, dtype, columns):
     """An array given twice moves once, a stretched axis holds one number, and a view of an input is not written."""
-    x = some(dtype, columns)
-    close(plain(student.moved_by(way, x, x + 1)), bytes_by_hand(way, x), f"the bytes of {way}")
+    check_bytes(student, way, some(dtype, columns))
 
 
 # -- arithmetic_intensity, roofline -----------------------------------------------------------------------------------
@@ -200,7 +241,11 @@ rubric.doctests("arithmetic_intensity", points=1)
 
 
 @rubric.check("arithmetic_intensity", points=1)
-@given(st.integers(0, 1000), st.integers(0, 1000), always=[(0, 0), (0, 7), (7, 0), (3, 4), (10**12, 10**9)])
+@given(
+    st.integers(0, 1000),
+    st.integers(0, 1000),
+    always=[(0, 0), (0, 7), (7, 0), (3, 4), (5, 1), (0.5, 0.25), (10**12, 10**9)],
+)
 def operations_a_byte(student, flops, moved):
     """FLOPs over bytes; 0 where there is neither, infinite where there are no bytes."""
     if moved == 0:
@@ -223,7 +268,14 @@ rubric.doctests("roofline", points=1)
     st.integers(0, 40).map(lambda n: n / 4),
     st.integers(1, 50).map(float),
     st.integers(1, 50).map(float),
-    always=[(0.0, 5.0, 2.0), (2.5, 5.0, 2.0), (10.0, 5.0, 2.0), (0.25, 5.0, 2.0), (math.inf, 5.0, 2.0)],
+    always=[
+        (0.0, 5.0, 2.0),
+        (2.25, 5.0, 2.0),
+        (2.5, 5.0, 2.0),
+        (10.0, 5.0, 2.0),
+        (0.25, 5.0, 2.0),
+        (math.inf, 5.0, 2.0),
+    ],
 )
 def the_lower_of_two_limits(student, intensity, peak, bandwidth):
     """Bytes a second times operations a byte, as long as that is below the peak; the peak from there on."""
@@ -273,16 +325,23 @@ def the_rest_stays_as_it_is(student, shares, speedups):
 
 @rubric.check("amdahl", points=1)
 def what_is_no_share_is_refused(student):
-    """Shares are not negative and at most 1 together, speedups are above 0, and there is one for each share."""
+    """Shares are not negative and at most 1 together (give or take 1e-9), speedups above 0, and one for each share."""
     for shares, speedups in (
         ([-0.25], [2.0]), ([0.5, -0.25], [2.0, 2.0]), ([0.75, 0.5], [2.0, 2.0]), ([1.25], [2.0]), ([math.nan], [2.0]),
         ([0.5], [0.0]), ([0.5], [-2.0]), ([0.5, 0.25], [2.0]), ([0.5], [2.0, 3.0]), ([0.25, 0.25], [4.0, 0.0]),
+        ([0.5], [math.nan]), ([0.0, 0.5], [-2.0, 2.0]), ([0.5, 0.5 + 1e-6], [2.0, 2.0]),
     ):  # fmt: skip
         refuses("ValueError", student.amdahl, shares, speedups)
     refuses("ValueError", student.amdahl, [0.75, 0.5], [2.0, 2.0], mentioning=["0.75"])
     refuses("ValueError", student.amdahl, [0.5], [-2.0], mentioning=["-2"])
+    refuses("ValueError", student.amdahl, [-0.25], [2.0], mentioning=["-0.25"])
+    refuses("ValueError", student.amdahl, [0.5, 0.25, 0.125], [3.0], mentioning=["3"])  # how many, or which
     yours = student.amdahl([1.0], [math.inf])
     holds(yours == math.inf, "if all of it vanishes, the speedup is infinite", yours=yours)
+    yours = student.amdahl([0.2, 0.4, 0.3, 0.1], [math.inf] * 4)  # their sum is a little above 1
+    holds(yours == math.inf, "if all of it vanishes, the speedup is infinite", yours=yours)
+    close(student.amdahl([0.5, 0.5 + 5e-10], [2.0, 2.0]), 2.0, "the speedup of the whole")
+    close(student.amdahl([1.0], [1000.0]), 1000.0, "the speedup of the whole")
     close(student.amdahl([1 / 3, 1 / 3, 1 / 3], [2.0, 2.0, 2.0]), 2.0, "the speedup of the whole")
 
 
@@ -306,6 +365,7 @@ EQUAL = [["f", 3, 9], ["g", 3, 9], ["h", 3, 9], ["h", 9, 12]]
 SIDE = [["f", 0, 4], ["f", 4, 6], ["g", 8, 9], ["f", 9, 12], ["g", 10, 11]]
 TOGETHER = [["f", 0, 10], ["f", 0, 4], ["g", 4, 9], ["g", 4, 6]]
 EMPTY = [["f", 2, 2], ["g", 2, 6], ["h", 6, 6], ["h", 7, 9]]
+TWINS = [["f", 3, 9], ["f", 3, 9], ["g", 4, 5]]
 
 
 def innermost(spans):
@@ -319,11 +379,15 @@ def innermost(spans):
 
 
 @rubric.probe
-def owned(tt, spans, first):
-    spans = [tt.profiling.Span(name, first + start, first + end) for name, start, end in spans]
+def owned(tt, spans, first, unit):
+    kinds = ["primitive", "rule", "module", "region"]
+    spans = [
+        tt.profiling.Span(name, first + unit * start, first + unit * end, kind=kinds[start % 4], thread=start % 2)
+        for name, start, end in spans
+    ]
     before = list(spans)
     own = tt.profiling.self_times(spans)
-    return [list(own), spans == before]
+    return [list(own), list(tt.profiling.self_times(tuple(spans))), spans == before]
 
 
 rubric.doctests("self_times", points=1)
@@ -332,23 +396,28 @@ rubric.doctests("self_times", points=1)
 @rubric.check("self_times", points=2)
 @given(
     trees(),
-    st.sampled_from([0, 0, 100]),
-    always=[(spans, 0) for spans in (STEP, DEEP, EQUAL, SIDE, TOGETHER, EMPTY, [])],
+    st.sampled_from([0, -3, 100]),
+    st.sampled_from([1, 0.25]),
+    always=[(STEP, 0, 1), *((spans, -3, 0.25) for spans in (STEP, DEEP, EQUAL, SIDE, TOGETHER, EMPTY, TWINS, []))],
 )
-def the_time_of_the_innermost(student, spans, first):
-    """A span owns the time in which no other span inside it is open; what lies deeper is taken off once."""
-    own, unchanged = student.owned(spans, first)
-    wanted = innermost(spans)
-    length = [end - start for _, start, end in spans]
+def the_time_of_the_innermost(student, spans, first, unit):
+    """A span owns the time in which no other span inside it is open; what lies deeper is taken off once.
+
+    A span (name, start, end) is open from first + unit * start to first + unit * end.
+    """
+    own, of_tuple, unchanged = student.owned(spans, first, unit)
+    wanted = np.array(innermost(spans), float)
+    length = np.array([end - start for _, start, end in spans], float)
     inside = [
         sum(b - a for j, (_, a, b) in enumerate(spans) if j > i and start <= a and b <= end)
         for i, (_, start, end) in enumerate(spans)
     ]
     mistakes = {
-        "these are total times": np.array(length, float),
-        "what lies deeper is taken off more than once": np.array(length, float) - np.array(inside, float),
+        "these are total times": unit * length,
+        "what lies deeper is taken off more than once": unit * (length - np.array(inside, float)),
     }
-    close(np.array(own, float), np.array(wanted, float), "the self times", mistakes=mistakes)
+    close(np.array(own, float), unit * wanted, "the self times", mistakes=mistakes)
+    close(np.array(of_tuple, float), unit * wanted, "the self times of a tuple of spans")
     holds(unchanged, "the list of spans is as it was")
 
 
@@ -359,21 +428,30 @@ def spans_come_in_any_order(student, spans, seed):
     spans = [span for i, span in enumerate(spans) if span[1:] not in [s[1:] for s in spans[:i]]]
     order = [int(i) for i in np.random.default_rng(seed).permutation(len(spans))]
     wanted = innermost(spans)
-    own, _ = student.owned([spans[i] for i in order], 0)
+    own, *_ = student.owned([spans[i] for i in order], 0, 1)
     close(np.array(own, float), np.array([wanted[i] for i in order], float), "the self times")
-    for crossing in ([["f", 0, 3], ["g", 2, 5]], [["h", 4, 9], ["f", 0, 9], ["g", 3, 5]]):
-        refuses("ValueError", student.owned, crossing, 0, mentioning=["g"])
+    for crossing in (
+        [["read", 0, 3], ["save", 2, 5]],
+        [["save", 4, 9], ["f", 0, 9], ["read", 3, 5]],
+        [["read", 0, 4], ["f", 1, 2], ["save", 3, 6]],
+    ):
+        refuses("ValueError", student.owned, crossing, 0, 1, mentioning=["read", "save"])
 
 
 @rubric.probe
-def named(tt, spans):
-    took = [{"flops": 3 * i + 1, "moved": 5 * i + 2, "peak": (7 * i) % 11} for i in range(len(spans))]
-    spans = [tt.profiling.Span(*span, **facts) for span, facts in zip(spans, took)]
-    rows = tt.profiling.by_name(spans)
-    return {
-        key: [row.name, row.calls, float(row.total), float(row.own), row.flops, row.moved, row.peak]
-        for key, row in rows.items()
-    }
+def named(tt, spans, first, unit):
+    kinds, made = ["primitive", "rule", "module", "region"], []
+    for i, (name, start, end) in enumerate(spans):
+        took = {"flops": 3 * (i // 2) + 1, "moved": 5 * (i // 2) + 2, "peak": (7 * (i // 2)) % 11}
+        times = first + unit * start, first + unit * end
+        made.append(tt.profiling.Span(name, *times, kind=kinds[start % 4], thread=start % 2, **took))
+    before = list(made)
+    rows = [
+        [key, row.name, row.calls, float(row.total), float(row.own), row.flops, row.moved, row.peak]
+        for key, row in tt.profiling.by_name(made).items()
+    ]
+    tt.profiling.by_name(tuple(made))
+    return [rows, made == before]
 
 
 rubric.doctests("by_name", points=1)
@@ -383,29 +461,39 @@ rubric.doctests("by_name", points=1)
 @given(
     trees(),
     st.integers(0, 9),
-    always=[(spans, n) for n in (0, 3) for spans in (STEP, DEEP, EQUAL, SIDE, TOGETHER, EMPTY, [])],
+    st.sampled_from([0, -3]),
+    st.sampled_from([1, 0.25]),
+    always=[
+        (spans, seed, first, unit)
+        for seed, first, unit in ((0, 0, 1), (3, -3, 0.25))
+        for spans in (STEP, DEEP, EQUAL, SIDE, TOGETHER, EMPTY, TWINS, [])
+    ],
 )
-def a_row_for_each_name(student, spans, seed):
-    """Calls, self times, FLOPs and bytes add up, peaks do not, and time inside a span of the same name counts once."""
+def a_row_for_each_name(student, spans, seed, first, unit):
+    """Calls, self times, FLOPs and bytes add up, peaks do not, and time inside a span of the same name counts once.
+
+    A span (name, start, end) is open from first + unit * start to first + unit * end.
+    """
     if seed:  # in another order, if no two are equal
         spans = [span for i, span in enumerate(spans) if span[1:] not in [s[1:] for s in spans[:i]]]
     own = innermost(spans)
     order = [int(i) for i in np.random.default_rng(seed).permutation(len(spans))] if seed else list(range(len(spans)))
     spans, own = [spans[i] for i in order], [own[i] for i in order]
-    rows = student.named(spans)
-    same(sorted(rows), sorted({name for name, *_ in spans}), "the names")
-    for name, (called, calls, total, self_time, flops, moved, peak) in rows.items():
+    rows, unchanged = student.named(spans, first, unit)
+    same(sorted(name for name, *_ in rows), sorted({name for name, *_ in spans}), "the names")
+    for name, called, calls, total, self_time, flops, moved, peak in rows:
         mine = [i for i, span in enumerate(spans) if span[0] == name]
         same(called, name, "the name in its row")
         same(plain(calls), len(mine), f"the calls of {name}")
         covered = sum(any(spans[i][1] <= second < spans[i][2] for i in mine) for second in range(24))
         every = float(sum(spans[i][2] - spans[i][1] for i in mine))
-        mistakes = {"a span inside another of its name counts twice": every}
-        close(total, float(covered), f"the total of {name}", mistakes=mistakes)
-        close(self_time, float(sum(own[i] for i in mine)), f"the self time of {name}")
-        close(plain(flops), sum(3 * i + 1 for i in mine), f"the FLOPs of {name}")
-        close(plain(moved), sum(5 * i + 2 for i in mine), f"the bytes of {name}")
-        close(plain(peak), max((7 * i) % 11 for i in mine), f"the peak of {name}")
+        mistakes = {"a span inside another of its name counts twice": unit * every}
+        close(total, unit * float(covered), f"the total of {name}", mistakes=mistakes)
+        close(self_time, unit * float(sum(own[i] for i in mine)), f"the self time of {name}")
+        close(plain(flops), sum(3 * (i // 2) + 1 for i in mine), f"the FLOPs of {name}")
+        close(plain(moved), sum(5 * (i // 2) + 2 for i in mine), f"the bytes of {name}")
+        close(plain(peak), max((7 * (i // 2)) % 11 for i in mine), f"the peak of {name}")
+    holds(unchanged, "the list of spans is as it was")
 
 
 # -- accounting -------------------------------------------------------------------------------------------------------

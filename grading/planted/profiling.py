@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from tinytorch.environment import matmul_flops
+from tinytorch.profiling import Row, held_bytes, self_times
 from tito.rubrics.planted import wrong
 
 # -- product_flops ----------------------------------------------------------------------------------------------------
@@ -34,6 +36,25 @@ def products_of_matrices(x, y):
     return 2 * math.prod(x) * y[-1]
 
 
+@wrong("product_flops", "takes the larger of two sides, of which one may be 0")
+def products_of_the_larger_sides(x, y):
+    rows = (1, *x) if len(x) == 1 else x
+    columns = (*y, 1) if len(y) == 1 else y
+    batch = 1
+    for i in range(3, max(len(rows), len(columns)) + 1):
+        batch *= max(rows[-i] if i <= len(rows) else 1, columns[-i] if i <= len(columns) else 1)
+    return batch * matmul_flops(rows[-2], rows[-1], columns[-1])
+
+
+@wrong("product_flops", "takes y's side wherever it has one")
+def products_of_the_second(x, y):
+    rows = (1, *x) if len(x) == 1 else x
+    columns = (*y, 1) if len(y) == 1 else y
+    alone = max(len(rows) - len(columns), 0)
+    batch = math.prod(rows[:alone]) * math.prod(columns[:-2])
+    return batch * matmul_flops(rows[-2], rows[-1], columns[-1])
+
+
 # -- convolution_flops ------------------------------------------------------------------------------------------------
 
 wrong("convolution_flops", "counts the filters twice", "math.prod(weight[1:])", "math.prod(weight)")
@@ -42,6 +63,18 @@ wrong("convolution_flops", "counts multiplications only", "2 * terms", "terms")
 wrong("convolution_flops", "forgets the bias", " + bias)", ")")
 wrong("convolution_flops", "adds the bias twice", " + bias)", " + 2 * bias)")
 wrong("convolution_flops", "adds the bias once for all numbers", "(2 * terms + bias)", "2 * terms + bias")
+wrong(
+    "convolution_flops",
+    "wraps at 32 bits",
+    "return math.prod(z) * (2 * terms + bias)",
+    "return int(np.prod([*z, 2 * terms + bias], dtype=np.int32))",
+)
+wrong(
+    "convolution_flops",
+    "counts in float32",
+    "math.prod(z) * (2 * terms + bias)",
+    "int(np.float32(math.prod(z)) * np.float32(2 * terms + bias))",
+)
 
 # -- moved_bytes ------------------------------------------------------------------------------------------------------
 
@@ -83,6 +116,78 @@ wrong(
 wrong(
     "moved_bytes", "looks at whether it is the same array, not the same memory", "np.may_share_memory(x, z)", "x is z"
 )
+wrong(
+    "moved_bytes", "reads NumPy scalars", "if isinstance(x, np.ndarray)}", "if isinstance(x, np.ndarray | np.generic)}"
+)
+wrong(
+    "moved_bytes",
+    "leaves arrays without axes out",
+    "isinstance(x, np.ndarray)}",
+    "isinstance(x, np.ndarray) and x.ndim}",
+)
+wrong(
+    "moved_bytes",
+    "leaves whole numbers out",
+    "isinstance(x, np.ndarray)}",
+    "isinstance(x, np.ndarray) and x.dtype.kind in 'fc'}",
+)
+wrong("moved_bytes", "takes equal arrays for one", "{id(x): x for", "{(x.shape, x.tobytes()): x for")
+wrong("moved_bytes", "takes equal results for one", "{id(z): z for", "{(z.shape, z.tobytes()): z for")
+wrong("moved_bytes", "takes arrays that begin together for one", "{id(x): x for", "{x.ctypes.data: x for")
+wrong(
+    "moved_bytes",
+    "counts a stretched result in full",
+    "sum(map(held_bytes, [*arrays, *written]))",
+    "sum(map(held_bytes, arrays)) + sum(z.nbytes for z in written)",
+)
+wrong("moved_bytes", "looks for views of the first input alone", "for x in arrays)", "for x in [*arrays][:1])")
+wrong(
+    "moved_bytes",
+    "takes what has a base for a view",
+    "not any(np.may_share_memory(x, z) for x in arrays)",
+    "z.base is None",
+)
+wrong(
+    "moved_bytes",
+    "adds inputs and results, two lists",
+    "arrays = {id(x)",
+    "inputs + results\narrays = {id(x)",
+)
+
+
+@wrong("moved_bytes", "takes out of the caller's list what is no array")
+def moved_and_removed(inputs, results):
+    for x in [*inputs]:
+        if not isinstance(x, np.ndarray):
+            inputs.remove(x)
+    new = {id(z): z for z in results if isinstance(z, np.ndarray | np.generic)}.values()
+    written = [z for z in new if not any(np.may_share_memory(x, z) for x in inputs)]
+    return sum(map(held_bytes, [*{id(x): x for x in inputs}.values(), *written])) if written else 0
+
+
+@wrong("moved_bytes", "takes all parts of one memory for each other's views")
+def moved_by_owner(inputs, results):
+    def owner(x):
+        while isinstance(x.base, np.ndarray):
+            x = x.base
+        return id(x)
+
+    arrays = {id(x): x for x in inputs if isinstance(x, np.ndarray)}.values()
+    new = {id(z): z for z in results if isinstance(z, np.ndarray | np.generic)}.values()
+    written = [z for z in new if owner(z) not in [owner(x) for x in arrays]]
+    return sum(map(held_bytes, [*arrays, *written])) if written else 0
+
+
+@wrong("moved_bytes", "does not read what lies between the numbers of another input")
+def moved_but_between(inputs, results):
+    arrays = []
+    for x in inputs:
+        if isinstance(x, np.ndarray) and not any(np.may_share_memory(x, other) for other in arrays):
+            arrays.append(x)
+    new = {id(z): z for z in results if isinstance(z, np.ndarray | np.generic)}.values()
+    written = [z for z in new if not any(np.may_share_memory(x, z) for x in arrays)]
+    return sum(map(held_bytes, [*arrays, *written])) if written else 0
+
 
 # -- arithmetic_intensity ---------------------------------------------------------------------------------------------
 
@@ -90,6 +195,9 @@ wrong("arithmetic_intensity", "is bytes a FLOP", "flops / moved", "moved / max(f
 wrong("arithmetic_intensity", "is infinite for nothing at all", "math.inf if flops else 0.0", "math.inf")
 wrong("arithmetic_intensity", "is 0 wherever nothing moves", "math.inf if flops else 0.0", "0.0")
 wrong("arithmetic_intensity", "drops the fraction", "flops / moved", "float(flops // moved)")
+
+wrong("arithmetic_intensity", "takes one byte for none", "if moved:", "if moved > 1:")
+wrong("arithmetic_intensity", "drops fractions", "flops / moved", "int(flops) / int(moved)")
 
 
 @wrong("arithmetic_intensity", "avoids 0 by one byte more")
@@ -113,6 +221,12 @@ wrong(
     "confuses the two limits",
     "min(roof.peak, intensity * roof.bandwidth)",
     "min(roof.bandwidth, intensity * roof.peak)",
+)
+wrong(
+    "roofline",
+    "rounds the ridge down",
+    "return min(roof.peak, intensity * roof.bandwidth)",
+    "return intensity * roof.bandwidth if intensity < roof.peak // roof.bandwidth else roof.peak",
 )
 
 # -- amdahl -----------------------------------------------------------------------------------------------------------
@@ -147,6 +261,29 @@ wrong(
 )
 wrong("amdahl", "does not say what was given", ", got {list(shares)}", "")
 wrong("amdahl", "refuses a part that becomes slower", "speedup > 0 for", "speedup >= 1 for")
+wrong("amdahl", "lets the rest be below 0", "max(0.0, 1 - sum(shares))", "1 - sum(shares)")
+wrong(
+    "amdahl",
+    "lets a speedup of NaN pass",
+    "not all(speedup > 0 for speedup in speedups)",
+    "any(speedup <= 0 for speedup in speedups)",
+)
+wrong(
+    "amdahl",
+    "asks no speedup of a share of 0",
+    "for speedup in speedups)",
+    "for s, speedup in zip(shares, speedups) if s)",
+)
+wrong("amdahl", "allows too much", "1 + 1e-9", "1 + 1e-3")
+wrong("amdahl", "allows too little", "1 + 1e-9", "1 + 1e-15")
+wrong("amdahl", "takes little for nothing", "if left else", "if left > 0.01 else")
+wrong(
+    "amdahl",
+    "does not say which share is negative",
+    "if not all(share >= 0",
+    "if any(share < 0 for share in shares):\n    raise ValueError('a share is negative')\nif not all(share >= 0",
+)
+wrong("amdahl", "does not say how many there are", ", got {len(speedups)} for {len(shares)}", "")
 
 # -- self_times -------------------------------------------------------------------------------------------------------
 
@@ -187,6 +324,59 @@ wrong(
     "spans.sort(key=lambda s: (s.start, -s.end))\nown = [span.seconds",
 )
 wrong("self_times", "refuses spans that end together", "span.end > outer.end", "span.end >= outer.end")
+wrong(
+    "self_times",
+    "says which span crosses, not which it crosses",
+    "{outer.name} and {span.name} do neither",
+    "{span.name}",
+)
+wrong(
+    "self_times",
+    "keeps whole seconds",
+    "own = [span.seconds for span in spans]",
+    "own = np.array([span.seconds for span in spans], int)",
+    "return own",
+    "return own.tolist()",
+)
+wrong("self_times", "begins at 0", "own = [span.seconds", "own = [max(span.end, 0) - max(span.start, 0)")
+wrong(
+    "self_times",
+    "takes lists alone",
+    "own = [span.seconds for span in spans]",
+    "own = [span.seconds for span in spans.copy()]",
+)
+wrong(
+    "self_times",
+    "takes the first of equal spans for all of them",
+    "sorted(range(len(spans)), key=lambda i: (spans[i].start, -spans[i].end))",
+    "[spans.index(span) for span in sorted(spans, key=lambda span: (span.start, -span.end))]",
+)
+wrong(
+    "self_times",
+    "takes threads one by one",
+    "open_spans: list[int] = []",
+    "threads = {}",
+    "span = spans[i]",
+    "span = spans[i]\n    open_spans = threads.setdefault(span.thread, [])",
+)
+
+
+@wrong("self_times", "sees a crossing with the span before alone")
+def own_of_neighbours(spans):
+    from itertools import pairwise
+
+    own, stack = [span.seconds for span in spans], []
+    order = sorted(range(len(spans)), key=lambda i: (spans[i].start, -spans[i].end))
+    for i, j in pairwise(order):
+        if spans[i].start < spans[j].start < spans[i].end < spans[j].end:
+            raise ValueError(f"{spans[i].name} and {spans[j].name} overlap")
+    for i in order:
+        while stack and spans[stack[-1]].end <= spans[i].start:
+            stack.pop()
+        if stack:
+            own[stack[-1]] -= spans[i].seconds
+        stack.append(i)
+    return own
 
 
 @wrong("self_times", "counts what is inside what is inside twice")
@@ -223,6 +413,32 @@ wrong("by_name", "takes the shorter of two that start together first", "-spans[i
 wrong("by_name", "counts no calls", "row.calls += 1", "row.calls = 1")
 wrong("by_name", "forgets the name", "Row(span.name)", 'Row("")')
 wrong("by_name", "takes one that starts at the end for one inside", "span.start >= until", "span.start > until")
+wrong("by_name", "begins at 0", "until.get(span.name, -math.inf)", "until.get(span.name, 0)")
+wrong("by_name", "takes the first of equal spans for all of them", "own[i]", "own[spans.index(span)]")
+wrong("by_name", "keeps whole seconds", "row.total += span.seconds", "row.total += int(span.seconds)")
+wrong("by_name", "counts primitives alone", "row.calls += 1", "row.calls += span.kind == 'primitive'")
+wrong("by_name", "takes lists alone", "self_times(spans)", "self_times(spans.copy())")
+wrong(
+    "by_name",
+    "sorts the caller's list",
+    "own, rows",
+    "if isinstance(spans, list):\n    spans.sort(key=lambda span: (span.start, -span.end))\nown, rows",
+)
+
+
+@wrong("by_name", "takes neither of two equal spans of a name for the outer one")
+def rows_without_twins(spans):
+    own, rows = self_times(spans), {}
+    for i, span in enumerate(spans):
+        row = rows.setdefault(span.name, Row(span.name))
+        row.calls, row.own = row.calls + 1, row.own + own[i]
+        row.flops, row.moved = row.flops + span.flops, row.moved + span.moved
+        row.peak = max(row.peak, span.peak)
+        others = [other for j, other in enumerate(spans) if j != i and other.name == span.name]
+        if not any(other.start <= span.start and span.end <= other.end for other in others):
+            row.total += span.seconds
+    return rows
+
 
 # -- accounting -------------------------------------------------------------------------------------------------------
 

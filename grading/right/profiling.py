@@ -47,6 +47,16 @@ def flops_by_cases(x, y):
     return math.prod(lead) * matmul_flops(x[-2], x[-1], y[-1])
 
 
+@right("product_flops", "goes through the leading axes from the right")
+def flops_axis_by_axis(x, y):
+    x, y = (1, *x) if len(x) == 1 else x, (*y, 1) if len(y) == 1 else y
+    flops, p, q = 2 * x[-2] * x[-1] * y[-1], x[-3::-1], y[-3::-1]
+    for i in range(max(len(p), len(q))):
+        left, right = p[i] if i < len(p) else 1, q[i] if i < len(q) else 1
+        flops *= right if left == 1 else left
+    return flops
+
+
 # -- convolution_flops ------------------------------------------------------------------------------------------------
 
 right("convolution_flops", "names the axes", "math.prod(weight[1:])", "weight[1] * weight[2] * weight[3]")
@@ -99,6 +109,24 @@ def moved_as_it_goes(inputs, results):
     return total if new else 0
 
 
+@right("moved_bytes", "looks at the results first")
+def moved_results_first(inputs, results):
+    seen, total = set(), 0
+    for z in results:
+        if not isinstance(z, np.ndarray | np.generic) or id(z) in seen:
+            continue
+        if not any(isinstance(x, np.ndarray) and np.may_share_memory(x, z) for x in inputs):
+            seen.add(id(z))
+            total += held_bytes(z)
+    if not seen:
+        return 0
+    for x in inputs:
+        if isinstance(x, np.ndarray) and id(x) not in seen:
+            seen.add(id(x))
+            total += held_bytes(x)
+    return total
+
+
 # -- arithmetic_intensity ---------------------------------------------------------------------------------------------
 
 right("arithmetic_intensity", "asks for 0", "if moved:", "if moved != 0:")
@@ -110,6 +138,14 @@ def intensity_by_cases(flops, moved):
     if flops == 0:
         return 0.0
     return flops / moved if moved else math.inf
+
+
+@right("arithmetic_intensity", "lets Python refuse to divide")
+def intensity_tried(flops, moved):
+    try:
+        return flops / moved
+    except ZeroDivisionError:
+        return math.inf if flops else 0.0
 
 
 # -- roofline ---------------------------------------------------------------------------------------------------------
@@ -126,6 +162,18 @@ def roof_by_ridge(intensity, roof):
 def roof_unpacked(intensity, roof):
     peak, bandwidth = roof
     return peak if peak < bandwidth * intensity else bandwidth * intensity
+
+
+@right("roofline", "keeps the intensity below the ridge")
+def roof_of_kept_intensity(intensity, roof):
+    return min(intensity, roof.peak / roof.bandwidth) * roof.bandwidth
+
+
+@right("roofline", "takes the longer of the times of one operation")
+def roof_by_times(intensity, roof):
+    if not intensity:
+        return 0.0
+    return 1 / max(1 / roof.peak, 1 / (intensity * roof.bandwidth))
 
 
 right("roofline", "writes the product the other way round", "intensity * roof.bandwidth", "roof[1] * intensity")
@@ -157,6 +205,35 @@ def amdahl_by_savings(shares, speedups):
     if time <= 1e-12:
         return math.inf
     return 1 / time
+
+
+@right("amdahl", "takes arrays")
+def amdahl_of_arrays(shares, speedups):
+    s, k = np.asarray(shares, np.float64), np.asarray(speedups, np.float64)
+    if s.shape != k.shape:
+        raise ValueError(f"{shares} and {speedups} differ in length")
+    if not (s >= 0).all() or not s.sum() <= 1 + 1e-9:
+        raise ValueError(f"shares {shares} are no parts of 1")
+    if not (k > 0).all():
+        raise ValueError(f"speedups {speedups} are not above 0")
+    left = max(1 - s.sum(), 0) + (s / k).sum()
+    with np.errstate(divide="ignore"):
+        return float(np.float64(1) / left)
+
+
+@right("amdahl", "reckons with fractions")
+def amdahl_of_fractions(shares, speedups):
+    from fractions import Fraction
+
+    if len(shares) != len(speedups):
+        raise ValueError(f"got {len(shares)} and {len(speedups)}")
+    if not all(s >= 0 and math.isfinite(s) for s in shares) or sum(map(Fraction, shares)) > 1 + Fraction(1, 10**9):
+        raise ValueError(f"got {shares}")
+    if not all(k > 0 for k in speedups):
+        raise ValueError(f"got {speedups}")
+    left = max(Fraction(0), 1 - sum(map(Fraction, shares)))
+    left += sum(Fraction(s) / Fraction(k) for s, k in zip(shares, speedups) if k != math.inf)
+    return float(1 / left) if left else math.inf
 
 
 # -- self_times -------------------------------------------------------------------------------------------------------
@@ -199,6 +276,26 @@ def own_with_pairs(spans):
     return own
 
 
+@right("self_times", "cuts time at every start and end")
+def own_of_pieces(spans):
+    from itertools import pairwise
+
+    order = sorted(range(len(spans)), key=lambda i: (spans[i].start, -spans[i].end))
+    for place, i in enumerate(order):
+        for j in order[place + 1 :]:
+            if spans[i].start < spans[j].start < spans[i].end < spans[j].end:
+                raise ValueError(f"{spans[i].name} and {spans[j].name} overlap in part")
+    cuts, own = sorted({s.start for s in spans} | {s.end for s in spans}), [0 for _ in spans]
+    for a, b in pairwise(cuts):
+        inside = [i for i in order if spans[i].start <= a and b <= spans[i].end]
+        if inside:
+            own[inside[-1]] += b - a
+    return own
+
+
+right("self_times", "takes floats", "own = [span.seconds for", "own = [float(span.seconds) for")
+
+
 # -- by_name ----------------------------------------------------------------------------------------------------------
 
 
@@ -235,6 +332,39 @@ def rows_of_the_outermost(spans):
         row.flops, row.moved = row.flops + span.flops, row.moved + span.moved
         row.peak = max(row.peak, span.peak)
         row.total += 0.0 if inside else span.seconds
+    return rows
+
+
+@right("by_name", "counts how many spans of a name are open")
+def rows_by_events(spans):
+    own, rows = self_times(spans), {}
+    for i, span in enumerate(spans):
+        row = rows.setdefault(span.name, Row(span.name))
+        row.calls, row.own, row.peak = row.calls + 1, row.own + own[i], max(row.peak, span.peak)
+        row.flops, row.moved = row.flops + span.flops, row.moved + span.moved
+    events = sorted([(s.start, 0, s.name) for s in spans] + [(s.end, 1, s.name) for s in spans])
+    depth, since = dict.fromkeys(rows, 0), {}
+    for when, ends, name in events:
+        if not ends and not depth[name]:
+            since[name] = when
+        depth[name] += -1 if ends else 1
+        if not depth[name]:
+            rows[name].total += when - since[name]
+    return rows
+
+
+@right("by_name", "begins with a total of 0, a whole number")
+def rows_of_whole_numbers(spans):
+    own, rows = self_times(spans), {}
+    for name in dict.fromkeys(s.name for s in spans):
+        mine = sorted((s for s in spans if s.name == name), key=lambda s: (s.start, -s.end))
+        total, end = 0, -math.inf
+        for s in mine:
+            if s.start >= end:
+                total, end = total + s.end - s.start, s.end
+        times = total, sum(t for t, s in zip(own, spans) if s.name == name)
+        flops, moved = sum(s.flops for s in mine), sum(s.moved for s in mine)
+        rows[name] = Row(name, len(mine), *times, flops, moved, max(s.peak for s in mine))
     return rows
 
 

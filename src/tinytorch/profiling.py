@@ -215,9 +215,9 @@ def held_bytes(x: np.ndarray | np.generic) -> int:
 def moved_bytes(inputs: Sequence[Any], results: Sequence[Any]) -> int:
     """The least that an operation moves between memory and processor: each input read once, each result written once.
 
-    Inputs that are not arrays do not count; a result may be a NumPy scalar, too. Each counts once, however often it is
-    given, with the size that held_bytes tells. A result that shows memory of an input, as a transpose does, is not
-    written. If no result is written, nothing moves.
+    Inputs that are not arrays do not count, nor do NumPy scalars; a result may be one. An array counts once, however
+    often it is given (a view of it is another), with the size that held_bytes tells. A result that shows memory of an
+    input, as a transpose does, is not written. If no result is written, nothing moves.
 
     >>> x, y = np.zeros((2, 3)), np.zeros(3)
     >>> print(moved_bytes([x, y, 2.0, None], [x + y]), moved_bytes([x, x], [x * x]), moved_bytes([x], [x.T]))
@@ -324,12 +324,13 @@ class Span(NamedTuple):
 def self_times(spans: Sequence[Span]) -> list[float]:
     """Of each span, the seconds in which no span inside it ran. Together they are the seconds of the outermost spans.
 
-    Spans come in any order. Each two lie apart, perhaps end to start, or one lies inside the other; of two equal ones
-    the first in the list holds the other. Raises ValueError, with both names, for two that overlap in part.
+    Spans come in any order; their kinds and threads say nothing. Each two lie apart, perhaps end to start, or one lies
+    inside the other; of two equal ones the first in the list holds the other. Raises ValueError, with both names, for
+    two that overlap in part.
 
-    >>> step, there, layer, back = Span("step", 0, 10), Span("there", 1, 5), Span("layer", 2, 5), Span("back", 5, 9)
+    >>> step, there, layer, back = Span("step", 0, 12), Span("there", 1, 5), Span("layer", 2, 4.5), Span("back", 5, 8.5)
     >>> self_times([layer, step, back, there])
-    [3, 2, 4, 1]
+    [2.5, 4.5, 3.5, 1.5]
     """
     # Each span begins with its whole length, and loses that of those directly inside it, not of those in these.
     # Go through them in the order of their starts, the longer first, and keep a list of those that have not ended.
@@ -372,9 +373,9 @@ def by_name(spans: Sequence[Span]) -> dict[str, Row]:
     `total` is the time in which at least one span of that name was open: one inside another of its name, as in a
     function that calls itself, counts no second time. Spans are as for self_times.
 
-    >>> rows = by_name([Span("f", 0, 10), Span("f", 2, 6), Span("g", 3, 4)])
+    >>> rows = by_name([Span("f", 0, 10.5), Span("f", 2, 6), Span("g", 3, 4)])
     >>> rows["f"].calls, rows["f"].total, rows["f"].own
-    (2, 10.0, 9.0)
+    (2, 10.5, 9.5)
     """
     # self_times(spans) is there, in the order of spans. For the total, go by the starts, the longer first, and keep
     # for each name when its last counted span ends: one that starts before that lies inside.
