@@ -43,7 +43,7 @@ def check_grid(student, low, high, bits):
     expected = np.array([(b - a) / steps for a, b in ends], np.float32).reshape(np.shape(low))
     unstretched = (np.subtract(high, low, dtype=np.float64) / steps).astype(np.float32)
     mistakes = {"the interval was not stretched to 0": unstretched}
-    close(scale, expected, "the scale", mistakes=mistakes)
+    close(scale, expected, "the scale", mistakes=mistakes, atol=0)
     holds(zero.dtype == np.int32 and zero.shape == np.shape(low), "zero is int32, in the shape of the interval's ends")
     exact = np.array([least - a * steps / (b - a) for a, b in ends]).reshape(np.shape(low))
     holds(np.abs(zero - exact) < 0.501, "zero is the whole number nearest to least - low / s", zero=zero, exact=exact)
@@ -64,6 +64,9 @@ def low_becomes_the_least_number_and_high_the_largest(student, low, width, bits)
     low, high = np.array([low, -width, 0.0]), np.array([low + width, -width / 3, width])
     check_grid(student, low, high, bits)
     check_grid(student, low.astype(np.float32).reshape(3, 1), high.astype(np.float32).reshape(3, 1), bits)
+    check_grid(student, width, width, bits)  # a point, stretched to 0
+    check_grid(student, -width * 1e-12, width * 3e-12, bits)
+    check_grid(student, -3e38, 3e38, bits)
 
 
 @rubric.check("affine_grid", points=1, examples=5)
@@ -73,6 +76,8 @@ def what_is_no_interval_has_no_grid(student, x):
     for low, high in [(math.nan, x), (-x, math.nan), (-x, math.inf), (-math.inf, x), (x, x / 2), (0.0, 0.0)]:
         refuses("ValueError", student.made, low, high, 8)
     refuses("ValueError", student.made, -x * 1e-60, x * 1e-60, 8)
+    refuses("ValueError", student.made, 3.0, 1.0, 8, mentioning=["3", "1"])
+    refuses("ValueError", student.made, -2e-60, 1e-60, 8, mentioning=["2e-60", "1e-60"])
     refuses("ValueError", student.made, np.array([-x, 0.0]), np.array([x, 0.0]), 8)
     refuses("ValueError", student.made, np.array([-x, x]), np.array([x, x / 2]), 8)
 
@@ -115,6 +120,11 @@ def the_nearest_place_of_the_grid(student, x, zero, bits, dtype):
     close(student.to_whole(x, one, zero, bits), whole(x, one, zero, bits), "q", mistakes=mistakes)
     zeros = np.array([[0, zero]], np.int32)
     close(student.to_whole(x, several, zeros, bits), whole(x, several, zeros, bits), "q, by column")
+    square, deep = x[:2], x.reshape(3, 1, 2, 1)
+    close(student.to_whole(square, several.T, zeros.T, bits), whole(square, several.T, zeros.T, bits), "q, by row")
+    close(student.to_whole(deep, one, zero, bits), whole(deep, one, zero, bits), "q of four axes")
+    near = np.array([0.25 + 1e-9, 0.75 - 1e-9])
+    close(student.to_whole(near, one, zero, 8), whole(near, one, zero, 8), "q of numbers next to a half")
     close(student.to_whole(x[:0], one, zero, bits), np.zeros((0, 2), np.int8), "q of no numbers")
     far = np.array([math.inf, -math.inf, 1e30], dtype)
     close(student.to_whole(far, one, zero, bits), whole(np.array([1e4, -1e4, 1e4]), one, zero, bits), "q of infinity")
@@ -147,6 +157,9 @@ def what_whole_numbers_stand_for(student, seed, zero, scale):
     close(student.to_real(q, scale, zero), expected, "x", mistakes=mistakes)
     scales, zeros = np.array([[scale, 1]], np.float32), np.array([[zero, 3]], np.int32)
     close(student.to_real(q, scales, zeros), ((q - zeros) * scales).astype(np.float32), "x, by column")
+    q, scales, zeros = q[:2], scales.T, zeros.T
+    close(student.to_real(q, scales, zeros), ((q - zeros) * scales).astype(np.float32), "x, by row")
+    close(student.to_real(q[None], scales, zeros), ((q - zeros) * scales).astype(np.float32)[None], "x of three axes")
 
 
 # -- symmetric_grid ---------------------------------------------------------------------------------------------------
@@ -162,7 +175,13 @@ rubric.doctests("symmetric_grid", points=1)
 
 
 @rubric.check("symmetric_grid", points=1)
-@given(mixed((2, 3, 4), most=900), st.sampled_from([None, 0, 1, 2, -1, [0, 2]]), st.sampled_from([8, 4]), kinds)
+@given(
+    mixed((2, 3, 4), most=900),
+    st.sampled_from([None, 0, 1, 2, -1, [0, 2], [-1, 0], [0, 1, 2]]),
+    st.sampled_from([8, 4]),
+    kinds,
+    always=[(np.arange(1.0, 25).reshape(2, 3, 4), axis, 8, np.float32) for axis in ([0, -1], [-1, 0], [0, 1, 2])],
+)
 def the_largest_becomes_the_largest(student, x, axis, bits, dtype):
     """s = max |x| / (2^(b - 1) - 1), for all numbers or for each place along an axis; zero is 0."""
     x = (x / 7).astype(dtype)
@@ -178,9 +197,16 @@ def the_largest_becomes_the_largest(student, x, axis, bits, dtype):
         f"the largest becomes {most - 1}, not {most}": (largest / most).astype(np.float32),
         "both ends count: the largest of |x|, not of x": (x.max() / (most - 1)).astype(np.float32).reshape(1, 1, 1),
     }
-    close(scale, expected, "the scale", mistakes=mistakes)
+    close(scale, expected, "the scale", mistakes=mistakes, atol=0)
     close(zero, np.zeros(shape, np.int32), "zero")
     holds(own == bits, "the grid has the bits that it was asked for", bits=own)
+    wide = np.abs(x, dtype=np.float64)
+    for factor, size in ((1e-9, "small"), (3e38 / wide.max(), "large")):
+        scale, *_ = student.around_zero((factor * wide).astype(dtype), axis, bits)
+        wanted = (factor * largest / (most - 1)).astype(np.float32)
+        close(scale, wanted, f"the scale of very {size} numbers", atol=0)
+    scale, *_ = student.around_zero(x.ravel(), 0, bits)
+    close(scale, (wide.ravel() / (most - 1)).astype(np.float32), "the scales of a vector's numbers", atol=0)
 
 
 @rubric.check("symmetric_grid", points=1)
@@ -193,6 +219,8 @@ def nothing_has_no_scale(student, x, channel, dtype):
     refuses("ValueError", student.around_zero, bad, 1, 8, mentioning=[f"channel {channel}"])
     refuses("ValueError", student.around_zero, bad.T, 0, 8, mentioning=[f"channel {channel}"])
     refuses("ValueError", student.around_zero, 0 * x, None, 8)
+    bad[:, channel:] = 0
+    refuses("ValueError", student.around_zero, bad, 1, 8, mentioning=[f"channel {channel}"])
     refuses("ValueError", student.around_zero, x[:0], None, 8)
     refuses("ValueError", student.around_zero, x[:, :0], 1, 8)
     for wild in (math.nan, math.inf, -math.inf):
@@ -231,9 +259,11 @@ def no_sum_is_rounded(student, a, b, half, sign):
     close(student.integer_matmul(a, b), exactly(a, b), "z of long rows", rtol=0, atol=0)
     least = np.full((1, 4096), -128, np.int8)
     close(student.integer_matmul(least, least.T), exactly(least, least.T), "z of the least numbers", rtol=0, atol=0)
-    for m, k in ((0, 3), (2, 0)):
-        nothing = np.zeros((m, k), np.int8), np.zeros((k, 2), np.int8)
-        close(student.integer_matmul(*nothing), np.zeros((m, 2), np.int32), "z of nothing")
+    least[0, 0] = least[0, -1] = -127  # so that the sums of any first and last block are odd
+    close(student.integer_matmul(least, least.T), exactly(least, least.T), "z of the least numbers", rtol=0, atol=0)
+    for m, k, n in ((0, 3, 2), (2, 0, 2), (2, 3, 0)):
+        nothing = np.zeros((m, k), np.int8), np.zeros((k, n), np.int8)
+        close(student.integer_matmul(*nothing), np.zeros((m, n), np.int32), "z of nothing")
 
 
 @rubric.check("integer_matmul", points=2)
@@ -241,7 +271,10 @@ def no_sum_is_rounded(student, a, b, half, sign):
     factors(),
     st.integers(-128, 127),
     st.integers(-128, 127),
-    always=[(np.full((2, 3), 127, np.int8), np.full((3, 2), 127, np.int8), -128, -128)],
+    always=[
+        (np.full((2, 3), 127, np.int8), np.full((3, 2), 127, np.int8), -128, -128),
+        (np.array([[1, 2, 3]], np.int8), np.arange(9, dtype=np.int8).reshape(3, 3), 5, -3),
+    ],
 )
 def zeros_are_taken_away(student, a, b, a_zero, b_zero):
     """(a - a_zero) @ (b - b_zero), with one b_zero or one for each column, as if differences had been taken first."""
@@ -257,15 +290,17 @@ def zeros_are_taken_away(student, a, b, a_zero, b_zero):
             }
             yours = student.integer_matmul(a, b, left, right)
             close(yours, exactly(a, b, left, right), "z", mistakes=mistakes, rtol=0, atol=0)
-    many = np.full((1, 3000), 127, np.int8)
-    close(student.integer_matmul(many, many.T, -128, -128), exactly(many, many.T, -128, -128), "z of long rows")
+    many = np.random.default_rng(abs(a_zero)).integers(90, 128, (1, 3001)).astype(np.int8)
+    for left, right in ((-128, -128), (-127, -127)):
+        wanted = exactly(many, many.T, left, right)
+        close(student.integer_matmul(many, many.T, left, right), wanted, "z of long rows", rtol=0, atol=0)
 
 
 @rubric.check("integer_matmul", points=1, examples=3)
 @given(factors(), st.integers(1, 4))
 def what_does_not_fit_is_refused(student, a, b, more):
     """Other dtypes, inner axes that differ, other than two axes, and a sum beyond int32 are errors."""
-    for dtype in (np.float32, np.int32, np.uint8):
+    for dtype in (np.float32, np.int32, np.uint8, np.bool_):
         refuses("TypeError", student.integer_matmul, a.astype(dtype), b)
         refuses("TypeError", student.integer_matmul, a, b.astype(dtype))
     longer = np.concatenate([b, b[:1]])
@@ -275,6 +310,12 @@ def what_does_not_fit_is_refused(student, a, b, more):
     many = np.full((1, 2**17 + more - 1), -128, np.int8)
     refuses("OverflowError", student.integer_matmul, many, many.T)
     refuses("OverflowError", student.integer_matmul, np.concatenate([0 * many, many]), many.T)
+    high, low = np.full((1, 132_200), 127, np.int8), np.full((132_200, 1), -128, np.int8)
+    refuses("OverflowError", student.integer_matmul, high, low)  # below the least
+    refuses("OverflowError", student.integer_matmul, high[:, :44_000], high[:, :44_000].T, -128, -128)
+    close(student.integer_matmul(many, many.T, -128), np.zeros((1, 1), np.int32), "a sum that fits with its zeros")
+    ends = low[: 2**17].T, high[:, : 2**17].T, 0, -1
+    close(student.integer_matmul(*ends), np.full((1, 1), -(2**31), np.int32), "the least sum that fits", rtol=0, atol=0)
     most = many[:, : 2**17 - 1]
     close(student.integer_matmul(most, most.T), exactly(most, most.T), "the largest sum that fits", rtol=0, atol=0)
 
@@ -294,7 +335,12 @@ rubric.doctests("value_range", points=1)
 @rubric.check("value_range", points=1)
 @given(
     mixed((5, 4), most=300), st.sampled_from([None, 100.0, 95.0, 75.0]), kinds,
-    always=[(np.arange(20.0).reshape(5, 4), 90.0, np.float32), (np.arange(20.0).reshape(5, 4), 50.5, np.float64)],
+    always=[
+        (np.arange(20.0).reshape(5, 4), 90.0, np.float32), (np.arange(20.0).reshape(5, 4), 50.5, np.float64),
+        (np.arange(20.0).reshape(5, 4) * 1e-12, None, np.float64),
+        (np.arange(20.0).reshape(5, 4) * 1e-5 + 1, None, np.float32),
+        (np.arange(20.0).reshape(5, 4) * 1.6e37, None, np.float32),  # their sum is infinite
+    ],
 )  # fmt: skip
 def both_ends(student, x, percentile, dtype):
     """The least and the largest, or the (100 - p)th and the pth percentile: a share lies beyond either end."""
@@ -307,7 +353,8 @@ def both_ends(student, x, percentile, dtype):
         return ordered[below] + (place - below) * (ordered[min(below + 1, len(ordered) - 1)] - ordered[below])
 
     mistakes = {"all of them lie between these ends: use the percentile": [ordered[0], ordered[-1]]}
-    close(student.spanned(x, percentile), [at(100 - p), at(p)], "low and high", mistakes=mistakes, rtol=1e-5)
+    near = 1e-6 * float(np.abs(x).max())
+    close(student.spanned(x, percentile), [at(100 - p), at(p)], "low and high", mistakes=mistakes, rtol=1e-5, atol=near)
 
 
 @rubric.check("value_range", points=1)
@@ -342,14 +389,21 @@ rubric.doctests("fake_quantize_vjp", points=1)
 @rubric.check("fake_quantize_vjp", points=1)
 @given(
     mixed((3, 4), most=60), st.integers(-7, 6), st.sampled_from([4, 3, 8]), kinds,
-    always=[(np.array([[-33, -35, 29, 31], [0, 1, -1, 2], [-32, 28, 30, 99.0]]), 0, 4, np.float32)],
+    always=[
+        (np.array([[-33, -35, 29, 31], [0, 1, -1, 2], [-32, 28, 30, 99.0]]), 0, 4, np.float32),
+        (np.array([[-34, -30, 26, 30], [-38, math.inf, 22, 18], [-26, 28, 30, 32]]), 1, 4, np.float64),
+    ],
 )  # fmt: skip
 def a_gradient_passes_where_x_is_within(student, x, zero, bits, dtype):
     """g where the rounded x is within the limits, its ends included, else 0; the dtype stays."""
-    x, zero = (x / 4).astype(dtype), int(np.clip(zero, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1))
-    scales = np.array([[1.0, 0.5, 1.0, 2.0]], dtype)
-    g = np.arange(1.0, x.size + 1, dtype=dtype).reshape(x.shape)
-    for scale in (1.0, scales):
+    rows, one = (x / 4).astype(dtype), int(np.clip(zero, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1))
+    scales, zeros = np.array([[1.0, 0.5, 1.0, 2.0]], dtype), np.array([[0, one, -1, 1]], np.int32)
+    square = np.concatenate([rows, rows[:1]])
+    for x, scale, zero in (
+        (rows, 1.0, one), (rows, scales, one), (rows, scales, zeros), (square, scales.T, zeros.T),
+        (rows[None], scales, zeros),
+    ):  # fmt: skip
+        g = np.arange(1.0, x.size + 1, dtype=dtype).reshape(x.shape)
         q = np.round(x / scale) + zero
         inside = (q >= -(2 ** (bits - 1))) & (q <= 2 ** (bits - 1) - 1)
         slope = (0 * g).astype(dtype)

@@ -199,6 +199,10 @@ def test_a_product_refuses_what_it_cannot_do():
     with pytest.raises(OverflowError, match="2147483648"):
         integer_matmul(many, many.T)
     np.testing.assert_array_equal(integer_matmul(many[:, 1:], many.T[1:]), [[2**31 - 2**14]])
+    least, most = np.full((1, 2**17 + 1), -128, np.int8), np.full((2**17 + 1, 1), 127, np.int8)
+    np.testing.assert_array_equal(integer_matmul(least[:, 1:], most[1:], b_zero=-1), [[-(2**31)]])
+    with pytest.raises(OverflowError, match=str(-(2**31) - 2**14)):
+        integer_matmul(least, most, b_zero=-1)
 
 
 # -- calibration ---------------------------------------------------------------------------------------------------

@@ -128,7 +128,8 @@ def integer_matmul(a: np.ndarray, b: np.ndarray, a_zero: Any = 0, b_zero: Any = 
     """z = (a - a_zero) @ (b - b_zero), exactly, as int32: a (M, K) and b (K, N) are int8.
 
     a_zero is a number, b_zero a number or one for each column, (N,). Raises TypeError for another dtype, ValueError,
-    naming the shapes, for inner axes that differ, and OverflowError for a sum that int32 does not hold.
+    naming the shapes, for inner axes that differ or other than two axes, and OverflowError for a sum that int32 does
+    not hold: one below -2^31 or above 2^31 - 1.
 
     >>> a, b = np.array([[1, 2]], np.int8), np.array([[3], [-4]], np.int8)
     >>> integer_matmul(a, b), integer_matmul(a, b, a_zero=1, b_zero=-1)
@@ -149,8 +150,9 @@ def integer_matmul(a: np.ndarray, b: np.ndarray, a_zero: Any = 0, b_zero: Any = 
     a_zero, b_zero = np.asarray(a_zero, np.int64), np.asarray(b_zero, np.int64)
     rows, columns = a.sum(axis=1, keepdims=True), b.sum(axis=0)
     total += a.shape[1] * a_zero * b_zero - a_zero * columns - rows * b_zero
-    if total.size and np.abs(total).max() > np.iinfo(np.int32).max:
-        raise OverflowError(f"a sum of {a.shape[1]} products is {np.abs(total).max()}, more than int32 holds")
+    low, high, int32 = total.min(initial=0), total.max(initial=0), np.iinfo(np.int32)
+    if low < int32.min or high > int32.max:
+        raise OverflowError(f"a sum of {a.shape[1]} products is {low if -low > high else high}, beyond int32")
     return total.astype(np.int32)
 
 
@@ -165,8 +167,8 @@ def value_range(x: np.ndarray, percentile: float = 100.0) -> tuple[float, float]
 
     >>> value_range(np.array([-1.0, 2.0, 50.0]))
     (-1.0, 50.0)
-    >>> value_range(np.arange(101), percentile=90)
-    (10.0, 90.0)
+    >>> value_range(np.arange(101), percentile=75)
+    (25.0, 75.0)
     """
     # np.percentile(x, [100 - p, p]) gives both ends; of p = 100 they are the minimum and the maximum. Refuse first
     # what it would make nonsense of, and last what has no width.
