@@ -433,6 +433,19 @@ def test_a_class_that_does_not_exist_is_no_ignored_place():
         next_token_loss(Tensor(noise(1, 2, 4)), np.array([[-100, 4]]))
 
 
+def test_an_ignored_place_has_no_say_whatever_its_logits_are():
+    logits = Tensor([[[0.0, 0.0], [-math.inf, 0.0], [math.nan, 0.0]]], requires_grad=True)
+    loss = next_token_loss(logits, np.array([[1, -100, -100]]))
+    loss.backward()
+    assert loss.item() == pytest.approx(math.log(2))
+    assert logits.grad.tolist() == [[[0.5, -0.5], [0, 0], [0, 0]]]
+
+
+def test_no_text_at_all_has_nothing_to_predict():
+    with pytest.raises(ValueError, match="nothing to predict"):
+        next_token_loss(Tensor(np.zeros((0, 2, 3))), np.zeros((0, 2), int))
+
+
 # -- choosing a token ----------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from tinytorch.transformers import (
     distribution,
     keep_top_k,
     keep_top_p,
+    row_blocks,
     rows_of,
 )
 from tito.rubrics.planted import wrong
@@ -450,6 +451,246 @@ wrong("sample", "looks at the temperature before it checks", "check_sampling(tem
 wrong("sample", "takes the least probable at temperature 0", "argmax", "argmin")
 wrong("parameter_count", "gives every feed-forward layer two matrices", "3 if", "2 if")
 wrong("parameter_count", "counts places that nobody learns", ' if config.positions == "learned" else 0', "")
+
+# -- what few cases show ----------------------------------------------------------------------------------------------
+
+
+@wrong("standardized_rows", "knows rows of one axis or two")
+def norm_of_two_axes(x, weight=None, bias=None, *, axes=1, eps=1e-5):
+    last = (-1,) if axes == 1 else (-2, -1)
+    deviation = x - x.mean(axis=last, keepdims=True)
+    scale = 1 / np.sqrt(np.square(deviation).mean(axis=last, keepdims=True) + eps)
+    z = n = deviation * scale
+    z = z if weight is None else z * weight
+    return z if bias is None else z + bias, {"n": rows_of(n, axes), "scale": scale.reshape(-1, 1)}
+
+
+@wrong("standardized_rows", "takes a row without others number by number")
+def norm_of_numbers(x, weight=None, bias=None, *, axes=1, eps=1e-5):
+    rows = x.reshape(x.shape[0], -1) if x.ndim == axes else rows_of(x, axes)
+    scale = 1 / np.sqrt(rows.var(axis=1, keepdims=True) + eps)
+    n = (rows - rows.mean(axis=1, keepdims=True)) * scale
+    z = n.reshape(x.shape) * (1 if weight is None else weight) + (0 if bias is None else bias)
+    return z.reshape(x.shape), {"n": n, "scale": scale}
+
+
+@wrong("standardized_rows", "keeps the scale of the last block of rows alone")
+def norm_keeps_last_block(x, weight=None, bias=None, *, axes=1, eps=1e-5):
+    rows = rows_of(x, axes)
+    z, n, scale = np.empty_like(rows), np.empty_like(rows), np.empty_like(rows[:, :1])
+    for part in row_blocks(rows):
+        deviation = rows[part] - rows[part].mean(axis=1, keepdims=True)
+        scale = 1 / np.sqrt((deviation * deviation).mean(axis=1, keepdims=True) + eps)
+        n[part] = deviation * scale
+        z[part] = n[part] * (1 if weight is None else weight.ravel()) + (0 if bias is None else bias.ravel())
+    return z.reshape(x.shape), {"n": n, "scale": scale}
+
+
+@wrong("standardized_rows_vjp", "knows rows of one axis or two")
+def norm_rule_of_two_axes(g, z, x, weight=None, bias=None, *, n, scale, axes=1, eps=1e-5):
+    last = (-1,) if axes == 1 else (-2, -1)
+    n, s = n.reshape(x.shape), scale.reshape(*x.shape[: x.ndim - axes], *[1] * axes)
+    h = g if weight is None else g * weight
+    dx = s * (h - h.mean(axis=last, keepdims=True) - n * (h * n).mean(axis=last, keepdims=True))
+    outer = tuple(range(x.ndim - len(last)))
+    return dx, None if weight is None else (g * n).sum(axis=outer), None if bias is None else g.sum(axis=outer)
+
+
+@wrong("standardized_rows_vjp", "sums over one axis at least, the row's own where there is no other")
+def norm_rule_of_one_row(g, z, x, weight=None, bias=None, *, n, scale, axes=1, eps=1e-5):
+    h = (g if weight is None else g * weight).reshape(n.shape)
+    dx = scale * (h - h.mean(axis=1, keepdims=True) - n * (h * n).mean(axis=1, keepdims=True))
+    outer = tuple(range(max(1, x.ndim - axes)))
+    dw = None if weight is None else (g * n.reshape(x.shape)).sum(axis=outer)
+    return dx.reshape(x.shape), dw, None if bias is None else g.sum(axis=outer)
+
+
+@wrong("standardized_rows_vjp", "keeps the sums of the last block of rows alone")
+def norm_rule_last_block(g, z, x, weight=None, bias=None, *, n, scale, axes=1, eps=1e-5):
+    g = rows_of(g, axes)
+    h = g if weight is None else g * weight.ravel()
+    dx = scale * (h - h.mean(axis=1, keepdims=True) - n * (h * n).mean(axis=1, keepdims=True))
+    dw, db = np.zeros(n.shape[1], n.dtype), np.zeros(n.shape[1], n.dtype)
+    for part in row_blocks(n):
+        dw, db = (g[part] * n[part]).sum(axis=0), g[part].sum(axis=0)
+    dw, db = (None if p is None else total.reshape(p.shape) for p, total in ((weight, dw), (bias, db)))
+    return dx.reshape(x.shape), dw, db
+
+
+@wrong("standardized_rows_vjp", "takes n from z: nan where a weight is 0")
+def norm_rule_from_z(g, z, x, weight=None, bias=None, *, n, scale, axes=1, eps=1e-5):
+    g, n = rows_of(g, axes), rows_of(z, axes)
+    n = n if bias is None else n - bias.ravel()
+    n = n if weight is None else n / weight.ravel()
+    h = g if weight is None else g * weight.ravel()
+    dx = scale * (h - h.mean(axis=1, keepdims=True) - n * (h * n).mean(axis=1, keepdims=True))
+    dw = None if weight is None else (g * n).sum(axis=0).reshape(weight.shape)
+    return dx.reshape(x.shape), dw, None if bias is None else g.sum(axis=0).reshape(bias.shape)
+
+
+@wrong("standardized_rows_vjp", "has nothing to stack where there is no row")
+def norm_rule_row_by_row(g, z, x, weight=None, bias=None, *, n, scale, axes=1, eps=1e-5):
+    g = rows_of(g, axes)
+    h = g if weight is None else g * weight.ravel()
+    dx = np.stack([s * (a - a.mean() - b * (a * b).mean()) for s, a, b in zip(scale, h, n)]).astype(x.dtype)
+    dw = None if weight is None else (g * n).sum(axis=0).reshape(weight.shape)
+    return dx.reshape(x.shape), dw, None if bias is None else g.sum(axis=0).reshape(bias.shape)
+
+
+wrong("Block.forward", "takes one norm for both", "self.norm2(x)", "self.norm1(x)")
+wrong("Block.forward", "adds into x", "x = x + self.dropout(attended)", "x += self.dropout(attended)")
+wrong("Block.forward", "cuts the gradient of the shortcut", "x = x + self", "x = x.detach() + self")
+wrong(
+    "Block.forward", "hides nothing later where there is a cache",
+    "is_causal, cache", "is_causal and cache is None, cache",
+)  # fmt: skip
+wrong("Block.forward", "loses the mask where it is causal", "mask, is_causal", "None if is_causal else mask, is_causal")
+wrong("Block.forward", "takes one start for all texts", "start=start)", "start=int(np.max(start)))")
+wrong(
+    "Block.forward", "prepares only what is turned",
+    "start=start)", "start=start) if self.config.positions == 'rotary' else None",
+)  # fmt: skip
+wrong(
+    "Block.forward", "drops the first part twice",
+    "x + self.dropout(attended)", "x + self.dropout(self.dropout(attended))",
+)  # fmt: skip
+wrong("Block.forward", "drops x, too", "x + self.dropout(attended)", "self.dropout(x + attended)")
+wrong(
+    "Block.forward", "keeps the first start",
+    "prepare = partial(self.prepare, start=start)",
+    "self.__dict__.setdefault('first', start)\nprepare = partial(self.prepare, start=self.first)",
+)  # fmt: skip
+
+
+@wrong("Block.forward", "asks for attention twice: a cache takes each place twice")
+def block_asks_twice(self, x, mask=None, is_causal=False, cache=None, start=0):
+    prepare = lambda q: self.prepare(q, start)
+    seen = x + self.dropout(self.attention(self.norm1(x), None, mask, is_causal, cache, prepare))
+    again = self.dropout(self.attention(self.norm1(x), None, mask, is_causal, cache, prepare))
+    return x + again + self.dropout(self.feed_forward(self.norm2(seen)))
+
+
+@wrong("next_token_loss", "takes the mean of the texts' means")
+def loss_of_texts(logits, targets, ignore_index=-100):
+    targets = targets.data if isinstance(targets, Tensor) else np.asarray(targets)
+    kept = targets != ignore_index
+    if not kept.any():
+        raise ValueError("there is nothing to predict")
+    share = kept / np.maximum(kept.sum(axis=1, keepdims=True), 1) / kept.any(axis=1).sum()
+    losses = cross_entropy(logits.reshape(-1, logits.shape[-1]), np.where(kept, targets, 0).ravel(), reduction="none")
+    return (losses * share.ravel().astype(losses.dtype)).sum()
+
+
+@wrong("next_token_loss", "counts a target of -1 from the end")
+def loss_from_the_end(logits, targets, ignore_index=-100):
+    classes = (targets.data if isinstance(targets, Tensor) else np.asarray(targets)).ravel()
+    kept = np.flatnonzero(classes != ignore_index)
+    if not kept.size:
+        raise ValueError("there is nothing to predict")
+    logp = logits.reshape(-1, logits.shape[-1]).log_softmax(dim=-1)
+    return -logp[kept, classes[kept]].sum() / len(kept)
+
+
+wrong(
+    "next_token_loss", "ignores every target below 0",
+    "classes != ignore_index", "(classes != ignore_index) & (classes >= 0)",
+)  # fmt: skip
+wrong(
+    "next_token_loss", "lets no target be beyond the vocabulary",
+    "if kept.all()", "classes = np.where(kept, np.clip(classes, 0, rows.shape[-1] - 1), classes)\nif kept.all()",
+)  # fmt: skip
+wrong("next_token_loss", "takes tokens for bytes", "targets.ravel()", "targets.ravel().astype(np.int8)")
+wrong("parameter_count", "lets sinusoids learn", 'config.positions == "learned"', 'config.positions != "rotary"')
+wrong(
+    "parameter_count", "gives all but a gelu three matrices",
+    '3 if config.activation == "swiglu" else 2', '2 if config.activation == "gelu" else 3',
+)  # fmt: skip
+wrong(
+    "parameter_count", "lets the norms of queries and keys learn",
+    "+ 2 * norm)", "+ 2 * norm + (2 * c // config.heads if config.normalized_qk else 0))",
+)  # fmt: skip
+wrong(
+    "parameter_count", "lets the soft cap learn",
+    "return outside", "return (0 if config.soft_cap is None else 1) + outside",
+)  # fmt: skip
+wrong("keep_top_k", "sets the others to -1e9", "-math.inf", "-1e9")
+wrong(
+    "keep_top_k", "takes what is close to the k-th for its equal",
+    "logits >= kth", "(logits > kth) | np.isclose(logits, kth)",
+)  # fmt: skip
+wrong(
+    "keep_top_k", "counts equals once",
+    "np.sort(logits)[-min(k, len(logits))]", "np.unique(logits)[-min(k, len(np.unique(logits)))]",
+)  # fmt: skip
+wrong("keep_top_p", "keeps one more where the sum is p", "- probabilities < p", "- probabilities <= p")
+wrong("keep_top_p", "makes float64 of float32", "np.full_like(logits, -math.inf)", "np.full(len(logits), -math.inf)")
+wrong("keep_top_p", "rounds probabilities", "distribution(logits[order])", "distribution(logits[order]).round(2)")
+wrong("keep_top_p", "keeps the best alone for a p that is small", "< p]", "< (p if p >= 0.5 else 0.0001)]")
+wrong(
+    "keep_top_p", "shifts by the least, which may be -inf",
+    "distribution(logits[order])", "distribution(logits[order] - logits.min())",
+)  # fmt: skip
+
+
+@wrong("keep_top_p", "keeps all that equal the least that is kept")
+def top_p_and_equals(logits, p):
+    down = np.sort(logits)[::-1]
+    before = np.concatenate([[0.0], np.cumsum(distribution(down))[:-1]])
+    least = down[before < p][-1]
+    return np.where(logits < least, -np.inf, logits).astype(logits.dtype)
+
+
+@wrong("sample", "walks on to a token that is hidden, at u = 0 or at the end")
+def sample_walks_on(logits, u, temperature=1.0, top_k=None, top_p=None):
+    check_sampling(temperature, top_k, top_p)
+    if temperature == 0:
+        return int(logits.argmax())
+    kept = logits / temperature
+    kept = keep_top_k(kept, top_k) if top_k else kept
+    kept = keep_top_p(kept, top_p) if top_p else kept
+    total = 0.0
+    for token, share in enumerate(distribution(kept)):
+        total += share
+        if u <= total:
+            return token
+    return token
+
+
+@wrong("sample", "ends at the last token, which may be hidden")
+def sample_falls_off(logits, u, temperature=1.0, top_k=None, top_p=None):
+    check_sampling(temperature, top_k, top_p)
+    if temperature == 0:
+        return int(logits.argmax())
+    kept = logits / temperature
+    kept = kept if top_k is None else keep_top_k(kept, top_k)
+    kept = kept if top_p is None else keep_top_p(kept, top_p)
+    return min(int(np.searchsorted(np.cumsum(distribution(kept)), u, side="right")), len(logits) - 1)
+
+
+wrong(
+    "sample", "takes temperature 0 for a small one",
+    "if temperature == 0:\n    return int(logits.argmax())\n", "",
+    "logits / temperature", "logits / max(temperature, 1e-6)",
+)  # fmt: skip
+wrong("sample", "takes a small temperature for 0", "temperature == 0", "temperature < 0.1")
+wrong(
+    "sample", "knows 0 but not 0.0",
+    "temperature == 0", "temperature is 0",
+    "logits / temperature", "logits / max(temperature, 0.01)",
+)  # fmt: skip
+wrong(
+    "sample", "lets an infinite temperature pass",
+    "check_sampling(temperature,", "check_sampling(min(temperature, 9),",
+)  # fmt: skip
+wrong(
+    "sample", "refuses a top_p of 1",
+    "check_sampling(temperature, top_k, top_p)", "check_sampling(temperature, top_k, top_p and top_p * 1.0000001)",
+)  # fmt: skip
+wrong(
+    "sample", "gives a float",
+    "return choose_token(distribution(logits), u)", "return float(choose_token(distribution(logits), u))",
+)  # fmt: skip
+
 
 # -- gpt_parameters ---------------------------------------------------------------------------------------------------
 

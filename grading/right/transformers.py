@@ -10,6 +10,8 @@ import numpy as np
 from tinytorch.losses import cross_entropy
 from tinytorch.tensor import Tensor
 from tinytorch.transformers import (
+    GPT,
+    Blank,
     check_sampling,
     choose_token,
     distribution,
@@ -57,6 +59,15 @@ def row_by_row(x, weight=None, bias=None, *, axes=1, eps=1e-5):
     return z, {"scale": scale, "n": n}
 
 
+@right("standardized_rows", "works in float64, and goes back")
+def norm_in_float64(x, weight=None, bias=None, *, axes=1, eps=1e-5):
+    rows = rows_of(x, axes).astype(np.float64)
+    scale = (rows.var(axis=1, keepdims=True) + eps) ** -0.5
+    n = (rows - rows.mean(axis=1, keepdims=True)) * scale
+    z = n * (1 if weight is None else weight.ravel()) + (0 if bias is None else bias.ravel())
+    return z.reshape(x.shape).astype(x.dtype), {"n": n.astype(x.dtype), "scale": scale.astype(x.dtype)}
+
+
 # -- standardized_rows_vjp --------------------------------------------------------------------------------------------
 
 
@@ -93,6 +104,27 @@ def all_anew(g, z, x, weight=None, bias=None, *, n, scale, axes=1, eps=1e-5):
     return dx, None if weight is None else (g * n).sum(outer), None if bias is None else g.sum(outer)
 
 
+@right("standardized_rows_vjp", "goes the long way, through variance and mean")
+def the_long_way(g, z, x, weight=None, bias=None, *, n, scale, axes=1, eps=1e-5):
+    rows, c = rows_of(g, axes), n.shape[1]
+    d, h = n / scale, rows if weight is None else rows * weight.ravel()
+    dvar = (h * d).sum(axis=1, keepdims=True) * -0.5 * scale**3
+    dmean = -(h * scale).sum(axis=1, keepdims=True) - 2 * dvar * d.mean(axis=1, keepdims=True)
+    dx = h * scale + dvar * 2 * d / c + dmean / c
+    dw = None if weight is None else (rows * n).sum(axis=0).reshape(weight.shape)
+    return dx.reshape(x.shape), dw, None if bias is None else rows.sum(axis=0).reshape(bias.shape)
+
+
+@right("standardized_rows_vjp", "is a matrix for each row")
+def matrix_by_matrix(g, z, x, weight=None, bias=None, *, n, scale, axes=1, eps=1e-5):
+    rows, c = g.reshape(n.shape), n.shape[1]
+    dx, w = np.empty_like(n), np.ones(c, n.dtype) if weight is None else weight.ravel()
+    for i, row in enumerate(n):
+        dx[i] = scale[i] * ((np.eye(c, dtype=n.dtype) - (1 + np.outer(row, row)) / n.dtype.type(c)) @ (w * rows[i]))
+    dw = None if weight is None else np.einsum("nc,nc->c", rows, n).reshape(weight.shape)
+    return dx.reshape(x.shape), dw, None if bias is None else rows.sum(0).reshape(bias.shape)
+
+
 # -- Block.forward ----------------------------------------------------------------------------------------------------
 
 right(
@@ -120,6 +152,14 @@ def parts_with_names(self, x, mask=None, is_causal=False, cache=None, start=0):
     return first + second
 
 
+right(
+    "Block.forward", "is a loop over its parts",
+    "x = x + self.dropout(attended)\nreturn x + self.dropout(self.feed_forward(self.norm2(x)))",
+    "for part in (lambda _: attended, lambda y: self.feed_forward(self.norm2(y))):\n"
+    "    x = x + self.dropout(part(x))\nreturn x",
+)  # fmt: skip
+
+
 # -- next_token_loss --------------------------------------------------------------------------------------------------
 
 
@@ -144,10 +184,25 @@ def weighed(logits, targets, ignore_index=-100):
 
 
 right(
-    "next_token_loss", "multiplies with one over their number, without a way of its own for all",
+    "next_token_loss", "multiplies losses with what is kept, whose targets are 0",
+    "return cross_entropy(rows[kept], classes[kept])",
+    "losses = cross_entropy(rows, np.where(kept, classes, 0), reduction='none')\n"
+    "return (losses * kept.astype(losses.dtype)).sum() * (1 / int(kept.sum()))",
     "if kept.all():\n    return cross_entropy(rows, classes)\n", "",
-    "/ int(kept.sum())", "* (1 / int(kept.sum()))",
 )  # fmt: skip
+
+
+@right("next_token_loss", "picks from log_softmax")
+def picked_logarithms(logits, targets, ignore_index=-100):
+    classes = (targets.data if isinstance(targets, Tensor) else np.asarray(targets)).ravel()
+    kept = np.flatnonzero(classes != ignore_index)
+    if not kept.size:
+        raise ValueError("all places are ignored")
+    if classes[kept].min() < 0:
+        raise IndexError("a token is 0 or more")
+    logp = logits.reshape(-1, logits.shape[-1]).log_softmax(dim=-1)
+    return -logp[kept, classes[kept]].sum() / len(kept)
+
 
 # -- parameter_count --------------------------------------------------------------------------------------------------
 
@@ -188,6 +243,12 @@ right(
     '(config.positions == "learned") * config.context * c',
 )  # fmt: skip
 
+
+@right("parameter_count", "makes a GPT, and counts")
+def made_and_counted(config):
+    return sum(p.numel() for p in GPT(config, Blank()).parameters())
+
+
 # -- keep_top_k -------------------------------------------------------------------------------------------------------
 
 right("keep_top_k", "sorts downwards", "np.sort(logits)[-min(k, len(logits))]", "sorted(logits, reverse=True)[:k][-1]")
@@ -204,6 +265,13 @@ def into_a_copy(logits, k):
         return logits.copy()
     kept = logits.copy()
     kept[logits < np.sort(logits)[::-1][k - 1]] = -np.inf
+    return kept
+
+
+@right("keep_top_k", "counts how many are larger")
+def larger_ones(logits, k):
+    kept = logits.copy()
+    kept[np.array([(logits > x).sum() for x in logits]) >= k] = -np.inf
     return kept
 
 
@@ -230,12 +298,23 @@ def place_that_reaches(logits, p):
     return np.where(np.isin(np.arange(len(logits)), order[:count]), logits, -math.inf)
 
 
-@right("keep_top_p", "compares with the least that is kept")
-def least_that_is_kept(logits, p):
-    down = np.sort(logits)[::-1]
-    before = np.concatenate([[0.0], np.cumsum(distribution(down))[:-1]])
-    least = down[before < p][-1]
-    return np.where(logits < least, -np.inf, logits).astype(logits.dtype)
+@right("keep_top_p", "adds exponentials, not shares")
+def exponentials(logits, p):
+    order = np.argsort(-logits, kind="stable")
+    e = np.exp((logits[order] - logits.max()).astype(np.float64))
+    chosen = order[np.cumsum(e) - e < p * e.sum()]
+    kept = np.full_like(logits, -math.inf)
+    kept[chosen] = logits[chosen]
+    return kept
+
+
+@right("keep_top_p", "ranks the tokens")
+def ranked(logits, p):
+    order = np.argsort(-logits, kind="stable")
+    rank = np.empty(len(logits), int)
+    rank[order] = np.arange(len(logits))
+    shares = distribution(logits)[order]
+    return np.where((np.cumsum(shares) - shares < p)[rank], logits, -math.inf).astype(logits.dtype)
 
 
 # -- sample -----------------------------------------------------------------------------------------------------------
@@ -257,12 +336,12 @@ def walked(logits, u, temperature=1.0, top_k=None, top_p=None):
     kept = np.asarray(logits) / temperature
     kept = keep_top_k(kept, top_k) if top_k else kept
     kept = keep_top_p(kept, top_p) if top_p else kept
-    total = 0.0
+    total, found = 0.0, 0
     for token, share in enumerate(distribution(kept)):
+        if share > 0 and u >= total:
+            found = token
         total += share
-        if u < total:
-            return token
-    return token
+    return found
 
 
 @right("sample", "compares the ends of the shares with u")
@@ -273,6 +352,18 @@ def ends_compared(logits, u, temperature=1.0, top_k=None, top_p=None):
     scaled = keep_top_k(logits / temperature, top_k or len(logits))
     ends = distribution(scaled if top_p is None else keep_top_p(scaled, top_p)).cumsum()
     return int((ends / ends[-1] <= u).sum())
+
+
+@right("sample", "takes k before the temperature, which changes no order, and looks at what is left alone")
+def among_what_is_left(logits, u, temperature=1.0, top_k=None, top_p=None):
+    check_sampling(temperature, top_k, top_p)
+    if temperature == 0.0:
+        return logits.argmax()
+    left = logits if top_k is None else keep_top_k(logits, top_k)
+    left = left * (1.0 / temperature)
+    left = left if top_p is None else keep_top_p(left, top_p)
+    (some,) = np.nonzero(left > -math.inf)
+    return int(some[choose_token(distribution(left[some]), u)])
 
 
 # -- accounting -------------------------------------------------------------------------------------------------------

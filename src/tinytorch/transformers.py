@@ -670,22 +670,22 @@ class GPT(LanguageModel):
 def next_token_loss(logits: Tensor, targets: Any, ignore_index: int = -100) -> Tensor:
     """The mean of -ln p[target] over all places whose target is not ignore_index: logits (B, T, V), targets (B, T).
 
-    Without ignored places it is the cross entropy of B T rows. Raises ValueError if there is nothing but them.
+    Without ignored places it is the cross entropy of B T rows. Raises ValueError if there is nothing but them, and
+    IndexError for another target that is no token, 0..V-1.
 
     >>> next_token_loss(Tensor([[[0, 0], [100, 0]]]), np.array([[1, -100]]))
     tensor(0.6931)
     """
-    # Rows first: cross_entropy takes (N, V) and (N,). Where a target is to be ignored, let it be 0, and its loss count
-    # nothing: multiply with what is kept, and divide by how many are.
+    # Rows first: cross_entropy takes (N, V) and (N,). Of rows and of targets, an array of True and False picks those
+    # that are kept, rows[kept], with their gradient: their mean is wanted.
     targets = targets.data if isinstance(targets, Tensor) else np.asarray(targets)
     rows, classes = logits.reshape(-1, logits.shape[-1]), targets.ravel()
     kept = classes != ignore_index
-    if kept.all():
-        return cross_entropy(rows, classes)
     if not kept.any():
         raise ValueError(f"every target is {ignore_index}, which is ignored: there is nothing to predict")
-    losses = cross_entropy(rows, np.where(kept, classes, 0), reduction="none")
-    return (losses * kept.astype(losses.dtype)).sum() / int(kept.sum())
+    if kept.all():
+        return cross_entropy(rows, classes)
+    return cross_entropy(rows[kept], classes[kept])
 
 
 # -- choosing a token ----------------------------------------------------------------------------------------------
