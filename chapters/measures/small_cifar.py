@@ -1,8 +1,8 @@
-"""A network for CIFAR-10 of at most 96 KB in int8, trained for at most an hour and a half of one core.
+"""A network for CIFAR-10 of at most 96 KB in int8, trained for at most two hours of one core.
 
-`python chapters/measures/small_cifar.py FOLDER [SECONDS]` trains, or goes on from the checkpoint in FOLDER, as long as
-the budget of CPU seconds lasts, and at most for so many seconds on the wall. The rate follows the budget, not the
-epochs: whatever the machine, and whoever else uses it, it has come to nothing when the last second is spent.
+`python chapters/measures/small_cifar.py FOLDER` trains, or goes on from the checkpoint in FOLDER, as long as the budget
+of CPU seconds lasts. The rate follows the budget, not the epochs: whatever the machine, and whoever else uses it, it
+has come to nothing when the last second is spent.
 
 `python chapters/measures/small_cifar.py FOLDER --record` takes the checkpoint that is there, puts its mean weights into
 int8, judges both on the test images, and writes small_cifar.json beside this file; chapter 15 shows it.
@@ -34,7 +34,8 @@ from tinytorch.tensor import Tensor, no_grad
 from tinytorch.training import AveragingTrainer, accuracy, within
 
 SEED, BATCH, RATE, DECAY, SMOOTHING = 15, 128, 0.25, 5e-4, 0.05
-BUDGET = 5400  # CPU seconds: 90 minutes of one core
+FIRST, BUDGET = 5400, 6900  # CPU seconds until the rate is nothing for the first time, and in all
+AGAIN = 0.25  # of the rate, from which it then falls once more
 EVERY = 8  # epochs between two looks at the test images
 
 
@@ -74,34 +75,35 @@ def scaling(data: Split) -> Any:
 class Budget:
     """What was used of the seconds of a processor, and of those on the wall, also by processes before this one."""
 
-    def __init__(self, path: Path, wall: float):
-        self.path, self.wall, self.began = path, wall, time.perf_counter()
+    def __init__(self, path: Path):
+        self.path, self.began = path, time.perf_counter()
         self.before = json.loads(path.read_text()) if path.is_file() else {"cpu": 0.0, "wall": 0.0}
 
     def used(self) -> dict[str, float]:
         wall = time.perf_counter() - self.began
         return {"cpu": self.before["cpu"] + time.process_time(), "wall": self.before["wall"] + wall}
 
-    def share(self) -> float:
-        """How much of the budget is spent: all of it at 1."""
-        used = self.used()
-        return max(used["cpu"] / BUDGET, used["wall"] / self.wall)
-
     def rate(self, t: int, base: float) -> float:
-        """Up in a straight line for a tenth of the budget, and down to nothing. Smith and Topin, 2017."""
-        share = self.share()
-        return base * max(0.001, min(share / 0.1, (1 - share) / 0.9))
+        """Up in a straight line for a tenth of FIRST, and down to nothing (Smith and Topin, 2017).
+
+        Then once more down from a part of it, which finds a better place (Loshchilov and Hutter, 2017).
+        """
+        spent = self.used()["cpu"]
+        share = spent / FIRST
+        if share < 1:
+            return base * max(0.001, min(share / 0.1, (1 - share) / 0.9))
+        return base * max(0.001, AGAIN * (BUDGET - spent) / (BUDGET - FIRST))
 
     def keep(self) -> None:
         self.path.write_text(json.dumps(self.used()))
 
 
-def train(folder: Path, wall: float) -> None:
+def train(folder: Path) -> None:
     """Train until the budget is spent, with a checkpoint after each epoch; print a line for each."""
     keep_freed_memory()
     manual_seed(SEED)
     folder.mkdir(parents=True, exist_ok=True)
-    budget, data, model = Budget(folder / "budget.json", wall), cifar10(), network()
+    budget, data, model = Budget(folder / "budget.json"), cifar10(), network()
     scaled = scaling(data)
     options: dict[str, Any] = {"transform": Compose([flip, moved, scaled]), "seed": SEED, "prefetch": 2}
     loader = DataLoader(TensorDataset(data.x_train, data.y_train), BATCH, shuffle=True, drop_last=True, **options)
@@ -116,13 +118,13 @@ def train(folder: Path, wall: float) -> None:
     if checkpoint.is_file():
         trainer.load(checkpoint)
         optimizer.param_groups[0]["lr"] = schedule.last[0]  # that of now: the budget's rates are not those of steps
-    last = 0.02  # an epoch's share of the budget, before one is measured
-    while (began := budget.share()) + 0.9 * last < 1:
-        final = began + 2 * last > 1
+    last = 100.0  # CPU seconds of an epoch, before one is measured
+    while (began := budget.used()["cpu"]) + 0.9 * last < BUDGET:
+        final = began + 2 * last > BUDGET
         trainer.fit(loader, trainer.epoch + 1, test if final or trainer.epoch % EVERY == EVERY - 1 else None)
         trainer.save(checkpoint)
         budget.keep()
-        last = budget.share() - began
+        last = budget.used()["cpu"] - began
         print(trainer.epoch, budget.used(), trainer.history[-1], flush=True)
 
 
@@ -199,4 +201,4 @@ if __name__ == "__main__":
     if "--record" in sys.argv:
         record(Path(sys.argv[1]))
     else:
-        train(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else float("inf"))
+        train(Path(sys.argv[1]))
