@@ -63,6 +63,31 @@ def test_a_refusal_says_which_error_or_what_its_message_lacks():
         refuses("ValueError", call, mentioning=["3", "5"])
 
 
+@pytest.mark.parametrize(
+    "yours, expected, says",
+    [
+        ([True, True, False], [True, False, False], ""),
+        ([False, False], [True, False], "it is all zeros"),
+        ([[True, True], [False, True]], [[True, False], [True, True]], "transposed"),
+        ([True, False, True], [1.0, 2.0, 0.0], ""),
+    ],
+)
+def test_a_mask_is_told_like_other_answers(yours, expected, says):
+    with pytest.raises(Mismatch, match="not right") as found:
+        close(np.array(yours), np.array(expected))
+    assert found.value.details["diagnosis"] == says
+
+
+def test_an_index_is_off_by_no_factor():
+    for index, says in ((False, "too small by a factor of 2"), (True, "")):
+        with pytest.raises(Mismatch) as found:
+            close(np.array([0, 1]), np.array([0, 2]), index=index)
+        assert found.value.details["diagnosis"] == says
+        with pytest.raises(Mismatch) as found:
+            close(1, 2, mistakes={"this is one less": 1}, index=index)
+        assert found.value.details["diagnosis"] == "this is one less"
+
+
 @pytest.mark.parametrize("yours, expected", [(X, X), (X + 1e-12, X), (2.0, 2), (np.float64(2), 2.0), (3, np.array(3))])
 def test_what_is_close(yours, expected):
     close(yours, expected)

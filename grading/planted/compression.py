@@ -4,6 +4,8 @@ import numpy as np
 
 from tinytorch.activations import log_softmax, softmax
 from tinytorch.compression import check_kept, check_share, input_axis, remade, unit_axis
+from tinytorch.convolutions import Conv2d
+from tinytorch.layers import Linear
 from tinytorch.losses import cross_entropy
 from tinytorch.tensor import Tensor
 from tito.rubrics.planted import wrong
@@ -62,6 +64,37 @@ def mask_of_weights(weight, sparsity):
     return mask.reshape(weight.shape)
 
 
+wrong("magnitude_mask", "squares until nothing is left", "np.abs(weight)", "weight * weight")
+wrong("magnitude_mask", "computes in float32", "np.abs(weight)", "np.abs(weight.astype(np.float32))")
+wrong("magnitude_mask", "rounds the sizes", "np.abs(weight)", "np.abs(weight).round(6)")
+wrong("magnitude_mask", "goes by the order in memory", "np.abs(weight), axis=None", 'np.abs(weight).ravel("K")')
+
+
+@wrong("magnitude_mask", "writes into what may be a copy")
+def mask_of_a_copy(weight, sparsity):
+    check_share("sparsity", sparsity)
+    mask = np.ones_like(weight, dtype=bool)
+    mask.ravel()[np.argsort(np.abs(weight), axis=None, kind="stable")[: round(sparsity * weight.size)]] = False
+    return mask
+
+
+@wrong("magnitude_mask", "lets any of the equals go")
+def mask_by_partition(weight, sparsity):
+    check_share("sparsity", sparsity)
+    count, mask = round(sparsity * weight.size), np.ones(weight.size, bool)
+    if count:
+        mask[np.argpartition(np.abs(weight).ravel(), count - 1)[:count]] = False
+    return mask.reshape(weight.shape)
+
+
+wrong(
+    "magnitude_mask",
+    "looks at the share only if there are weights",
+    'check_share("sparsity", sparsity)',
+    'if not weight.size:\n    return np.ones(weight.shape, bool)\ncheck_share("sparsity", sparsity)',
+)
+
+
 # -- cubic_sparsity ---------------------------------------------------------------------------------------------------
 
 wrong("cubic_sparsity", "goes straight", "(1 - t) ** 3", "(1 - t)")
@@ -94,6 +127,19 @@ wrong(
     'check_share("initial", initial)',
     'check_share("initial", 0.5)',
 )
+wrong("cubic_sparsity", "takes -3 steps", "if steps < 1:", "if not steps:")
+wrong(
+    "cubic_sparsity",
+    "looks at nothing before the start",
+    'check_share("final", final)',
+    'if step <= start:\n    return initial\ncheck_share("final", final)',
+)
+wrong(
+    "cubic_sparsity",
+    "looks at nothing after the end",
+    'check_share("final", final)',
+    'if step >= start + steps > start:\n    return final\ncheck_share("final", final)',
+)
 
 
 # -- strongest_units --------------------------------------------------------------------------------------------------
@@ -124,6 +170,16 @@ wrong(
 )
 wrong("strongest_units", "keeps none", "if not 1 <= count <= units:", "if not 0 <= count <= units:")
 wrong("strongest_units", "keeps more than there are", "if not 1 <= count <= units:", "if count < 1:")
+wrong("strongest_units", "sums in float32", ".sum(axis=1)", ".sum(axis=1, dtype=np.float32)")
+wrong(
+    "strongest_units", "transposes for another axis", "np.moveaxis(weight, axis, 0)", "(weight.T if axis else weight)"
+)
+wrong(
+    "strongest_units",
+    "sums into whole numbers",
+    "sums = np.abs(np.moveaxis(weight, axis, 0)).reshape(units, -1).sum(axis=1)",
+    "sums = np.full(units, 0)\nfor u in range(units):\n    sums[u] = np.abs(np.take(weight, u, axis)).sum()",
+)
 
 
 # -- shrink_pair ------------------------------------------------------------------------------------------------------
@@ -202,6 +258,87 @@ def pair_masked(first, second, kept, means=None):
     return remade(first, np.moveaxis(weight, 0, unit_axis(first)), bias), second
 
 
+@wrong("shrink_pair", "makes new layers, without the options")
+def pair_made_anew(first, second, kept, means=None):
+    units = first.weight.shape[unit_axis(first)]
+    kept = check_kept(kept, units)
+    axis, inputs = input_axis(second), second.weight.shape[input_axis(second)]
+    if inputs % units:
+        raise ValueError(f"{inputs} inputs, {units} units")
+    area = inputs // units
+    rows = (kept[:, None] * area + np.arange(area)).ravel()
+    bias = None if second.bias is None else second.bias.data.copy()
+    if means is not None:
+        said = np.repeat(means, area).astype(second.weight.dtype)
+        said[rows] = 0
+        whole = np.moveaxis(second.weight.data, axis, 0)
+        constant = said @ whole.reshape(*whole.shape[:2], -1).sum(axis=2)
+        bias = constant if bias is None else bias + constant
+
+    def made(weight, bias):
+        if weight.ndim == 2:
+            layer = Linear(*weight.shape, bias=bias is not None)
+        else:
+            layer = Conv2d(weight.shape[1], weight.shape[0], weight.shape[2:], bias=bias is not None)
+        layer.weight.data = weight
+        if bias is not None:
+            layer.bias.data = bias
+        return layer
+
+    weight = np.take(first.weight.data, kept, axis=unit_axis(first))
+    narrow = made(weight, None if first.bias is None else first.bias.data[kept])
+    return narrow, made(np.take(second.weight.data, rows, axis=axis), bias)
+
+
+wrong(
+    "shrink_pair",
+    "shares the bias of the second layer",
+    "return narrow, remade(second, np.take(second.weight.data, rows, axis=axis), bias)",
+    "following = remade(second, np.take(second.weight.data, rows, axis=axis), bias)\n"
+    "if means is None:\n    following.bias = second.bias\nreturn narrow, following",
+)
+wrong(
+    "shrink_pair",
+    "keeps the old gradients",
+    "return narrow, remade(second, np.take(second.weight.data, rows, axis=axis), bias)",
+    "following = copy.deepcopy(second)\nfollowing.weight.data = np.take(second.weight.data, rows, axis=axis)\n"
+    "if isinstance(second, Linear):\n    following.in_features = len(rows)\n"
+    "if bias is not None and second.bias is not None:\n    following.bias.data = bias.copy()\n"
+    "elif bias is not None:\n    following.bias = Parameter(bias)\nreturn narrow, following",
+)
+wrong(
+    "shrink_pair",
+    "leaves the old sizes",
+    "return narrow, remade(second, np.take(second.weight.data, rows, axis=axis), bias)",
+    "following = copy.copy(second)\nfollowing.weight = Parameter(np.take(second.weight.data, rows, axis=axis))\n"
+    "following.bias = None if bias is None else Parameter(bias.copy())\nreturn narrow, following",
+)
+wrong(
+    "shrink_pair",
+    "takes a unit twice",
+    "kept = check_kept(kept, units)",
+    "kept = np.asarray(kept)\nif kept.ndim != 1 or not kept.size or kept.dtype.kind not in 'iu' or kept[0] < 0 "
+    "or kept[-1] >= units or (np.diff(kept) < 0).any():\n    raise ValueError(kept)",
+)
+wrong(
+    "shrink_pair", "makes whole numbers of others", "check_kept(kept, units)", "check_kept(np.array(kept, int), units)"
+)
+wrong(
+    "shrink_pair",
+    "leaks the dtype of the means where there is a bias",
+    ".astype(second.weight.dtype)",
+    "",
+    "bias = constant if bias is None",
+    "bias = constant.astype(second.weight.dtype) if bias is None",
+)
+wrong(
+    "shrink_pair",
+    "makes whole numbers of the means",
+    "np.repeat(means, area)",
+    "np.repeat(means, area).astype(int)",
+)
+
+
 # -- truncated_svd ----------------------------------------------------------------------------------------------------
 
 wrong("truncated_svd", "forgets the singular values", "u[:, :rank] * s[:rank]", "u[:, :rank]")
@@ -226,6 +363,13 @@ wrong(
 wrong("truncated_svd", "takes rank 0", "if not 1 <= rank <= most:", "if not 0 <= rank <= most:")
 wrong("truncated_svd", "takes any rank", "if not 1 <= rank <= most:", "if rank < 1:")
 wrong("truncated_svd", "asks the first size alone", "min(weight.shape)", "weight.shape[0]")
+wrong("truncated_svd", "takes what is small for zero", "s[:rank]", "np.where(s > 1e-6, s, 0).astype(s.dtype)[:rank]")
+wrong(
+    "truncated_svd",
+    "takes the eigenvectors of W^T W",
+    "u, s, vt = np.linalg.svd(weight, full_matrices=False)",
+    "vt = np.linalg.eigh(weight.T @ weight)[1][:, ::-1].T\ns = np.ones(len(vt), weight.dtype)\nu = weight @ vt.T",
+)
 
 
 # -- rank_for_energy --------------------------------------------------------------------------------------------------
@@ -254,6 +398,26 @@ def rank_beyond(singular_values, share):
 def rank_by_threshold(singular_values, share):
     check_share("share", share)
     return max(1, int((singular_values >= (1 - share) * singular_values[0]).sum()))
+
+
+wrong("rank_for_energy", "wants a billionth less", "share * energy[-1])", "share * energy[-1] - 1e-9)")
+wrong("rank_for_energy", "wants a millionth of it less", "share * energy[-1])", "share * energy[-1] * (1 - 1e-6))")
+wrong("rank_for_energy", "sums in float32", "dtype=np.float64", "dtype=np.float32")
+wrong("rank_for_energy", "is no whole number", "int(np.searchsorted", "float(np.searchsorted")
+wrong(
+    "rank_for_energy",
+    "looks at zeros before the share",
+    'check_share("share", share)',
+    'if not singular_values.any():\n    return 1\ncheck_share("share", share)',
+)
+
+
+@wrong("rank_for_energy", "takes what is close for enough")
+def rank_of_what_is_close(singular_values, share):
+    check_share("share", share)
+    energy = np.cumsum(np.square(singular_values, dtype=np.float64))
+    enough = (energy >= share * energy[-1]) | np.isclose(energy, share * energy[-1])
+    return int(np.argmax(enough)) + 1
 
 
 # -- distillation_loss ------------------------------------------------------------------------------------------------
@@ -299,6 +463,38 @@ wrong("distillation_loss", "lets NaN through", "if not temperature > 0:", "if te
 wrong(
     "distillation_loss", "lets shapes broadcast", "if logits.shape != teacher.shape:", "if logits.ndim != teacher.ndim:"
 )
+wrong(
+    "distillation_loss",
+    "compares sizes, not shapes",
+    "if logits.shape != teacher.shape:",
+    "if logits.data.size != teacher.data.size:",
+)
+wrong(
+    "distillation_loss",
+    "changes the teacher's tensor",
+    "teacher = teacher.detach() if isinstance(teacher, Tensor) else Tensor(teacher)",
+    "teacher = teacher if isinstance(teacher, Tensor) else Tensor(teacher)\nteacher.requires_grad = False",
+)
+wrong(
+    "distillation_loss",
+    "takes the classes from an array alone",
+    "cross_entropy(logits, target)",
+    "cross_entropy(logits, target.astype(int))",
+)
+
+
+@wrong("distillation_loss", "takes one maximum for the whole batch")
+def distil_with_one_maximum(logits, teacher, target, temperature=4.0, alpha=0.9):
+    check_share("alpha", alpha)
+    if not temperature > 0:
+        raise ValueError(f"a temperature is above 0, got {temperature}")
+    teacher = teacher.detach() if isinstance(teacher, Tensor) else Tensor(teacher)
+    if logits.shape != teacher.shape:
+        raise ValueError(f"{teacher.shape} {logits.shape}")
+    e = np.exp((teacher.data - teacher.data.max()) / temperature)
+    p = Tensor(e / e.sum(axis=1, keepdims=True))
+    divergence = (p * (log_softmax(teacher / temperature) - log_softmax(logits / temperature))).sum(dim=-1).mean()
+    return alpha * temperature**2 * divergence + (1 - alpha) * cross_entropy(logits, target)
 
 
 @wrong("distillation_loss", "turns the divergence round")

@@ -3,12 +3,14 @@
 Read, never run; see tito/rubrics/planted.py.
 """
 
+import copy
+
 import numpy as np
 
 from tinytorch.activations import log_softmax, softmax
 from tinytorch.compression import check_kept, check_share, input_axis, remade, unit_axis
 from tinytorch.convolutions import Conv2d
-from tinytorch.layers import Linear
+from tinytorch.layers import Linear, Parameter
 from tinytorch.losses import cross_entropy
 from tinytorch.tensor import Tensor
 from tito.rubrics.planted import right
@@ -36,6 +38,29 @@ def mask_one_by_one(weight, sparsity):
     sizes = [abs(float(w)) for w in weight.ravel()]
     gone = sorted(range(len(sizes)), key=lambda i: (sizes[i], i))[: round(sparsity * len(sizes))]
     return np.array([i not in set(gone) for i in range(len(sizes))], dtype=bool).reshape(weight.shape)
+
+
+@right("magnitude_mask", "takes a threshold, and as many equals as are missing")
+def mask_with_equals(weight, sparsity):
+    check_share("sparsity", sparsity)
+    count, sizes = round(sparsity * weight.size), np.abs(weight)
+    if not count:
+        return np.ones(weight.shape, dtype=bool)
+    largest = np.partition(sizes, count - 1, axis=None)[count - 1]
+    mask = sizes >= largest
+    missing = count - np.count_nonzero(~mask)
+    mask.flat[np.flatnonzero(sizes == largest)[:missing]] = False
+    return mask
+
+
+@right("magnitude_mask", "turns all round, and takes what stays")
+def mask_from_behind(weight, sparsity):
+    check_share("sparsity", sparsity)
+    sizes = np.abs(weight).ravel()[::-1]
+    stays = np.argsort(-sizes, kind="stable")[: weight.size - round(sparsity * weight.size)]
+    mask = np.zeros(weight.size, bool)
+    mask[weight.size - 1 - stays] = True
+    return mask.reshape(weight.shape)
 
 
 # -- cubic_sparsity ---------------------------------------------------------------------------------------------------
@@ -68,6 +93,16 @@ def schedule_in_parts(step, steps, final, initial=0.0, start=0):
     return final - (final - initial) * left**3
 
 
+@right("cubic_sparsity", "interpolates what is left")
+def schedule_between(step, steps, final, initial=0.0, start=0):
+    check_share("final", final)
+    check_share("initial", initial)
+    if steps < 1:
+        raise ValueError(steps)
+    left = np.interp(step, [start, start + steps], [1.0, 0.0])
+    return float(final + (initial - final) * left**3)
+
+
 # -- strongest_units --------------------------------------------------------------------------------------------------
 
 right(
@@ -92,6 +127,16 @@ def units_one_by_one(weight, count, axis):
     sums = [np.abs(np.take(weight, u, axis=axis)).sum() for u in range(units)]
     order = sorted(range(units), key=lambda u: sums[u], reverse=True)
     return np.array(sorted(order[:count]))
+
+
+@right("strongest_units", "counts those that are stronger")
+def units_by_rank(weight, count, axis):
+    units = weight.shape[axis]
+    if not 0 < count <= units:
+        raise ValueError(f"{count} of {units}")
+    sums = np.abs(weight).sum(axis=tuple(set(range(weight.ndim)) - {axis}))
+    ahead = (sums[:, None] < sums).sum(axis=1) + np.tril(sums[:, None] == sums, -1).sum(axis=1)
+    return np.flatnonzero(ahead < count)
 
 
 # -- shrink_pair ------------------------------------------------------------------------------------------------------
@@ -155,11 +200,68 @@ def pair_one_by_one(first, second, kept, means=None):
     return remade(first, narrow, None if first.bias is None else first.bias.data[kept]), remade(second, weight, bias)
 
 
+right(
+    "shrink_pair",
+    "adds no bias where nothing is cut",
+    "if means is not None:",
+    "if means is not None and len(kept) < units:",
+)
+
+
+@right("shrink_pair", "copies the layers and gives them other parameters")
+def pair_of_copies(first, second, kept, means=None):
+    units = first.weight.shape[unit_axis(first)]
+    kept = check_kept(kept, units)
+    side = input_axis(second)
+    if second.weight.shape[side] % units:
+        raise ValueError("no multiple")
+    area = second.weight.shape[side] // units
+    rows = [u * area + i for u in kept for i in range(area)]
+    others = [i for i in range(units * area) if i not in set(rows)]
+    narrow, following = copy.copy(first), copy.copy(second)
+    narrow.weight = Parameter(first.weight.data[:, kept] if isinstance(first, Linear) else first.weight.data[kept])
+    if first.bias is not None:
+        narrow.bias = Parameter(first.bias.data[kept])
+    w = second.weight.data
+    following.weight = Parameter(w[rows] if side == 0 else w[:, rows])
+    old = None if second.bias is None else second.bias.data.copy()
+    if means is not None:
+        block = w[others] if side == 0 else w[:, others].sum(axis=(2, 3)).T
+        said = np.asarray([means[i // area] for i in others], w.dtype)
+        old = np.zeros(block.shape[1], w.dtype) if old is None else old
+        old = old + said @ block
+    if old is not None:
+        following.bias = Parameter(old)
+    for layer in (narrow, following):
+        if isinstance(layer, Linear):
+            layer.in_features, layer.out_features = layer.weight.shape
+    return narrow, following
+
+
 # -- truncated_svd ----------------------------------------------------------------------------------------------------
 
 right("truncated_svd", "multiplies by a diagonal", "u[:, :rank] * s[:rank]", "u[:, :rank] @ np.diag(s[:rank])")
 right("truncated_svd", "lets the weight find the left side", "u[:, :rank] * s[:rank]", "weight @ vt[:rank].T")
 right("truncated_svd", "takes all of U and V", "np.linalg.svd(weight, full_matrices=False)", "np.linalg.svd(weight)")
+
+
+@right("truncated_svd", "takes a triangle first")
+def svd_of_a_triangle(weight, rank):
+    if rank < 1 or rank > min(weight.shape):
+        raise ValueError(rank)
+    q, r = np.linalg.qr(weight)
+    u, s, vt = np.linalg.svd(r, full_matrices=False)
+    return q @ (u[:, :rank] * s[:rank]), vt[:rank]
+
+
+@right("truncated_svd", "takes eigenvectors in float64")
+def svd_of_eigenvectors(weight, rank):
+    if not 1 <= rank <= min(weight.shape):
+        raise ValueError(rank)
+    wide = weight.astype(np.float64)
+    _, v = np.linalg.eigh(wide.T @ wide)
+    right = v[:, ::-1][:, :rank]
+    return (wide @ right).astype(weight.dtype), right.T.astype(weight.dtype)
 
 
 # -- rank_for_energy --------------------------------------------------------------------------------------------------
@@ -191,6 +293,16 @@ def rank_one_by_one(singular_values, share):
             return rank
 
 
+@right("rank_for_energy", "divides where there is something to divide by")
+def rank_by_shares(singular_values, share):
+    check_share("share", share)
+    squares = singular_values.astype(float) ** 2
+    if squares[0] == 0:
+        return 1
+    sums = squares.cumsum()
+    return int((sums / sums[-1] >= share).argmax()) + 1
+
+
 # -- distillation_loss ------------------------------------------------------------------------------------------------
 
 right("distillation_loss", "divides by the batch", ".sum(dim=-1).mean()", ".sum() / len(logits)")
@@ -214,6 +326,38 @@ def distil_by_entropies(logits, teacher, target, temperature=4.0, alpha=0.9):
     entropy = -(p * log_softmax(Tensor(told) / temperature, dim=1)).sum(dim=1)
     soft = (surprise - entropy).mean() * (temperature * temperature)
     return soft * alpha + cross_entropy(logits, target) * (1 - alpha)
+
+
+@right("distillation_loss", "goes row by row")
+def distil_by_rows(logits, teacher, target, temperature=4.0, alpha=0.9):
+    check_share("alpha", alpha)
+    if not temperature > 0:
+        raise ValueError(temperature)
+    teacher = teacher.detach() if isinstance(teacher, Tensor) else Tensor(teacher)
+    if tuple(logits.shape) != tuple(teacher.shape):
+        raise ValueError(f"{teacher.shape} {logits.shape}")
+    total = 0
+    for b in range(len(logits)):
+        z, t = logits[b : b + 1], teacher[b : b + 1]
+        total = total + (softmax(t / temperature) * (log_softmax(t / temperature) - log_softmax(z / temperature))).sum()
+    return alpha * temperature**2 * (total / len(logits)) + (1 - alpha) * cross_entropy(logits, target)
+
+
+@right("distillation_loss", "leaves out what weighs nothing")
+def distil_by_parts(logits, teacher, target, temperature=4.0, alpha=0.9):
+    check_share("alpha", alpha)
+    if not temperature > 0:
+        raise ValueError(temperature)
+    teacher = teacher.detach() if isinstance(teacher, Tensor) else Tensor(teacher)
+    if logits.shape != teacher.shape:
+        raise ValueError(f"{teacher.shape} {logits.shape}")
+    parts = []
+    if alpha:
+        q, p = log_softmax(logits / temperature), log_softmax(teacher / temperature)
+        parts.append((p.exp() * (p - q)).sum(dim=1).mean() * (alpha * temperature**2))
+    if alpha < 1:
+        parts.append(cross_entropy(logits, target) * (1 - alpha))
+    return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
 
 # -- accounting -------------------------------------------------------------------------------------------------------

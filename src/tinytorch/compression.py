@@ -213,8 +213,9 @@ def shrink_pair(first: Layer, second: Layer, kept: Any, means: np.ndarray | None
 
     `means` (units,), if given, is the mean of each unit's output, as `second` reads it: for a unit that is cut,
     `second` then computes as if that output were always its mean, by way of its bias. Where first is a Conv2d and
-    second a Linear, every unit has several inputs, side by side: its pixels, flattened. Neither layer is changed.
-    Raises ValueError for `kept` as check_kept does, and if the inputs of second are no multiple of the units.
+    second a Linear, every unit has several inputs, side by side: its pixels, flattened. Neither layer is changed;
+    the smaller ones have their options, and parameters of their own. Raises ValueError for `kept` as check_kept does,
+    and if the inputs of second are no multiple of the units.
 
     >>> first, second = Linear(2, 3), Linear(3, 1)
     >>> narrow, following = shrink_pair(first, second, kept=[0, 2])
@@ -354,8 +355,9 @@ def distillation_loss(
     """alpha T^2 KL(p || q) + (1 - alpha) cross_entropy(logits, target): close to the teacher, and to the labels.
 
     p = softmax(teacher / T), q = softmax(logits / T), and KL(p || q) = sum p (ln p - ln q) is averaged over the batch:
-    logits and teacher (B, C), target (B,). Gradients go to the logits alone. Raises ValueError unless T is above 0 and
-    alpha a share, and if the shapes differ. Hinton, Vinyals and Dean, 2015.
+    logits and teacher (B, C), target (B,), of which teacher and target may be arrays or tensors. Gradients go to the
+    logits alone. Raises ValueError unless T is above 0 and alpha a share, and if the shapes differ. Hinton, Vinyals and
+    Dean, 2015.
 
     >>> same = Tensor([[1.0, 2.0]])
     >>> distillation_loss(same, same, np.array([0]), alpha=1.0)

@@ -27,12 +27,13 @@ def close(
     atol: float | None = None,
     mistakes: Mapping[str, Any] | None = None,
     like: Any = None,
+    index: bool = False,
 ) -> None:
     """Fail unless yours has expected's shape and dtype and its numbers, within the tolerance of expected's dtype.
 
     An expected Python number or list asks for no dtype. `mistakes` names wrong answers worth telling apart:
     {"this is the gradient of the other input": g * x}. `like` is the input whose gradient this is: it is judged as the
-    walk takes it, summed over the axes along which the input was broadcast.
+    walk takes it, summed over the axes along which the input was broadcast. An `index` is off, never by a factor.
     """
     mine, wanted, wrongs = (
         _numbers(yours),
@@ -55,7 +56,7 @@ def close(
     if agree(mine, wanted, relative, absolute):
         return
     said = [say for say, wrong in wrongs.items() if agree(mine, wrong, relative, absolute)]
-    said += [diagnose(mine, wanted, relative, absolute)]
+    said += [diagnose(mine, wanted, relative, absolute, index)]
     if mine.shape != wanted.shape:
         message = f"{what} has shape {np.shape(yours)}, not {np.shape(expected)}"
         raise fail(message, kind="shape", diagnosis=said[0], diagnoses=said)

@@ -16,8 +16,9 @@ def agree(yours: np.ndarray, expected: np.ndarray, rtol: float, atol: float) -> 
     return bool(np.allclose(yours, expected, rtol=rtol, atol=atol, equal_nan=True))
 
 
-def diagnose(yours: np.ndarray, expected: np.ndarray, rtol: float, atol: float) -> str:
-    """One sentence, or nothing where no known mistake fits."""
+def diagnose(yours: np.ndarray, expected: np.ndarray, rtol: float, atol: float, index: bool = False) -> str:
+    """One sentence, or nothing where no known mistake fits. Of an index no sign and no factor is told."""
+    yours, expected = (x.astype(int) if x.dtype == bool else x for x in (yours, expected))  # NumPy negates no bool
     same: Any = lambda a, b: agree(a, b, rtol, atol)
     with np.errstate(all="ignore"):
         if yours.shape != expected.shape:
@@ -26,6 +27,8 @@ def diagnose(yours: np.ndarray, expected: np.ndarray, rtol: float, atol: float) 
             return ""
         if not np.isfinite(yours).all() and np.isfinite(expected).all():
             return "there are nan or inf in it: an overflow, a division by zero, or a logarithm of zero"
+        if index:
+            return ""
         if yours.ndim == 2 and yours.shape[0] == yours.shape[1] and same(yours.T, expected):
             return "transposed"
         if not yours.any():
