@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinytorch.environment import generator
-from tinytorch.memoization import chances, check_sampling, choose_token, no_grad, shared_prefix
+from tinytorch.memoization import accept_draft, chances, check_sampling, choose_token, no_grad, shared_prefix
 from tinytorch.tensor import Tensor
 from tito.rubrics.planted import wrong
 
@@ -21,6 +21,28 @@ wrong(
     "KVCache.update", "takes the axis of heads for places",
     "self.keys[:, :, start:end]", "self.keys[:, start:end]",
 )  # fmt: skip
+wrong("KVCache.update", "copies all places", "Tensor(self.keys[:, :, :end])", "Tensor(self.keys[:, :, :end].copy())")
+wrong(
+    "KVCache.update",
+    "returns what it was given, the first time",
+    "self.length = end",
+    "self.length = end\nif start == 0:\n    return k, v",
+)
+wrong(
+    "KVCache.update",
+    "makes the arrays anew",
+    "self.keys[:, :, start:end] = k.data",
+    "self.keys = np.concatenate([self.keys[:, :, :start], k.data, self.keys[:, :, end:]], axis=2)",
+)
+wrong(
+    "KVCache.update",
+    "keeps the caller's array, if it fills all",
+    "self.keys[:, :, start:end] = k.data",
+    "if start == 0 and end == self.size:\n    self.keys = k.data\nself.keys[:, :, start:end] = k.data",
+)
+wrong("KVCache.update", "checks the keys alone", "self.check(k, v)", "self.check(k, k)")
+wrong("KVCache.update", "takes keys that need a gradient", "self.check(k, v)", "self.check(k.detach(), v)")
+wrong("KVCache.update", "checks where no gradient counts", "self.check(k, v)", "with no_grad():\n    self.check(k, v)")
 
 
 @wrong("KVCache.update", "writes before it checks")
@@ -41,6 +63,11 @@ wrong("cache_bytes", "counts one sequence", "batch * places", "places")
 wrong("cache_bytes", "lets a window be all there is", "min(places, window)", "window")
 wrong("cache_bytes", "counts numbers", " * itemsize", "")
 wrong("cache_bytes", "always takes the whole context", "config.context if length is None else length", "config.context")
+wrong(
+    "cache_bytes", "takes a length of 0 for none", "config.context if length is None else length",
+    "length or config.context",
+)  # fmt: skip
+wrong("cache_bytes", "counts in 32 bits", "return 2 *", "return np.int32(2) *")
 
 # -- visible ----------------------------------------------------------------------------------------------------------
 
@@ -132,6 +159,14 @@ wrong(
 )
 wrong("RingCache.update", "gathers keys for values", "(self.values, v))", "(self.keys, v))")
 wrong("RingCache.update", "returns empty slots, too", "self.keys[:, :, : self.length]", "self.keys")
+wrong("RingCache.update", "checks the keys alone", "self.check(k, v)", "self.check(k, k)")
+wrong("RingCache.update", "takes values that need a gradient", "self.check(k, v)", "self.check(k, v.detach())")
+wrong(
+    "RingCache.update",
+    "makes the arrays anew",
+    "self.length += len(new)",
+    "self.keys, self.values = self.keys.copy(), self.values.copy()\nself.length += len(new)",
+)
 
 # -- TextReader.read --------------------------------------------------------------------------------------------------
 
@@ -148,6 +183,15 @@ wrong("TextReader.read", "forgets that logits are asked for", ", len(tokens) - l
 wrong("TextReader.read", "forgets to remember", "self.tokens, self.computed = list(tokens), ", "self.computed = ")
 wrong("TextReader.read", "returns the logits of the last place alone", "return logits[-last:]", "return logits[-1:]")
 wrong("TextReader.read", "does not look at last", "if not 1 <= last <= len(tokens):", "if False:")
+wrong("TextReader.read", "remembers what it has forgotten", "self.tokens = list(tokens[:kept])\n", "")
+wrong("TextReader.read", "returns a tensor", "self.caches, kept).data[0]", "self.caches, kept)[0]")
+wrong(
+    "TextReader.read",
+    "takes the beginning off the caller's list",
+    "[list(tokens[kept:])], self.caches, kept).data[0]\nself.tokens, self.computed = list(tokens),",
+    "[list(tokens[kept:])], self.caches, kept).data[0]\ntext = list(tokens)\ndel tokens[:kept]\n"
+    "self.tokens, self.computed = text,",
+)
 
 
 @wrong("TextReader.read", "remembers before it has read")
@@ -199,6 +243,13 @@ wrong(
 )
 wrong("accept_draft", "accepts all", "u[i] * q[i, token] >= p[i, token]", "False")
 wrong("accept_draft", "uses the number that has rejected once more", "else p[i], u[-1])", "else p[i], u[i])")
+wrong("accept_draft", "accepts what p never says, at u = 0", ">= p[i, token]", "> p[i, token]")
+wrong(
+    "accept_draft",
+    "adds a list to a tuple",
+    "[*drafted, choose_token(p[-1], u[-1])]",
+    "drafted + [choose_token(p[-1], u[-1])]",
+)
 
 
 @wrong("accept_draft", "passes over what is rejected, and goes on")
@@ -229,6 +280,70 @@ wrong("speculate", "takes an ahead of 0", "if ahead < 1:", "if ahead < 0:")
 wrong("speculate", "forgets the seed", "generator if seed is None else np.random.default_rng(seed)", "generator")
 wrong("speculate", "uses the options for the draft alone", "chances(row, *options)", "chances(row)")
 wrong("speculate", "drafts the most probable tokens", "choose_token(q[-1], rng.random())", "int(q[-1].argmax())")
+wrong(
+    "speculate",
+    "shows the target the last token and the draft alone",
+    "target.read(tokens + drafted, len",
+    "target.read(tokens[-1:] + drafted, len",
+)
+wrong(
+    "speculate",
+    "shows the draft the last token and its own alone",
+    "draft.read(tokens + drafted)",
+    "draft.read(tokens[-1:] + drafted)",
+)
+wrong(
+    "speculate",
+    "forgets the prompt",
+    "target.read(tokens + drafted, len",
+    "target.read(tokens[len(prompt) - 1 :] + drafted, len",
+)
+wrong("speculate", "looks into an iterator time and again", "frozenset(stop)", "stop")
+wrong("speculate", "stops at the first of stop alone", "frozenset(stop)", "frozenset(list(stop)[:1])")
+wrong(
+    "speculate",
+    "does not check top_k",
+    "check_sampling(temperature, top_k, top_p)",
+    "check_sampling(temperature, None, top_p)",
+)
+wrong(
+    "speculate",
+    "does not check top_p",
+    "check_sampling(temperature, top_k, top_p)",
+    "check_sampling(temperature, top_k, None)",
+)
+wrong("speculate", "takes an ahead of -1", "if ahead < 1:", "if not ahead:")
+wrong(
+    "speculate",
+    "judges the draft without the options",
+    "q.append(chances(draft.read(tokens + drafted)[0], *options))\n"
+    "        drafted.append(choose_token(q[-1], rng.random()))",
+    "row = draft.read(tokens + drafted)[0]\n        q.append(chances(row))\n"
+    "        drafted.append(choose_token(chances(row, *options), rng.random()))",
+)
+
+
+@wrong("speculate", "is a list, when all is done")
+def speculate_list(
+    target, draft, prompt, max_new_tokens, ahead=4, temperature=1.0, top_k=None, top_p=None, stop=(), seed=None
+):
+    check_sampling(temperature, top_k, top_p)
+    if ahead < 1:
+        raise ValueError(f"a draft is of 1 token or more, got {ahead}")
+    rng = generator if seed is None else np.random.default_rng(seed)
+    options, stop = (temperature, top_k, top_p), frozenset(stop)
+    tokens, end = list(prompt), len(prompt) + max_new_tokens
+    while len(tokens) < end:
+        drafted, q = [], []
+        for _ in range(min(ahead, end - len(tokens) - 1)):
+            q.append(chances(draft.read(tokens + drafted)[0], *options))
+            drafted.append(choose_token(q[-1], rng.random()))
+        p = np.array([chances(row, *options) for row in target.read(tokens + drafted, len(drafted) + 1)])
+        for token in accept_draft(drafted, p, np.array(q), rng.random(len(p))):
+            if token in stop:
+                return tokens[len(prompt) :]
+            tokens.append(token)
+    return tokens[len(prompt) :]
 
 
 @wrong("speculate", "reads the target once a token, and needs no draft")
@@ -258,3 +373,5 @@ wrong("places_again", "forgets the prompt", "range(10, 60)", "range(50)")
 wrong("tokens_a_round", "forgets the target's own", "1 + 0.8", "0.8")
 wrong("tokens_a_round", "lets each count by itself", "0.8 + 0.8**2 + 0.8**3", "3 * 0.8")
 wrong("tokens_a_round", "never gets to the third", " + 0.8**3", "")
+wrong("tokens_a_round", "is as many as are drafted", "1 + 0.8 + 0.8**2 + 0.8**3", "3")
+wrong("tokens_a_round", "takes the middle one three times", "1 + 0.8 + 0.8**2 + 0.8**3", "1 + 3 * 0.8**2")

@@ -58,7 +58,7 @@ class KVCache:
     def update(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Write k and v (B, H, T, d) of the next T places; return those of all places so far, (B, H, length, d), views.
 
-        Raises ValueError, as `check` does, for what does not fit; nothing is written then.
+        Raises what `check` raises, for what does not fit; nothing is written then.
         """
         # The first self.length places are taken: the new ones go right behind them, and self.length grows. A Tensor of
         # a slice shares its memory.
@@ -172,7 +172,7 @@ class RingCache(KVCache):
 
         One new place: the slots as they are, those that are taken. Several: the last size - 1 places before them in
         order, and then the new ones, since the first of these still sees what the last have overwritten. `places`
-        says which they are. Raises ValueError as `check` does.
+        says which they are. Raises what `check` raises.
         """
         # Place t has slot t % self.size, and an array of slots can be an index: self.keys[:, :, slots]. With several
         # new places, first gather what the window still needs, then write the last self.size of them, no more.
@@ -389,11 +389,11 @@ def acceptance(p: np.ndarray, q: np.ndarray) -> float:
 def accept_draft(drafted: Sequence[int], p: np.ndarray, q: np.ndarray, u: np.ndarray) -> list[int]:
     """The tokens of one round: those of the draft that are accepted, and one more; distributed as drawn from p.
 
-    drafted are n tokens, the i-th drawn from q[i], of q (n, V); p (n + 1, V) has the target's distributions at the same
-    places, and at the one behind them. u (n + 1,) are uniform numbers in [0, 1). Token i is accepted with probability
-    min(1, p / q), if u[i] < p[i] / q[i]. The first that is not is replaced by one drawn from max(p[i] - q[i], 0), which
-    choose_token scales to a distribution, by u[n]; the tokens drafted behind it are dropped. If all are accepted, one
-    more is drawn from p[n], by u[n]. Leviathan, Kalman and Matias, 2023; Chen et al., 2023.
+    drafted is a list or a tuple of n tokens, the i-th drawn from q[i], of q (n, V); p (n + 1, V) has the target's
+    distributions at the same places, and at the one behind them. u (n + 1,) are uniform numbers in [0, 1). Token i is
+    accepted with probability min(1, p / q), if u[i] < p[i] / q[i]. The first that is not is replaced by one drawn from
+    max(p[i] - q[i], 0), which choose_token scales to a distribution, by u[n]; the tokens drafted behind it are dropped.
+    If all are accepted, one more is drawn from p[n], by u[n]. Leviathan, Kalman and Matias, 2023; Chen et al., 2023.
 
     >>> p, q = np.array([[0.5, 0.5], [0.0, 1.0]]), np.array([[0.25, 0.75]])
     >>> accept_draft([1], p, q, np.array([0.6, 0.0])), accept_draft([1], p, q, np.array([0.7, 0.0]))
@@ -423,10 +423,10 @@ def speculate(
     """The tokens that follow a prompt, distributed as the target's own; a draft proposes up to `ahead` at a time.
 
     A round drafts `ahead` tokens, or fewer: with the target's one, no more than are still wanted. The draft is read
-    once for each of them, the target once a round, for the logits that decide about all of them and about one more. It
-    ends before the first token in `stop`. Chance comes from `seed`, or from the package's generator. At temperature 0
-    the tokens are those that `generate` gives. Raises ValueError, at the first token, for an `ahead` below 1, and as
-    check_sampling does. Leviathan et al., 2023.
+    once for each of them, the target once a round, for the logits that decide about all of them and about one more;
+    both read the whole text, from the prompt on. It ends before the first token in `stop`. Chance comes from `seed`, or
+    from the package's generator. At temperature 0 the tokens are those that `generate` gives. Raises ValueError, at the
+    first token, for an `ahead` below 1, and as check_sampling does. Leviathan et al., 2023.
 
     >>> config = TransformerConfig(10, context=16, width=8, layers=1, heads=2)
     >>> target, draft = (TextReader(GPT(config).eval()) for _ in range(2))
