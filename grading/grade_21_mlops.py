@@ -54,6 +54,8 @@ rubric.doctests("psi_of_counts", points=1)
         ([10, 0], [0, 10], 0.5), ([3, 5, 2], [30, 50, 20], 0.5), ([0, 0], [0, 0], 1.0), ([4], [9], 0.5),
         ([200, 200, 200], [1, 0, 0], 0.5), ([10**9, 3 * 10**9], [3, 1], 0.5), ([1, 9], [9, 1], 2.5),
         (np.array([250, 250, 3], np.uint8), np.array([1, 255, 255], np.uint8), 0.5),
+        ([10**4, 0], [0, 10**4], 0.5), ([10**9, 0], [0, 10**9], 0.5),
+        (np.array([255, 3], np.uint8), np.array([0, 255], np.uint8), 1),
         (np.array([1, 2, 3]), np.array([3, 2, 1]), 0.5), (np.array([1.0, 2.0]), np.array([7.0, 0.0]), 0.5),
     ],
 )  # fmt: skip
@@ -77,7 +79,7 @@ def every_bin_adds_its_part(student, expected, found, smoothing):
 @given(
     st.integers(0, 99),
     st.sampled_from([((4,), (3, 4)), ((3, 4), (3, 4)), ((2, 1, 3), (4, 3)), ((3,), (0, 3)), ((2, 5), (5,))]),
-    always=[(1, (4,), (3, 4)), (2, (2, 1, 3), (4, 3)), (3, (3,), (0, 3)), (4, (2, 5), (5,))],
+    always=[(1, (4,), (3, 4)), (2, (2, 1, 3), (4, 3)), (3, (3,), (0, 3)), (4, (2, 5), (5,)), (5, (1, 4), (4,))],
 )
 def many_windows_at_once(student, seed, shape, other_shape):
     """The last axis has the bins. What stands before it broadcasts: many windows against one reference, in one call."""
@@ -112,6 +114,7 @@ PAIRS = [
     ([1.0], [5.0]), ([0.0, 10.0], [1.0, 2.0, 3.0, 11.0]), ([1.0, 2.0, 3.0, 11.0], [0.0, 10.0]),
     ([1.0, 1.0, 1.0, 2.0], [1.0, 2.0, 2.0, 2.0]),
     ([9.0, 1.0, 5.0], [5.0, 9.0, 1.0]), (np.array([3.0, 1.0], np.float32), np.array([2.0, 7.0, 1.0], np.float32)),
+    ([-1e9, 1.0, 1.0, 1.0], [2.0, 2.0, 2.0, 1e9]), ([1.0], [1.0 + 1e-12]),
     (np.arange(100.0), np.arange(40.0) + 30.5), ([-1.0, -2.0, -3.0], [-2.5, 4.0]),
 ]  # fmt: skip
 
@@ -150,7 +153,9 @@ def alarmed(tt, on, off, after, values):
     alarm, told = tt.mlops.Hysteresis(on, off, after), []
     for value in values:
         answer = alarm.update(value)
-        told.append([bool(answer), bool(alarm.raised)])
+        told.append(
+            [bool(each) if isinstance(each, (bool, np.bool_)) else repr(each) for each in (answer, alarm.raised)]
+        )
     return told
 
 
@@ -173,7 +178,7 @@ def is_alarmed(on, off, after, values):
     return states
 
 
-LEVELS = st.sampled_from([0.0, 1.0, 2.0, 3.0, 4.0, math.nan])
+LEVELS = st.sampled_from([-5.0, 0.0, 1.0, 1.5, 2.0, 3.0, 3.5, 4.0, math.nan, math.inf, -math.inf])
 SEQUENCES = [
     (3.0, 1.0, 1, [4.0, 2.0, 0.0, 2.0, 4.0]),
     (3.0, 1.0, 2, [4.0, 4.0, 4.0, 0.0, 0.0, 0.0, 4.0, 4.0]),
@@ -181,6 +186,8 @@ SEQUENCES = [
     (3.0, 1.0, 3, [4.0, 4.0, 3.0, 4.0, 4.0, 4.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]),
     (3.0, 1.0, 2, [4.0, 2.0, 4.0, 4.0, 0.0, 2.0, 0.0, 0.0]),
     (2.0, 2.0, 1, [3.0, 2.0, 1.0, 2.0, 3.0]),
+    (3.0, 1.0, 2, [math.inf, math.inf, -math.inf, -math.inf, -5.0, -5.0, 3.5, 3.5]),
+    (1.0, 0.0, 5, [2.0] * 5 + [0.5, -1.0] + [-1.0] * 4),
     (3.0, 1.0, 2, [4.0, math.nan, 4.0, 4.0, 0.0, math.nan, 0.0, 0.0]),
     (3.0, 1.0, 3, [4.0] * 3 + [0.0] * 3 + [4.0] * 3 + [0.0] * 3),
     (3.0, 1.0, 2, [4.0, 4.0, 4.0, 0.0, 4.0, 4.0, 4.0, 0.0, 0.0, 4.0, 4.0]),
@@ -242,7 +249,9 @@ WALKS = [
     ([1, -1], [0.5, 0.5], 1), ([1, -1], [0.5, 0.5], 4), ([2, -1], [0.25, 0.75], 3), ([5, -1], [0.125, 0.875], 3),
     ([1], [1.0], 5), ([1, 0], [0.25, 0.75], 3), ([3, -2, 0], [0.25, 0.5, 0.25], 5), ([1, 1, -3], [0.25, 0.25, 0.5], 4),
     ([1, -1, 2], [0.5, 0.5, 0.0], 3), ([2, 0, -1, -3], [0.25, 0.25, 0.25, 0.25], 6), ([-1, 3], [0.75, 0.25], 3),
-    (np.array([1, -2]), np.array([0.5, 0.5]), 4),
+    (np.array([1, -2]), np.array([0.5, 0.5]), 4), ([1, -1, 0], [0.7, 0.2, 0.1], 3),
+    (np.array([1, -1, 0]), np.array([0.7, 0.2, 0.1]), 4),
+    ([1, -2], [0.0625, 0.9375], 5), ([1, 0], [0.25, 0.75], 100), ([7, -9], [0.5, 0.5], 20),
 ]  # fmt: skip
 
 
@@ -264,7 +273,13 @@ def one_value_and_then_from_where_it_came_to(student, steps, chances, limit):
 @given(st.integers(1, 4), always=[(1,), (3,)])
 def a_walk_that_never_rises_goes_on_for_ever(student, limit):
     """Without a step upwards that has a chance there is never an alarm: inf."""
-    for steps, chances in (([0, -1], [0.5, 0.5]), ([-1], [1.0]), ([2, -1], [0.0, 1.0]), ([0], [1.0])):
+    for steps, chances in (
+        ([0, -1], [0.5, 0.5]),
+        ([-1], [1.0]),
+        ([2, -1], [0.0, 1.0]),
+        ([0], [1.0]),
+        ([0, -1, -2], [0.7, 0.2, 0.1]),
+    ):
         close(student.expected_run_length(steps, chances, limit), math.inf, "the length")
 
 
@@ -272,7 +287,7 @@ def a_walk_that_never_rises_goes_on_for_ever(student, limit):
 @given(st.integers(1, 4))
 def what_are_no_chances_is_refused(student, limit):
     """Chances are not negative and 1 together, and a limit is 1 or more: ValueError."""
-    for chances in ([0.5, 0.25], [0.75, 0.75], [1.5, -0.5], [0.0, 0.0]):
+    for chances in ([0.5, 0.25], [0.75, 0.75], [1.5, -0.5], [0.0, 0.0], [0.5, 0.499], [math.nan, 0.5]):
         refuses("ValueError", student.expected_run_length, [1, -1], chances, limit)
     for wrong in (0, -1):
         refuses("ValueError", student.expected_run_length, [1, -1], [0.5, 0.5], wrong)
@@ -306,14 +321,14 @@ def answers(better, worse, both, neither):
 
 OUTCOMES = [
     (5, 0, 3, 2), (4, 0, 3, 2), (9, 1, 100, 0), (1, 9, 0, 0), (0, 0, 5, 5), (0, 0, 0, 0), (3, 3, 0, 0), (8, 2, 0, 40),
-    (0, 6, 2, 0), (12, 4, 1, 1), (7, 0, 0, 0), (1, 0, 0, 0),
+    (60, 0, 0, 0), (1, 1, 3, 0), (0, 6, 2, 0), (12, 4, 1, 1), (7, 0, 0, 0), (1, 0, 0, 0),
 ]  # fmt: skip
 
 
 @rubric.check("promotion_gate", points=2)
 @given(
     st.tuples(*[st.integers(0, 8)] * 4), st.sampled_from([0.05, 0.01, 0.5, 1 / 32]), st.booleans(),
-    always=[*((*outcome, level, True) for outcome in OUTCOMES for level in (0.05, 1 / 32)),
+    always=[*((*outcome, level, True) for outcome in OUTCOMES for level in (0.05, 1 / 32, 0.8)),
             (700, 600, 200, 100, 0.05, False), (600, 700, 0, 0, 0.05, True), (1, 0, 2, 0, 0.5, False),
             (1500, 1300, 0, 0, 0.001, True)],
 )  # fmt: skip
@@ -333,7 +348,19 @@ def those_on_which_they_differ_are_coins(student, better, worse, both, neither, 
         "this asks whether the live model is better": float(coins(worse, better)),
         "this is for both directions: the gate asks in one": float(min(Fraction(1), 2 * chance)),
     }
-    close(yours, float(chance), "the chance", mistakes=mistakes)
+    close(yours, float(chance), "the chance", atol=0, mistakes=mistakes)
+    if chance < 0.99 and differ <= 100:
+        edge = float(chance)
+        same(
+            student.decided(candidate, live, edge * (1 + 1e-6))[0],
+            True,
+            "whether a chance just below the level is enough",
+        )
+        same(
+            student.decided(candidate, live, edge * (1 - 1e-6))[0],
+            False,
+            "whether a chance just above the level is enough",
+        )
     same(promote, chance <= Fraction(level), "whether it is promoted")
     same(student.decided_by_default(candidate, live), float(chance) <= 0.05, "whether it is promoted at 0.05")
 
@@ -356,15 +383,17 @@ def pairs_and_a_level_are_asked_for(student, right, level):
 def taken(tt, most, wait, requests, times):
     """At each time: which requests were taken together, which were too late, and which still stand."""
     queue = tt.mlops.BatchQueue(most, wait, waiting=max(most, len(requests)))
-    for number, (arrived, deadline) in enumerate(requests):
-        queue.put(tt.mlops.Request(number, arrived, deadline))
-    told = []
+    for arrived, deadline in requests:
+        queue.put(tt.mlops.Request("the same", arrived, deadline))
+    told, numbers = [], {id(each): number for number, each in enumerate(queue.requests)}
+    every = [*queue.requests]
+    kinds = []
     for now in times:
         batch, late = queue.take(now)
-        told.append(
-            [[each.item for each in batch], [each.item for each in late], [each.item for each in queue.requests]]
-        )
-    return told
+        told.append([[numbers[id(each)] for each in part] for part in (batch, late, queue.requests)])
+        kinds.append([type(part).__name__ for part in (batch, late)])
+    told_early = any(each.answer.done() or each.answer.running() for each in every)
+    return [told, kinds, told_early]
 
 
 def is_taken(most, wait, requests, times):
@@ -411,7 +440,9 @@ QUEUES = [
 @given(queues(), always=QUEUES)
 def full_or_waited_long_enough(student, most, wait, requests, times):
     """The late leave; of the others the first `most` go together once there are so many or the first has waited."""
-    told = student.taken(most, wait, requests, times)
+    told, kinds, told_early = student.taken(most, wait, requests, times)
+    same(kinds, [["list", "list"]] * len(times), "what is returned")
+    holds(not told_early, "`take` answers nobody: that is for whoever called it")
     for now, yours, wanted in zip(times, told, is_taken(most, wait, requests, times)):
         for words, mine, right in zip(("the batch", "the late ones", "those that stay"), yours, wanted):
             same(mine, right, f"{words} at {now}")

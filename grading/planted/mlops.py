@@ -186,7 +186,7 @@ wrong(
 wrong(
     "expected_run_length",
     "asks nothing of the chances",
-    "(weights < 0).any() or abs(weights.sum() - 1) > 1e-9",
+    "(weights < 0).any() or not abs(weights.sum() - 1) <= 1e-9",
     "False",
 )
 wrong("expected_run_length", "takes chances below 0", "(weights < 0).any() or ", "")
@@ -195,7 +195,7 @@ wrong("expected_run_length", "takes chances below 0", "(weights < 0).any() or ",
 @wrong("expected_run_length", "divides the way by the mean step")
 def run_length_by_mean(steps, chances, limit):
     weights = np.asarray(chances, float)
-    if limit < 1 or (weights < 0).any() or abs(weights.sum() - 1) > 1e-9:
+    if limit < 1 or (weights < 0).any() or not abs(weights.sum() - 1) <= 1e-9:
         raise ValueError("chances")
     mean = float(np.asarray(steps) @ weights)
     return limit / mean if mean > 0 else math.inf
@@ -204,7 +204,7 @@ def run_length_by_mean(steps, chances, limit):
 @wrong("expected_run_length", "gives up after a hundred values")
 def run_length_by_summing(steps, chances, limit):
     weights = np.asarray(chances, float)
-    if limit < 1 or (weights < 0).any() or abs(weights.sum() - 1) > 1e-9:
+    if limit < 1 or (weights < 0).any() or not abs(weights.sum() - 1) <= 1e-9:
         raise ValueError("chances")
     if not any(s > 0 and w > 0 for s, w in zip(steps, weights)):
         return math.inf
@@ -335,3 +335,123 @@ wrong("mean_wait_ms", "leaves out the one at 9 ms", "(10 + 7 + 4 + 1) / 4", "(10
 wrong("weights_on_disk", "keeps every version", "5 * 4", "6 * 4")
 wrong("weights_on_disk", "counts float64", "5 * 4", "5 * 8")
 wrong("weights_on_disk", "keeps only the last", "5 * 4", "4")
+
+
+# -- more, of every exercise ------------------------------------------------------------------------------------------
+
+wrong(
+    "psi_of_counts",
+    "clips shares to 1e-4, as programs in banks do",
+    "p, q = shares",
+    "p, q = (np.maximum(share, 1e-4) for share in shares)",
+)
+
+wrong("psi_of_counts", "clips shares to 1e-6", "p, q = shares", "p, q = (np.maximum(share, 1e-6) for share in shares)")
+
+wrong("psi_of_counts", "adds 1e-9 to both shares", "p, q = shares", "p, q = (share + 1e-9 for share in shares)")
+
+wrong(
+    "ks_statistic",
+    "float32: values that differ little are equal",
+    "np.sort(as_values(reference)), np.sort(as_values(window))",
+    "np.sort(as_values(reference).astype(np.float32)), np.sort(as_values(window).astype(np.float32))",
+)
+
+wrong(
+    "ks_statistic",
+    "rounds values to six decimals",
+    "np.sort(as_values(reference)), np.sort(as_values(window))",
+    "np.sort(np.round(as_values(reference), 6)), np.sort(np.round(as_values(window), 6))",
+)
+
+wrong(
+    "ks_statistic",
+    "tries a thousand x on a grid",
+    "np.concatenate([x, y])",
+    "np.linspace(min(x[0], y[0]), max(x[-1], y[-1]), 1001)",
+)
+
+wrong(
+    "Hysteresis.update",
+    "infinity is no number either",
+    "speaks = value < self.off if self.raised else value > self.on",
+    "speaks = math.isfinite(value) and (value < self.off if self.raised else value > self.on)",
+)
+
+wrong("Hysteresis.update", "sizes without signs", "speaks = ", "value = abs(value)\nspeaks = ")
+
+wrong("Hysteresis.update", "whole values", "speaks = ", "value = int(value) if value == value else value\nspeaks = ")
+
+wrong("expected_run_length", "norms the caller's chances", "if not (moves", "weights /= weights.sum()\nif not (moves")
+
+
+@wrong("expected_run_length", "trusts solve to tell that there is no solution")
+def trusts_solve_to_tell(steps, chances, limit):
+    moves, weights = np.asarray(steps, np.int64), np.asarray(chances, np.float64)
+    if limit < 1 or (weights < 0).any() or not abs(weights.sum() - 1) <= 1e-9:
+        raise ValueError("no chances")
+    stays = np.zeros((limit, limit))
+    for place in range(limit):
+        for move, weight in zip(moves, weights):
+            target = max(0, place + int(move))
+            if target < limit:
+                stays[place, target] += weight
+    try:
+        return float(np.linalg.solve(np.eye(limit) - stays, np.ones(limit))[0])
+    except np.linalg.LinAlgError:
+        return math.inf
+
+
+@wrong("expected_run_length", "follows the walk for ten thousand values")
+def follows_the_walk_for(steps, chances, limit):
+    moves, weights = np.asarray(steps, np.int64), np.asarray(chances, np.float64)
+    if limit < 1 or (weights < 0).any() or not abs(weights.sum() - 1) <= 1e-9:
+        raise ValueError("no chances")
+    if not (moves[weights > 0] > 0).any():
+        return math.inf
+    stays = np.zeros((limit, limit))
+    for place in range(limit):
+        for move, weight in zip(moves, weights):
+            target = max(0, place + int(move))
+            if target < limit:
+                stays[place, target] += weight
+    there, total = np.eye(limit)[0], 0.0
+    for _ in range(10_000):
+        total += there.sum()
+        there = there @ stays
+        if there.sum() < 1e-12:
+            break
+    return float(total)
+
+
+wrong("promotion_gate", "compares with 1 - level", "chance <= as_level(level)", "1 - chance >= 1 - as_level(level)")
+
+wrong("promotion_gate", "compares a rounded chance", "chance <= as_level(level)", "round(chance, 4) <= as_level(level)")
+
+
+@wrong("promotion_gate", "1 minus the other tail, in floats")
+def minus_the_other_tail(candidate, live, level=0.05):
+    ours, theirs = np.asarray(candidate, bool), np.asarray(live, bool)
+    if ours.shape != theirs.shape or ours.ndim != 1:
+        raise ValueError("pairs")
+    better, worse = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+    n = better + worse
+    chance = 1 - sum(math.comb(n, k) for k in range(better)) / 2**n
+    return Decision(chance <= as_level(level), better, worse, chance)
+
+
+wrong(
+    "BatchQueue.take",
+    "tells the late ones itself",
+    "others = ",
+    "for request in late:\n    request.answer.set_exception(Late('too late'))\nothers = ",
+)
+
+wrong("BatchQueue.take", "a tuple for a list", "return others[:size], late", "return tuple(others[:size]), tuple(late)")
+
+wrong(
+    "BatchQueue.take",
+    "late is a generator",
+    "late = [request for request in self.requests if request.deadline <= now]",
+    "late = (request for request in self.requests if request.deadline <= now)",
+)

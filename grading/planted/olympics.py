@@ -488,3 +488,142 @@ def score_without_mistakes():
 @wrong("sprint_score", "takes the weighted mean")
 def score_by_mean():
     return (4 * 2 + 1 + 1 + 2 * 5 + 2 / 1.1) / 10
+
+
+# -- more, of every exercise ------------------------------------------------------------------------------------------
+
+
+@wrong("Gate.passes", "returns None where it should return False")
+def returns_none_where_it(self, quality):
+    if math.isfinite(quality):
+        if self.at_least is not None and quality >= self.at_least:
+            return True
+        if self.at_most is not None and quality <= self.at_most:
+            return True
+
+
+@wrong("Gate.passes", "returns a text")
+def returns_a_text(self, quality):
+    if not math.isfinite(quality):
+        return ""
+    ok = quality >= self.at_least if self.at_least is not None else quality <= self.at_most
+    return "passed" if ok else ""
+
+
+wrong(
+    "race",
+    "the copy is made after the clock was read: its time counts",
+    "given = x.copy()",
+    "pass",
+    "contestants[name](given)",
+    "contestants[name](x.copy())",
+)
+
+wrong(
+    "race",
+    "answers become whole numbers",
+    "np.array(contestants[name](given))",
+    "np.array(contestants[name](given), dtype=np.int64)",
+)
+
+wrong(
+    "race",
+    "answers lose their axes",
+    "np.array(contestants[name](given))",
+    "np.array(contestants[name](given)).ravel()",
+)
+
+wrong(
+    "gain_of",
+    "refuses a value that is not finite, or not above 0",
+    "if not 0 < ratio.low",
+    "if not 0 < ratio.value < math.inf or not 0 < ratio.low",
+)
+
+wrong("gain_of", "caps gains at 10", "else 1 / nearest", "else min(10.0, 1 / nearest)")
+
+wrong("gain_of", "caps losses at a tenth", "else 1 / nearest", "else max(0.1, 1 / nearest)")
+
+
+@wrong("combined", "norms the weights in the caller's own mapping")
+def norms_the_weights_in(gains, weights):
+    if set(gains) != set(weights):
+        raise ValueError("names")
+    if not all(0 < g < math.inf for g in gains.values()):
+        raise ValueError("gains")
+    if not all(0 <= w < math.inf for w in weights.values()) or not any(weights.values()):
+        raise ValueError("weights")
+    whole = sum(weights.values())
+    for name in weights:
+        weights[name] = weights[name] / whole
+    return math.exp(sum(weights[name] * math.log(g) for name, g in gains.items()))
+
+
+@wrong("combined", "takes logarithms in the caller's own gains")
+def takes_logarithms_in_the(gains, weights):
+    if set(gains) != set(weights):
+        raise ValueError("names")
+    if not all(0 < g < math.inf for g in gains.values()):
+        raise ValueError("gains")
+    if not all(0 <= w < math.inf for w in weights.values()) or not any(weights.values()):
+        raise ValueError("weights")
+    whole = sum(weights.values())
+    for name in gains:
+        gains[name] = math.log(gains[name])
+    return math.exp(sum(weights[name] * gains[name] for name in gains) / whole)
+
+
+wrong(
+    "combined",
+    "counts names only: other names of the same number raise KeyError",
+    "set(gains) != set(weights)",
+    "len(gains) != len(weights)",
+)
+
+
+@wrong("ranking", "takes the best out of the caller's own mapping")
+def takes_the_best_out(totals):
+    ranks = {name: 1 + sum(other.low > own.high for other in totals.values()) for name, own in totals.items()}
+    found = {}
+    while totals:
+        best = min(totals, key=lambda name: (ranks[name], -totals[name].value))
+        found[best] = ranks[best]
+        del totals[best]
+    return found
+
+
+@wrong("ranking", "entries of the same value are one")
+def entries_of_the_same(totals):
+    by_value = {own.value: name for name, own in totals.items()}
+    ranks = {name: 1 + sum(other.low > own.high for other in totals.values()) for name, own in totals.items()}
+    names = [by_value[value] for value in sorted(by_value, reverse=True)]
+    return {name: ranks[name] for name in sorted(names, key=lambda name: ranks[name])}
+
+
+@wrong("ranking", "ranks are floats")
+def ranks_are_floats(totals):
+    ranks = {name: 1.0 + sum(other.low > own.high for other in totals.values()) for name, own in totals.items()}
+    return {name: ranks[name] for name in sorted(ranks, key=lambda name: (ranks[name], -totals[name].value))}
+
+
+wrong(
+    "pareto_front",
+    "float32: costs that differ little are equal",
+    "np.asarray(costs, np.float64)",
+    "np.asarray(costs, np.float32)",
+)
+
+wrong(
+    "pareto_front",
+    "rounds to six decimals",
+    "np.asarray(costs, np.float64)",
+    "np.round(np.asarray(costs, np.float64), 6)",
+)
+
+wrong("pareto_front", "takes arrays only, no list", "costs = np.asarray(costs, np.float64)\n", "")
+
+wrong("late_bound", "stops at a millionth of the bound", "for _ in range(60):", "while high - low > 1e-6 * high:")
+
+wrong("late_bound", "stops at a ten-millionth of the bound", "for _ in range(60):", "while high - low > 1e-7 * high:")
+
+wrong("late_bound", "stops at 1e-8", "for _ in range(60):", "while high - low > 1e-8:")

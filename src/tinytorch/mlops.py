@@ -800,7 +800,7 @@ def expected_run_length(steps: Any, chances: Any, limit: int) -> float:
     # value? Write a[s] in terms of a at the places it may come to: that is one equation for each s, and np.linalg.solve
     # solves them all. If no step that has a chance goes up, they have no solution.
     moves, weights = np.asarray(steps, np.int64), np.asarray(chances, np.float64)
-    if limit < 1 or (weights < 0).any() or abs(weights.sum() - 1) > 1e-9:
+    if limit < 1 or (weights < 0).any() or not abs(weights.sum() - 1) <= 1e-9:
         raise ValueError(f"needs a limit >= 1 and chances that are 1 together, got {limit} and {weights.sum():g}")
     if not (moves[weights > 0] > 0).any():
         return math.inf
