@@ -29,24 +29,26 @@ kinds = st.sampled_from([np.float64, np.float32])
 
 @st.composite
 def views(draw):
-    """A view of 0, 1, 2... in memory: the shape there, how its axes are exchanged, and the step along each of them."""
+    """A view of 0, 1, 2... in memory: the shape there, how axes are exchanged, the step along each, and the dtype."""
     shape = draw(st.lists(st.integers(2, 4), max_size=3))
     axes = draw(st.permutations(range(len(shape))))
-    return shape, list(axes), [draw(st.sampled_from([1, -1, 2, -2])) for _ in shape]
+    steps = [draw(st.sampled_from([1, -1, 2, -2])) for _ in shape]
+    return shape, list(axes), steps, draw(st.sampled_from(["float64", "uint8"]))
 
 
-def view(shape, axes, steps):
+def view(shape, axes, steps, dtype):
     """The view that such a case means. Each number is its own place in memory."""
-    x = np.arange(math.prod(shape), dtype=np.float64).reshape(shape).transpose(axes)
+    x = np.arange(math.prod(shape), dtype=dtype).reshape(shape).transpose(axes)
     return x[tuple(slice(None, None, step) for step in steps)]
 
 
 @rubric.probe
-def reordered(tt, shape, axes, steps):
-    x = np.arange(int(np.prod(shape)), dtype=np.float64).reshape(shape).transpose(axes)
+def reordered(tt, shape, axes, steps, dtype):
+    x = np.arange(int(np.prod(shape)), dtype=dtype).reshape(shape).transpose(axes)
     x = x[tuple(slice(None, None, step) for step in steps)]
     z = tt.acceleration.in_memory_order(x)
-    return [z, bool(x.ndim == 0 or np.shares_memory(x, z))]
+    backwards = [axis for axis, step in enumerate(np.asarray(z).strides) if step < 0]
+    return [z, bool(x.ndim == 0 or x.size == 0 or np.shares_memory(x, z)), backwards]
 
 
 def sorted_axes(x):
@@ -61,17 +63,21 @@ rubric.doctests("in_memory_order", points=1)
 @given(
     views(),
     always=[
-        ([3, 2], [1, 0], [1, 1]),
-        ([3, 2], [0, 1], [-1, 1]),
-        ([2, 3, 4], [2, 0, 1], [-1, 1, -2]),
-        ([2, 3, 4], [1, 2, 0], [1, -1, -1]),
-        ([], [], []),
+        ([3, 2], [1, 0], [1, 1], "float64"),
+        ([3, 2], [1, 0], [1, 1], "uint8"),
+        ([3, 2], [0, 1], [-1, 1], "float64"),
+        ([2, 3, 4], [2, 0, 1], [-1, 1, -2], "float64"),
+        ([2, 3, 4], [1, 2, 0], [1, -1, -1], "float64"),
+        ([2, 3], [0, 1], [-2, 1], "float64"),  # an axis of one number, backwards
+        ([2, 2], [1, 0], [1, 2], "float64"),
+        ([0, 3], [1, 0], [1, 1], "float64"),
+        ([], [], [], "float64"),
     ],
 )
-def memory_is_walked_forwards(student, shape, axes, steps):
+def memory_is_walked_forwards(student, shape, axes, steps, dtype):
     """Read line by line, what comes back goes through memory in one direction; it is a view, nothing was copied."""
-    x = view(shape, axes, steps)
-    yours, shared = student.reordered(shape, axes, steps)
+    x = view(shape, axes, steps, dtype)
+    yours, shared, backwards = student.reordered(shape, axes, steps, dtype)
     turned = sorted_axes(x)
     expected = np.sort(x, axis=None).reshape(turned.shape)
     mistakes = {
@@ -81,19 +87,20 @@ def memory_is_walked_forwards(student, shape, axes, steps):
     }
     close(yours, expected, "the view", mistakes=mistakes)
     holds(shared, "it is a view of the same memory, not a copy")
+    holds(not backwards, "no stride is negative, where an axis has one number, either", axes=backwards)
 
 
 @rubric.probe
 def seen_in_windows(tt, x, width, turned, repeats):
     windows = np.lib.stride_tricks.sliding_window_view(x, width)
-    windows = windows[::-1, ::-1] if turned else windows
+    windows = windows[:: turned[0], :: turned[1]]
     return tt.acceleration.in_memory_order(np.broadcast_to(windows, (repeats, *windows.shape)))
 
 
 @rubric.check("in_memory_order", points=1)
 @given(
-    mixed((6,)), st.integers(2, 4), st.booleans(), st.integers(2, 3),
-    always=[(example(6), 2, False, 2), (example(6), 4, True, 3)],
+    mixed((6,)), st.integers(2, 4), st.sampled_from([[1, 1], [-1, -1], [1, -1], [-1, 1]]), st.integers(2, 3),
+    always=[(example(6), 2, [1, 1], 2), (example(6), 4, [-1, -1], 3), (example(6), 2, [1, -1], 2)],
 )  # fmt: skip
 def equal_steps_keep_their_order(student, x, width, turned, repeats):
     """Windows take equal steps along both of their axes, which stay in order; an axis that repeats takes none."""
@@ -129,6 +136,12 @@ rubric.doctests("matmul_blocked", points=1)
         (np.ones((2, 0)), np.ones((0, 3)), 2),
         (np.ones((0, 2)), np.ones((2, 3)), 1),
         (example(5, 5), example(5, 5), 3),
+        (example(2, 2), example(2, 2), 2),
+        (example(3, 3, dtype=np.int64), example(3, 3, dtype=np.float32), 2),
+        (example(3, 3, dtype=np.float32), example(3, 3, dtype=np.int64), 2),
+        (np.array([[2.0**24, 1, -(2.0**24)]]), np.ones((3, 1)), 1),  # float32 has no 2^24 + 1
+        (np.array([[2**53, 1, -(2**53)]]), np.ones((3, 1), np.int64), 1),  # float64 has no 2^53 + 1
+        (np.zeros((1, 1)), np.full((1, 1), np.nan), 1),
     ],
 )
 def blocks_change_nothing(student, a, b, block):
@@ -137,10 +150,12 @@ def blocks_change_nothing(student, a, b, block):
     mistakes = {"a block of c is a sum over all blocks of k, and this is the last one": last}
     close(student.matmul_blocked(a, b, block), a @ b, "the product", mistakes=mistakes)
     wider = np.concatenate([a, a[:, :1], a[:, :1]], axis=1) if a.size else np.ones((2, len(b) + 1))
-    named = [str(wider.shape), str(b.shape)]
-    refuses("ValueError", student.matmul_blocked, wider, b, block, mentioning=named)
+    longer = np.ones((len(b) + 2, b.shape[1]))
+    refuses("ValueError", student.matmul_blocked, wider, b, block, mentioning=[str(wider.shape), str(b.shape)])
+    refuses("ValueError", student.matmul_blocked, a, longer, block, mentioning=[str(a.shape), str(longer.shape)])
     refuses("ValueError", student.matmul_blocked, a, b[0] if len(b) else b[:, 0], block, mentioning=[str(a.shape)])
     refuses("ValueError", student.matmul_blocked, np.ones(len(b)), b, block, mentioning=[f"({len(b)},)"])
+    refuses("ValueError", student.matmul_blocked, np.ones((3, 3, 3)), np.ones((3, 3)), 2, mentioning=["(3, 3, 3)"])
 
 
 @rubric.probe
@@ -152,6 +167,7 @@ def multiplied(tt, a, b, block):
         return x @ y
 
     z = tt.acceleration.matmul_blocked(a, b, block, product)
+    tt.acceleration.matmul_blocked(a + 1, b, block)  # z is not changed by another product
     return [z, np.array(seen).reshape(-1, 4)]
 
 
@@ -190,7 +206,10 @@ def features_and_classes(draw):
 def fused(tt, x, weight, target, rows):
     x, weight = tt.Tensor(x, requires_grad=True), tt.Tensor(weight, requires_grad=True)
     z = tt.acceleration.fused_cross_entropy(x, weight, target, rows=rows)
-    return [z, z.origin.saved["dx"], z.origin.saved["dw"]]
+    tt.acceleration.fused_cross_entropy(x + 1, weight * 2, target, rows=rows)  # another loss, before the walk
+    found = {**z.origin.parameters, **z.origin.saved}
+    dx, dw, _ = tt.acceleration.fused_cross_entropy_vjp(np.ones_like(z.data), z.data, *z.origin.arrays, **found)
+    return [z, dx, dw]
 
 
 def by_the_book(x, weight, target):
@@ -222,7 +241,7 @@ ROUNDING = {"float64": 1e-9, "float32": 2e-5, "float16": 1e-2}
 @rubric.check("fused_cross_entropy", points=1)
 @given(features_and_classes(), always=TELLING)
 def the_loss_is_cross_entropy_s(student, x, weight, target, rows):
-    """The mean of -ln softmax(x W)[target] over all examples, however many rows are taken at a time; 0 of none."""
+    """The mean of -ln softmax(x W)[target], however many rows are taken at a time; bad targets are refused."""
     loss = by_the_book(x, weight, target)[0]
     yours = student.fused(x, weight, target, rows)[0]
     close(yours, loss.astype(x.dtype), "the loss", atol=ROUNDING[x.dtype.name])
@@ -230,6 +249,8 @@ def the_loss_is_cross_entropy_s(student, x, weight, target, rows):
         bad = np.where(target == 0, weight.shape[1], target)
         if (bad != target).any():
             refuses("IndexError", student.fused_cross_entropy, x, weight, bad)
+        refuses("IndexError", student.fused_cross_entropy, x, weight, np.full_like(target, -1))
+        refuses("TypeError", student.fused_cross_entropy, x, weight, target + 0.5)
         refuses("ValueError", student.fused_cross_entropy, x, weight, np.append(target, 0))
 
 
@@ -260,11 +281,11 @@ def highest(tt, x, weight, target, rows):
 
 
 @rubric.check("fused_cross_entropy", points=2, examples=3)
-@given(st.integers(200, 220), always=[201])
-def one_array_of_rows_is_enough(student, b):
+@given(st.integers(200, 220), kinds, always=[(201, np.float64), (201, np.float32)])
+def one_array_of_rows_is_enough(student, b, dtype):
     """At the most there is one array of (rows, V) beside the gradients: each step is taken in place."""
-    x, weight, target, rows = np.ones((b, 1)), np.ones((1, 1000)), np.arange(b), 50
-    peak, one = student.highest(x, weight, target, rows), 8 * rows * 1000
+    x, weight, target, rows = np.ones((b, 1), dtype), np.ones((1, 4000), dtype), np.arange(b), 20
+    peak, one = student.highest(x, weight, target, rows), x.itemsize * rows * 4000
     holds(peak < 1.6 * one, "it holds one array of rows and little more", bytes=peak, one_array=one)
 
 
@@ -293,7 +314,8 @@ def there_and_back(tt, x, seed, own, happens, plainly=False):
     rng.random(3)
     modes = [part.training for part in model.modules()]
     g = np.arange(1.0, z.numel() + 1, dtype=z.dtype).reshape(z.shape)
-    z.backward(tt.Tensor(g), retain_graph=happens == "another walk")
+    with tt.no_grad() if happens == "inside no_grad" else tt.enable_grad():
+        z.backward(tt.Tensor(g), retain_graph=happens == "another walk")
     if happens == "another walk":
         z.backward(tt.Tensor(g + 1))
     parts = [z, x.grad if x.requires_grad else x, *(p.grad for p in model.parameters()), *model.buffers()]
@@ -308,7 +330,7 @@ def plainly(x, seed, own, happens):
     return there_and_back(tt, x, seed, own, happens, True)
 
 
-HAPPENS = ["nothing", "evaluation begins", "another walk", "statistics move", "x is data"]
+HAPPENS = ["nothing", "evaluation begins", "another walk", "statistics move", "x is data", "inside no_grad"]
 batches = st.integers(2, 4).flatmap(lambda b: mixed((b, 3))).map(lambda x: x.astype(np.float32))
 SOME = example(4, 3, dtype=np.float32) % 5
 WAYS = [(SOME, seed, own, happens) for seed, happens in enumerate(HAPPENS) for own in (False, True)]
@@ -325,49 +347,95 @@ def gradients_are_those_without_a_checkpoint(student, x, seed, own, happens):
         close(mine, wanted, name, mistakes=once)
 
 
+@rubric.probe
+def walked_thrice(tt, x):
+    import contextlib
+
+    class Counted(tt.nn.Module):
+        def __init__(self):
+            self.weight, self.count = tt.nn.Parameter(np.ones(1, x.dtype)), tt.nn.Buffer(np.ones(1, x.dtype))
+            self.fails = False
+
+        def forward(self, x):
+            if self.fails:
+                raise ArithmeticError("the module fails")
+            z = x * self.weight * float(self.count.data[0])
+            self.count.data[...] += 1
+            return z
+
+    module = Counted()
+    z = tt.acceleration.checkpoint(module, tt.Tensor(x)).sum()
+    for _ in range(2):
+        z.backward(retain_graph=True)
+    module.eval().fails = True
+    with contextlib.suppress(ArithmeticError):
+        z.backward()
+    return [module.weight.grad, module.count, module.training]
+
+
 @rubric.check("checkpointed_vjp", points=1, examples=8)
 @given(batches, st.integers(0, 99), st.booleans(), st.sampled_from(HAPPENS), always=WAYS)
 def afterwards_all_is_as_it_was(student, x, seed, own, happens):
-    """The second pass leaves no trace: statistics move once, the next chance is the next one, modes stay."""
+    """The second pass leaves no trace: statistics move once, the next chance is the next one, modes stay.
+
+    That holds for a module that writes into its buffer, walked twice, and for one that then raises an error.
+    """
     yours, chance, kept = student.there_and_back(x, seed, own, happens)
     expected, next_one, _ = plainly(x, seed, own, happens)
     for mine, wanted, name in zip(yours[8:], expected[8:], ("the running mean", "the running variance")):
         close(mine, wanted, name)
     close(chance, next_one, "the next random numbers")
     holds(kept, "each module is in the mode that it was in")
+    grad, count, training = student.walked_thrice(x)
+    close(grad, np.array([2 * x.sum()]), "the gradient of two walks of a module that adds 1 to its buffer in place")
+    holds(not training, "after an error, too, the module is in the mode that it was in")
+    close(count, np.array([2], x.dtype), "the buffer that the first pass added 1 to")
 
 
 @rubric.probe
 def counted_calls(tt, x, factor, needs):
     class Scaled(tt.nn.Module):
         def __init__(self):
-            self.weight, self.calls, self.seen = tt.nn.Parameter(np.array([factor])), 0, []
+            self.weight, self.unused = tt.nn.Parameter(np.array([factor])), tt.nn.Parameter(np.ones(2))
+            self.calls, self.seen = 0, []
 
-        def forward(self, x, times, nothing, plus=0.0):
+        def forward(self, x, y, times, nothing, plus=0.0):
             self.calls += 1
-            self.seen.append([isinstance(x, tt.Tensor), times == 3, nothing is None, plus == 1.0])
-            return x * self.weight * times + plus
+            tensors = isinstance(x, tt.Tensor) and isinstance(y, tt.Tensor)
+            self.seen.append([tensors, type(times) is int and times == 3, nothing is None, plus == 1.0])
+            return x * self.weight * times + y * plus
 
     module = Scaled()
-    z = tt.acceleration.checkpoint(module, tt.Tensor(x, requires_grad=needs), 3, None, plus=1.0)
-    module.weight.requires_grad = needs != "frozen"
+    module.weight.requires_grad = needs[2]
+    inputs = [tt.Tensor(x, requires_grad=need) for need in needs[:2]]
+    z = tt.acceleration.checkpoint(module, *inputs, 3, None, plus=1.0)
     origin, calls = z.origin, module.calls
-    arguments = {**origin.parameters, **origin.saved, "needs": [bool(needs), False, False, True]}
+    arguments = {**origin.parameters, **origin.saved, "needs": [*needs[:2], False, False, needs[2], True]}
     found = tt.acceleration.checkpointed.rule(np.ones_like(z.data), z.data, *origin.arrays, **arguments)
-    return [[g is not None for g in found], [g for g in found if g is not None], calls, module.calls, module.seen]
+    there, kept = [g is not None for g in found], [p.requires_grad for p in module.parameters()]
+    return [there, [g for g in found if g is not None], calls, module.calls, module.seen, kept]
 
 
 @rubric.check("checkpointed_vjp", points=1)
-@given(mixed((3,)), st.integers(1, 5).map(float), st.booleans(), always=[(example(3), 2.0, False)])
+@given(
+    mixed((3,)), st.integers(1, 5).map(float), st.lists(st.booleans(), min_size=3, max_size=3),
+    always=[(example(3), 2.0, needs) for needs in ([False, True, True], [True, False, True], [True, True, False])],
+)  # fmt: skip
 def the_block_runs_once_more(student, x, factor, needs):
-    """The rule calls the module once, with all that it was called with, and has None for what needs no gradient."""
-    there, found, before, calls, seen = student.counted_calls(x, factor, needs)
-    same(there, [needs, False, False, True], "which gradients are there")
-    expected = [np.full_like(x, 3 * factor)] * needs + [np.array([3 * x.sum()])]
-    for mine, wanted, name in zip(found, expected, ["dx"] * needs + ["dweight"]):
+    """The rule calls the module once, with all that it was called with, and has None for what needs no gradient.
+
+    The first inputs are one array twice. A parameter that is not used gets zeros, and one that is frozen stays frozen.
+    """
+    there, found, before, calls, seen, kept = student.counted_calls(x, factor, needs)
+    same(there, [*needs[:2], False, False, needs[2], True], "which gradients are there")
+    gradients = [np.full_like(x, 3 * factor), np.ones_like(x), np.array([3 * x.sum()]), np.zeros(2)]
+    names = ["the first input's gradient", "the second input's gradient", "dweight", "the unused parameter's gradient"]
+    expected = [pair for pair, need in zip(zip(gradients, names), [*needs, True]) if need]
+    for mine, (wanted, name) in zip(found, expected):
         close(mine, wanted, name)
     same(calls - before, 1, "how often the rule calls the module")
-    holds(all(map(all, seen)), "the module is given a tensor, and numbers, None and options as they are", seen=seen)
+    holds(all(map(all, seen)), "the module is given tensors, and numbers, None and options as they are", seen=seen)
+    same(kept, [needs[2], True], "which parameters need a gradient, afterwards")
 
 
 # -- ring_all_reduce --------------------------------------------------------------------------------------------------
@@ -382,8 +450,9 @@ def shares(draw):
 
 
 @rubric.probe
-def around(tt, parts):
-    n, totals, pieces, sent = len(parts), {}, [], []
+def around(tt, parts, by_columns):
+    parts = [part.copy("F") if by_columns and w % by_columns == 0 else part for w, part in enumerate(parts)]
+    n, totals, pieces, sent, first = len(parts), {}, [], [], []
     kept = [part.copy() for part in parts]
     workers = [tt.acceleration.ring_all_reduce(number, n, part) for number, part in enumerate(parts)]
     for step in range(4 * n):
@@ -400,9 +469,11 @@ def around(tt, parts):
             break
         if totals:
             raise RuntimeError(f"after {step} messages some workers have ended, and others wait")
-        pieces = out
+        pieces, first = out, first or out
         sent.append([piece.size for piece in pieces])
-    return [[totals.get(number) for number in range(n)], sent, all(map(np.array_equal, parts, kept))]
+    unharmed = all(map(np.array_equal, parts, kept))
+    shared = any(np.shares_memory(part, np.asarray(totals.get(w))) for w, part in enumerate(parts))
+    return [[totals.get(number) for number in range(n)], sent, unharmed and not shared, first]
 
 
 WORKERS = [
@@ -411,16 +482,25 @@ WORKERS = [
     [example(2, dtype=np.int64) * 10**w for w in range(4)],
     [example(2, 4) * 10**w for w in range(3)],
     [example(3)],
+    [np.array([first, 2, 3]) for first in (2**53, 1, -(2**53))],  # float64 has no 2^53 + 1
+    [np.array([first, 2, 3]) for first in (2.0**24, 1.0, -(2.0**24))],  # float32 has no 2^24 + 1
 ]
+RINGS = [*((parts, 0) for parts in WORKERS), (WORKERS[3], 1), (WORKERS[3], 2)]
+by_columns = st.sampled_from(
+    [0, 1, 2]
+)  # which parts have their columns side by side in memory: none, all, every second
 
 rubric.doctests("ring_all_reduce", points=1)
 
 
 @rubric.check("ring_all_reduce", points=2)
-@given(shares(), always=[(parts,) for parts in WORKERS])
-def everybody_ends_with_the_sum(student, parts):
-    """Each worker returns the sum of all parts, in their shape and dtype, and leaves its own part as it is."""
-    totals, _, unharmed = student.around(parts)
+@given(shares(), by_columns, always=RINGS)
+def everybody_ends_with_the_sum(student, parts, by_columns):
+    """Each worker returns the sum of all parts, in their shape and dtype, and leaves its own part as it is.
+
+    Some parts have their columns side by side in memory (Fortran order): for these, reshape(-1) makes a copy.
+    """
+    totals, _, unharmed, _ = student.around(parts, by_columns)
     total = np.sum(parts, axis=0)
     half = "not all were added, or some were twice: which piece does a worker have in step s?"
     for number, yours in enumerate(totals):
@@ -431,14 +511,16 @@ def everybody_ends_with_the_sum(student, parts):
 
 
 @rubric.check("ring_all_reduce", points=1)
-@given(shares(), always=[(parts,) for parts in WORKERS])
-def messages_are_pieces(student, parts):
-    """2 (n - 1) messages from each, and no message is longer than an n-th of a part, rounded up."""
-    _, sent, _ = student.around(parts)
+@given(shares(), by_columns, always=RINGS)
+def messages_are_pieces(student, parts, by_columns):
+    """2 (n - 1) messages from each, as long as np.array_split cuts them; worker w begins with piece w."""
+    _, sent, _, first = student.around(parts, by_columns)
     n = len(parts)
     longest = max((size for sizes in sent for size in sizes), default=0)
     holds(longest <= -(-parts[0].size // n), "a message is a piece of the part, an n-th of it", longest=longest)
     same(len(sent), 2 * (n - 1), "how many messages each worker sends")
+    for number, (piece, part) in enumerate(zip(first, parts)):
+        close(piece, np.array_split(part.reshape(-1), n)[number], f"the first message of worker {number}")
 
 
 # -- accounting -------------------------------------------------------------------------------------------------------

@@ -52,7 +52,9 @@ rubric.doctests("percentile", points=1)
         ([7.0], 0), ([7.0], 50), ([7.0], 100), ([4.0, 1.0, 3.0, 2.0], 50), ([4.0, 1.0, 3.0, 2.0], 75),
         ([3.0, 1.0, 2.0], 34), ([3.0, 1.0, 2.0], 33), ([2.0, 2.0, 1.0, 9.0], 50),
         ([float(v) for v in range(200, 0, -1)], 99), ([float(v) for v in range(200, 0, -1)], 99.9),
-        (np.array([3.0, 1.0, 2.0]), 50), (np.array([3, 1, 2], np.float32), 99),
+        (np.array([3.0, 1.0, 2.0]), 50), (np.array([3, 1, 2], np.float32), 99), ([1.0, 2.0, 2.0], 50),
+        # q / 100 n is a little more than a whole number where q n / 100 is one: 0.28 * 25 is 7.000000000000001.
+        (np.arange(1.0, 26), 28), (np.arange(1.0, 101), 29), (np.arange(1.0, 101), 50.005),
     ],
 )  # fmt: skip
 def enough_values_are_at_or_below_it(student, values, q):
@@ -71,7 +73,8 @@ def enough_values_are_at_or_below_it(student, values, q):
 def what_is_no_percentile_is_refused(student, values, q):
     """Less than 0 percent, more than 100, times that are none, no times at all: ValueError."""
     refuses("ValueError", student.percentile, values, q)
-    refuses("ValueError", student.percentile, [*values, math.nan], 50)
+    for none in (math.nan, math.inf, -1.0):
+        refuses("ValueError", student.percentile, [*values, none], 50)
     refuses("ValueError", student.percentile, [], 50)
 
 
@@ -84,7 +87,16 @@ def with_its_interval(tt, values, seed, draws, level):
     before = rng.bit_generator.state["state"]["state"]
     found = tt.benchmarking.median_interval(values, rng, draws=draws, level=level)
     drawn = rng.bit_generator.state["state"]["state"] != before
-    return [*(float(number) for number in found), drawn]
+    return [float(found.value), float(found.low), float(found.high), drawn]
+
+
+@rubric.probe
+def many_intervals(tt, values, seeds, draws, level):
+    found = [
+        tt.benchmarking.median_interval(values, np.random.default_rng(seed), draws=draws, level=level)
+        for seed in range(seeds)
+    ]
+    return np.array([[one.low, one.high] for one in found], np.float64)
 
 
 def at_most(n):
@@ -118,7 +130,7 @@ def clear_cases(draw):
 
 
 @rubric.check("median_interval", points=2)
-@given(clear_cases(), st.just(2000), always=[([5.0, 3.0, 8.0, 1.0, 13.0, 2.0, 21.0], 0, 0.99, 10_000)])
+@given(clear_cases(), st.just(2000), always=[(np.array([5.0, 3.0, 8.0, 1.0, 13.0, 2.0, 21.0]), 0, 0.99, 10_000)])
 def most_medians_of_redrawn_samples_lie_inside(student, values, seed, level, draws):
     """The ends are percentiles of the medians of many samples, each as large as the first and drawn from it."""
     value, low, high, _ = student.with_its_interval(values, seed, draws, level)
@@ -129,10 +141,14 @@ def most_medians_of_redrawn_samples_lie_inside(student, values, seed, level, dra
     close(high, ordered[last - 1], "the high end", mistakes={spread: is_told(values, 50 + 50 * level)})
 
 
-@rubric.check("median_interval", points=1)
+@rubric.check("median_interval", points=1, examples=4)
 @given(st.integers(0, 99))
 def the_generator_draws(student, seed):
-    """All chance comes from the generator that is given, and `draws` says how many medians there are."""
+    """All chance comes from the generator that is given; the ends are two of `draws` medians, and not between two.
+
+    Two draws of 1 and 2 have the median 1 or 2 once in four times each. So of four such medians the smallest is 1 in 68
+    of 100 intervals, and the third one is 2 in 26 of 100.
+    """
     values = [float(2**k) for k in range(8)]
     first, again = (student.with_its_interval(values, seed, 3, 0.9) for _ in range(2))
     same(first, again, "a second interval from the same seed")
@@ -142,6 +158,10 @@ def the_generator_draws(student, seed):
     value, low, high, _ = student.with_its_interval(values, seed, 1, 0.9)
     close(value, 12.0, "the median of an even number of values")
     close(low, high, "the low end of a single draw")
+    low, high = student.many_intervals([1.0, 2.0], 200, 4, 0.5).T
+    often = {"low_is_1": float(np.mean(low == 1)), "high_is_2": float(np.mean(high == 2))}
+    holds(0.5 < often["low_is_1"] < 0.85, "of 4 medians of [1, 2], the 25th percentile is 1 in 68 of 100", **often)
+    holds(0.1 < often["high_is_2"] < 0.42, "of 4 medians of [1, 2], the 75th percentile is 2 in 26 of 100", **often)
 
 
 @rubric.check("median_interval", points=1)
@@ -157,12 +177,13 @@ def a_level_is_a_share(student, level):
 @rubric.probe
 def taken(tt, lasting, first, seed, turns, warmup):
     """Who was called in which order, and what was measured, on a clock that only the functions move."""
-    now, log, readings = [0.0], [], []
+    now, log, readings, calls = [0.0], [], [], {name: 0 for name, _ in lasting}
 
     def task(name, length):
         def run():
             log.append(name)
-            now[0] += length + (first if log.count(name) == 1 else 0.0) + log.count(name)
+            calls[name] += 1
+            now[0] += length * (1 + calls[name] / 16 + (first if calls[name] == 1 else 0.0))
 
         return run
 
@@ -173,7 +194,16 @@ def taken(tt, lasting, first, seed, turns, warmup):
     tasks = {name: task(name, length) for name, length in lasting}
     rng = np.random.default_rng(seed)
     found = tt.benchmarking.take_turns(tasks, clock, rng, turns=turns, warmup=warmup)
-    return [log, list(found), [np.asarray(each) for each in found.values()], readings]
+    return [log, list(found), list(found.values()), min(readings, default=0)]
+
+
+@rubric.probe
+def called(tt, names, seed, turns):
+    """Who was called in which order, after one call of each to warm up."""
+    log = []
+    tasks = {name: lambda name=name: log.append(name) for name in names}
+    tt.benchmarking.take_turns(tasks, lambda: float(len(log)), np.random.default_rng(seed), turns=turns, warmup=1)
+    return "".join(log[len(names) :])
 
 
 @st.composite
@@ -189,16 +219,21 @@ def contests(draw):
 
 
 @rubric.check("take_turns", points=1)
-@given(contests())
+@given(contests(), always=[([["a", 1e-7], ["b", 3e-7], ["c", 2e-7], ["d", 1e-7]], 0, 4, 1)])
 def each_call_is_timed_alone(student, lasting, seed, turns, warmup):
-    """The k-th time of a function is what its k-th call took after those that warm up, and nothing else."""
-    _, names, found, _ = student.taken(lasting, 1000.0, seed, turns, warmup)
+    """The k-th time of a function is what its k-th call took after those that warm up, and nothing else.
+
+    Each function has an array of its times. No clock is read for the calls that warm up.
+    """
+    _, names, found, before = student.taken(lasting, 100.0, seed, turns, warmup)
     same(sorted(names), [name for name, _ in lasting], "the names")
+    first = "these are the first calls of all: those that warm up come before, and are not counted"
     for name, length in lasting:
         calls = np.arange(warmup + 1, warmup + turns + 1)
-        expected = length + calls + 1000.0 * (calls == 1)
-        mistakes = {"the calls that warm up are counted, too": length + calls - warmup + 1000.0 * (calls == warmup + 1)}
+        took = lambda calls: length * (1 + calls / 16 + 100.0 * (calls == 1))  # noqa: B023
+        expected, mistakes = took(calls), {first: took(calls - warmup)}
         close(found[names.index(name)], expected, f"the times of {name}", mistakes=mistakes)
+    holds(before >= warmup * len(lasting), "the clock is not read before all have warmed up", calls_before=before)
 
 
 @rubric.check("take_turns", points=1)
@@ -213,14 +248,22 @@ def every_turn_has_all_of_them(student, lasting, seed, turns, warmup):
         same(sorted(log[start : start + len(names)]), names, "the calls of a turn, in alphabetical order")
 
 
-@rubric.check("take_turns", points=1)
+@rubric.check("take_turns", points=1, examples=8)
 @given(st.integers(0, 99))
 def the_order_is_drawn_for_every_turn(student, seed):
-    """The generator draws another order for each turn: the same seed gives the same orders, another gives others."""
-    lasting = [["a", 10], ["b", 20], ["c", 30]]
-    order = lambda seed: student.taken(lasting, 0.0, seed, 12, 1)[0][3:]
-    turns = {"".join(turn) for turn in zip(*[iter(order(seed))] * 3)}
-    holds(len(turns) > 1, "the order is not the same in every turn", orders=sorted(turns))
+    """The generator draws another order for each turn, each of all orders being as likely, whatever came before.
+
+    The same seed gives the same orders, another one gives others. Of three functions there are 6 orders, so that two
+    turns, one after the other, have 36: of 1,200 turns, all of these are among them. The first turn's is drawn, too.
+    """
+    order = lambda seed, turns=12: student.called("abc", seed, turns)
+    turns = ["".join(turn) for turn in zip(*[iter(order(seed, 1200))] * 3)]
+    holds(len(set(turns)) > 1, "the order is not the same in every turn", orders=sorted(set(turns)))
+    holds(len(set(turns)) == 6, "all six orders of three functions are drawn", orders=sorted(set(turns)))
+    pairs = set(zip(turns[::2], turns[1::2]))
+    holds(len(pairs) == 36, "each order is drawn without regard to the one before", orders_of_two_turns=len(pairs))
+    begun = {order(seed + more, 1) for more in range(20)}
+    holds(len(begun) > 1, "the order of the first turn is drawn, too", first=sorted(begun))
     same(order(seed), order(seed), "the calls of a second run with the same seed")
     holds(order(seed) != order(seed + 1), "another generator draws other orders")
 
@@ -238,8 +281,11 @@ def there_is_something_to_compare(student, turns):
 
 @rubric.probe
 def compared(tt, ours, theirs, draws, level):
-    found = tt.benchmarking.paired_ratio(ours, theirs, np.random.default_rng(3), draws=draws, level=level)
-    return [float(number) for number in found]
+    rng = np.random.default_rng(3)
+    before = rng.bit_generator.state["state"]["state"]
+    found = tt.benchmarking.paired_ratio(ours, theirs, rng, draws=draws, level=level)
+    drawn = rng.bit_generator.state["state"]["state"] != before
+    return [float(found.value), float(found.low), float(found.high), drawn]
 
 
 @st.composite
@@ -252,11 +298,11 @@ def turns_of_two(draw):
 
 
 @rubric.check("paired_ratio", points=1)
-@given(turns_of_two())
+@given(turns_of_two(), always=[(np.array([0.5, 1.0, 8.0]), np.array([1.0, 1.0, 4.0]), 0.6)])
 def each_turn_has_its_ratio(student, ours, theirs, level):
-    """It is the median of ours / theirs over turns, with the interval that such a median has."""
+    """It is the median of ours / theirs over turns, with the interval that such a median has, drawn by rng."""
     n, ratios = len(ours), np.sort(ours / theirs)
-    value, low, high = student.compared(ours, theirs, 2000, level)
+    value, low, high, drawn = student.compared(ours, theirs, 2000, level)
     first, last = ends(n, level)
     mistakes = {
         "this is theirs over ours": float(np.median(theirs / ours)),
@@ -265,7 +311,8 @@ def each_turn_has_its_ratio(student, ours, theirs, level):
     close(value, float(np.median(ratios)), "the ratio", mistakes=mistakes)
     close(low, float(ratios[first - 1]), "the low end")
     close(high, float(ratios[last - 1]), "the high end")
-    _, low, high = student.compared(ours, theirs, 1, level)
+    holds(drawn, "the generator that is given has been asked for numbers")
+    _, low, high, _ = student.compared(ours, theirs, 1, level)
     close(low, high, "the low end of a single draw")
 
 
@@ -302,12 +349,13 @@ def sentence(low, high, margin):
 
 EDGES = [0.25, 0.5, 0.75, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0]
 INTERVALS = [(low, high, margin) for low, high in itertools.combinations(EDGES, 2) for margin in (0.0, 0.25, 1.0)]
+NEAR = [(low, high, 0.0) for low, high in itertools.combinations([0.97, 0.99, 1.0, 1.01, 1.03], 2)]
 
 rubric.doctests("verdict", points=1)
 
 
 @rubric.check("verdict", points=1, examples=20)
-@given(st.sampled_from(INTERVALS), always=[*INTERVALS, (1.0, 1.0, 0.0), (0.7, 0.7, 0.0)])
+@given(st.sampled_from(INTERVALS), always=[*INTERVALS, *NEAR, (1.0, 1.0, 0.0), (0.7, 0.7, 0.0), (0.79, 1.0, 0.25)])
 def the_ends_decide(student, low, high, margin):
     """Within the margin on both sides, it is no difference; else below 1, above 1, or undecided."""
     for value in (low, high, 1.0):
@@ -320,7 +368,8 @@ def the_ends_decide(student, low, high, margin):
 
 @rubric.probe
 def looked(tt, values):
-    return [float(number) for number in tt.benchmarking.trend(values)]
+    found = tt.benchmarking.trend(values)
+    return [float(found.change), float(found.z)]
 
 
 def pairs(values):
@@ -349,6 +398,8 @@ def slopes(values):
 SAMPLES = [
     [1.0, 2.0, 3.0], [3.0, 2.0, 1.0], [10.0, 12.0, 11.0, 14.0, 13.0, 16.0], [5.0, 5.0, 6.0, 6.0, 6.0, 9.0],
     [1.0, 2.0, 4.0, 8.0, 900.0], [4.0, 4.0, 4.0], [1.0, 1.0, 1.0, 7.0], np.array([3.0, 1.0, 2.0], np.float32),
+    np.array([3.0, 1.0, 2.0]), [2.0**24, 2.0**24 + 1, 2.0**24 + 2],  # float32 has no 2^24 + 1
+    [1e-10, 2e-10, 3e-10], [1e-9, 1.1e-9, 1.2e-9, 1.4e-9, 1.3e-9],  # no difference is too small to count
 ]  # fmt: skip
 
 rubric.doctests("trend", points=1)
@@ -384,7 +435,7 @@ def the_change_is_the_median_slope_times_the_way(student, values):
 @rubric.check("trend", points=1)
 @given(st.lists(seconds, min_size=1, max_size=2))
 def too_little_is_refused(student, values):
-    """Two runs have no trend, and no share of a median of 0 can be told: ValueError."""
+    """Two runs have no trend, no share of a median of 0 can be told, and NaN is no time: ValueError."""
     refuses("ValueError", student.looked, values)
     refuses("ValueError", student.looked, [0.0, *values, 0.0, 0.0, 0.0])
     refuses("ValueError", student.looked, [*values, math.nan, 1.0, 1.0])
@@ -405,6 +456,9 @@ QUEUES = [
     (np.array([0.0, 1.0, 2.0, 50.0]), np.array([10.0, 1.0, 1.0, 3.0])),
     (np.array([2.0, 2.0, 2.0]), np.array([1.0, 2.0, 3.0])),
     (np.array([5.0, 9.0], np.float32), np.array([2.0, 2.0], np.float32)),
+    ([0, 1, 9], [4, 2, 1]),
+    ([0.0, 0.25], [0.5, 0.5]),
+    ([2.0**24, 2.0**24 + 1], [0.5, 0.5]),  # float32 has no 2^24 + 1
 ]
 
 
@@ -439,6 +493,8 @@ def what_is_no_queue_is_refused(student, arrivals, service):
     refuses("ValueError", student.queue_latencies, arrivals, np.append(service, 1.0))
     refuses("ValueError", student.queue_latencies, np.append(arrivals, [9e9, 9e9]), service)
     refuses("ValueError", student.queue_latencies, np.append(arrivals + 1, 0.5), np.append(service, 1.0))
+    for unordered in ([0.0, 5.0, 3.0, 9.0], [5.0, 3.0, 9.0]):
+        refuses("ValueError", student.queue_latencies, unordered, [1.0] * len(unordered))
 
 
 # -- accounting -------------------------------------------------------------------------------------------------------

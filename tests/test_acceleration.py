@@ -520,8 +520,27 @@ def test_a_worker_that_is_alone_gives_up(monkeypatch):
         yield part
 
     monkeypatch.setattr(acceleration, "ring_all_reduce", silent)
-    with pytest.raises((queue.Empty, AttributeError)):
-        ring_sum([np.ones(2)] * 3, patience=0.05)
+    with pytest.raises(RuntimeError, match="worker 0 has ended"):
+        ring_sum([np.ones(2)] * 3)
+
+
+def test_an_error_of_one_worker_is_told_by_all(monkeypatch):
+    def broken(number, n, part):
+        while number != 1:
+            part = yield part
+        raise IndexError("no piece 3")
+
+    monkeypatch.setattr(acceleration, "ring_all_reduce", broken)
+    with pytest.raises(IndexError, match="no piece 3"):
+        ring_sum([np.ones(2)] * 3)
+
+
+def test_a_link_that_is_silent_is_given_up():
+    links = [queue.SimpleQueue(), queue.SimpleQueue()]
+    with pytest.raises(queue.Empty):
+        acceleration.take_part(links, 0.05, 0, np.ones(2))
+    assert links[1].get().tolist() == [1]
+    assert isinstance(links[1].get(), queue.Empty)
 
 
 def test_threads_share_the_parts():

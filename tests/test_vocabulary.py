@@ -252,6 +252,17 @@ def test_a_wrong_number_is_told_without_the_right_one(yours, told):
     assert "expected" not in problem.value.details
 
 
+@pytest.mark.parametrize(
+    ("yours", "factor"),
+    [(30_210, "1000"), (29_500, "1000"), (60.3, "2"), (1_910, "64"), (2_200, ""), (25_000, ""), (10**400, "")],
+    ids=str,
+)
+def test_a_factor_is_the_roundest_that_the_tolerance_leaves(yours, factor):
+    with pytest.raises(Mismatch) as problem:
+        about(yours, 30, 0.02, "ms")
+    assert problem.value.details["diagnosis"] == (f"too large by a factor of {factor}" if factor else "")
+
+
 def test_accounting_stands_in_the_stub_and_not_in_the_framework():
     graded = rubric.load("05")
     stub = stubs.stub(graded.source, graded.exercises, "05")

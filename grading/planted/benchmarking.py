@@ -31,6 +31,23 @@ wrong(
 wrong("percentile", "asks nothing of the times", "as_sample(values)", "np.asarray(values)")
 
 
+wrong(
+    "percentile",
+    "divides first, so that 0.28 times 25 is more than 7",
+    "q * len(ordered) / 100",
+    "q / 100 * len(ordered)",
+)
+wrong(
+    "percentile", "lets NumPy find it, which divides first",
+    "float(ordered[rank - 1])", 'float(np.percentile(ordered, q, method="inverted_cdf"))',
+)  # fmt: skip
+wrong("percentile", "takes a little off before it rounds up", "/ 100)", "/ 100 - 0.01)")
+wrong("percentile", "counts equal values once", "np.sort(as_sample(values))", "np.unique(as_sample(values))")
+wrong(
+    "percentile", "refuses nan alone", "as_sample(values)", "as_sample(np.where(np.isnan(values), values, 1)) * values"
+)
+
+
 @wrong("percentile", "sorts the caller's own list")
 def percentile_sorts(values, q):
     if not 0 <= q <= 100:
@@ -71,6 +88,30 @@ wrong(
 )
 wrong("median_interval", "draws samples of twice the size", "(draws, len(sample))", "(draws, 2 * len(sample))")
 wrong("median_interval", "takes any level", "not 0 < level < 1", "not 0 <= level <= 1")
+
+
+wrong(
+    "median_interval", "has ends between two medians",
+    "percentile(medians, tail)", "float(np.percentile(medians, tail))",
+    "percentile(medians, 100 - tail)", "float(np.percentile(medians, 100 - tail))",
+)  # fmt: skip
+wrong("median_interval", "takes the upper of two middle values", "np.median(drawn, axis=1)",
+      "np.sort(drawn, axis=1)[:, len(sample) // 2]")  # fmt: skip
+wrong("median_interval", "takes the lower of two middle values", "np.median(drawn, axis=1)",
+      "np.sort(drawn, axis=1)[:, (len(sample) - 1) // 2]")  # fmt: skip
+wrong("median_interval", "is a tuple without names", "return Estimate(", "return (")
+
+
+@wrong("median_interval", "sorts the caller's own array")
+def interval_sorts(values, rng, draws=1000, level=0.95):
+    as_sample(values)
+    sample = np.asarray(values, np.float64)
+    if not 0 < level < 1:
+        raise ValueError(f"a level lies between 0 and 1, got {level}")
+    sample.sort()
+    medians = np.median(sample[rng.integers(0, len(sample), (draws, len(sample)))], axis=1)
+    tail = 50 - 50 * level
+    return Estimate(float(np.median(sample)), percentile(medians, tail), percentile(medians, 100 - tail))
 
 
 @wrong("median_interval", "draws without putting back")
@@ -116,6 +157,63 @@ wrong("take_turns", "has one turn too many", "in range(turns)", "in range(turns 
 wrong("take_turns", "measures nothing without a word", "raise ValueError", "return {}  # ")
 wrong("take_turns", "asks for functions only", "not functions or turns < 1", "not functions")
 wrong("take_turns", "asks for turns only", "not functions or turns < 1", "turns < 1")
+
+
+wrong("take_turns", "has lists", "np.array(each, np.float64)", "each")
+wrong("take_turns", "rounds to milliseconds", "clock() - start", "round(clock() - start, 3)")
+wrong(
+    "take_turns",
+    "begins somewhere, and keeps the order otherwise",
+    "rng.permutation(list(functions))",
+    "np.roll(list(functions), rng.integers(len(functions)))",
+)
+
+
+@wrong("take_turns", "turns every second order round")
+def turns_there_and_back(functions, clock, rng, turns=20, warmup=1):
+    if not functions or turns < 1:
+        raise ValueError("there is nothing to compare")
+    for function in functions.values():
+        for _ in range(warmup):
+            function()
+    seconds, order = {name: [] for name in functions}, []
+    for turn in range(turns):
+        order = order[::-1] if turn % 2 else rng.permutation(list(functions))
+        for name in order:
+            start = clock()
+            functions[name]()
+            seconds[name].append(clock() - start)
+    return {name: np.array(each, np.float64) for name, each in seconds.items()}
+
+
+@wrong("take_turns", "shuffles after each turn, so that the first one has the given order")
+def turns_shuffled_after(functions, clock, rng, turns=20, warmup=1):
+    if not functions or turns < 1:
+        raise ValueError("there is nothing to compare")
+    for function in functions.values():
+        for _ in range(warmup):
+            function()
+    seconds, names = {name: [] for name in functions}, list(functions)
+    for _ in range(turns):
+        for name in names:
+            start = clock()
+            functions[name]()
+            seconds[name].append(clock() - start)
+        rng.shuffle(names)
+    return {name: np.array(each, np.float64) for name, each in seconds.items()}
+
+
+@wrong("take_turns", "times the calls that warm up, and leaves them out")
+def turns_cut(functions, clock, rng, turns=20, warmup=1):
+    if not functions or turns < 1:
+        raise ValueError("there is nothing to compare")
+    seconds = {name: [] for name in functions}
+    for _ in range(warmup + turns):
+        for name in rng.permutation(list(functions)):
+            start = clock()
+            functions[name]()
+            seconds[name].append(clock() - start)
+    return {name: np.array(each[warmup:], np.float64) for name, each in seconds.items()}
 
 
 @wrong("take_turns", "has all turns of one function first")
@@ -182,6 +280,11 @@ wrong("paired_ratio", "refuses a 0 of ours", "not y.all()", "not (x.all() and y.
 wrong("paired_ratio", "forgets what it was told of the interval", ", draws, level)", ")")
 
 
+wrong("paired_ratio", "draws with a generator of its own", "rng, draws", "np.random.default_rng(0), draws")
+wrong("paired_ratio", "is a tuple without names", "median_interval(x / y, rng, draws, level)",
+      "tuple(median_interval(x / y, rng, draws, level))")  # fmt: skip
+
+
 @wrong("paired_ratio", "divides the medians")
 def ratio_of_medians(ours, theirs, rng, draws=1000, level=0.95):
     x, y = as_sample(ours), as_sample(theirs)
@@ -215,6 +318,20 @@ wrong(
     "ratio.high <= 1.02",
 )
 
+wrong("verdict", "takes a margin of 0 for none", "if 1 / (1", "margin = margin or 0.02\nif 1 / (1")
+wrong(
+    "verdict",
+    "has another margin by default",
+    "if 1 / (1 + margin)",
+    "margin = 0.05 if margin == 0.02 else margin\nif 1 / (1 + margin)",
+)
+wrong(
+    "verdict",
+    "measures the margin in logarithms",
+    "1 / (1 + margin) <= ratio.low and ratio.high <= 1 + margin",
+    "max(-math.log(ratio.low), math.log(ratio.high)) <= margin",
+)
+
 # -- trend ------------------------------------------------------------------------------------------------------------
 
 wrong("trend", "divides by the variance", "math.sqrt(variance)", "variance")
@@ -231,6 +348,32 @@ wrong("trend", "divides by the mean", "slope / middle", "slope / sample.mean()")
 wrong("trend", "takes two runs", "n < 3", "n < 2")
 wrong("trend", "tells of a median of 0", " or middle == 0", "")
 wrong("trend", "has the variance of something else", "(2 * m + 5)", "(2 * m + 1)")
+
+
+wrong("trend", "is a tuple without names", "return Trend(", "return (")
+wrong(
+    "trend", "takes small differences for none", "np.sign(rises)", "np.sign(np.where(np.isclose(rises, 0), 0, rises))"
+)
+wrong("trend", "adds a little to what it divides by", "slope / middle", "slope / (middle + 1e-9)")
+wrong("trend", "refuses a small median", "middle == 0", "middle <= 1e-9")
+wrong("trend", "reckons in float32", "as_sample(values)", "as_sample(values).astype(np.float32)")
+
+
+@wrong("trend", "divides the caller's own array")
+def trend_divides(values):
+    as_sample(values)
+    sample = np.asarray(values, np.float64)
+    middle, n = np.median(sample), len(sample)
+    if n < 3 or middle == 0:
+        raise ValueError("a trend needs three runs and a median above 0")
+    sample /= middle
+    earlier, later = np.triu_indices(n, k=1)
+    rises = sample[later] - sample[earlier]
+    counts = np.unique(sample, return_counts=True)[1]
+    different, equal = (m * (m - 1) * (2 * m + 5) / 18 for m in (n, counts))
+    variance = different - np.sum(equal)
+    z = np.sign(rises).sum() / math.sqrt(variance) if variance else 0.0
+    return Trend(float((n - 1) * np.median(rises / (later - earlier))), float(z))
 
 
 @wrong("trend", "compares neighbours only")
@@ -261,6 +404,16 @@ wrong(
     "enumerate(arrived[: len(taken)])",
 )
 wrong("queue_latencies", "asks for different arrivals", "np.diff(arrived) < 0", "np.diff(arrived) <= 0")
+
+
+wrong(
+    "queue_latencies", "takes arrays only", "as_sample(arrivals), as_sample(service)", "arrivals * 1.0, service * 1.0"
+)
+wrong("queue_latencies", "looks at the last two arrivals", "(np.diff(arrived) < 0).any()",
+      "(np.diff(arrived) < 0)[-1:].any()")  # fmt: skip
+wrong("queue_latencies", "looks at the first and the last", "(np.diff(arrived) < 0).any()", "arrived[-1] < arrived[0]")
+wrong("queue_latencies", "rounds", "= done - arrival", "= round(done - arrival)")
+wrong("queue_latencies", "reckons in float32", "as_sample(arrivals)", "as_sample(arrivals).astype(np.float32)")
 
 
 @wrong("queue_latencies", "knows the one in front, and not who was before it")

@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 
-from tinytorch.acceleration import check_features, gradients_at, in_state, put_back, state_of
+from tinytorch.acceleration import check_features, gradients_at, in_state, put_back, refuse_others, state_of
 from tinytorch.tensor import Tensor, enable_grad
 from tito.rubrics.planted import right
 
@@ -31,6 +31,21 @@ def sorted_first(x):
         if y.strides[axis] < 0:
             y = y[(slice(None),) * axis + (slice(None, None, -1),)]
     return y
+
+
+@right("in_memory_order", "moves the longest step that is left to the front")
+def longest_first(x):
+    y = x[tuple(slice(None, None, -1 if s < 0 else None) for s in x.strides)]
+    for place in range(y.ndim):
+        y = np.moveaxis(y, max(range(place, y.ndim), key=lambda a: y.strides[a]), place)
+    return y
+
+
+@right("in_memory_order", "walks from the lowest address")
+def from_the_lowest(x):
+    index = tuple(slice(n - 1, None) if s < 0 and n else slice(None) for s, n in zip(x.strides, x.shape))
+    axes = sorted(((abs(s), n) for s, n in zip(x.strides, x.shape)), key=lambda axis: -axis[0])
+    return np.lib.stride_tricks.as_strided(x[index], [n for _, n in axes], [s for s, _ in axes])
 
 
 right("in_memory_order", "turns round with None for the others", "-1 if step < 0 else 1", "-1 if step < 0 else None")
@@ -60,6 +75,19 @@ def stored_once(a, b, block, product=np.matmul):
             for k in range(0, len(b), block):
                 total = total + product(a[i : i + block, k : k + block], b[k : k + block, j : j + block])
             c[i : i + block, j : j + block] = total
+    return c
+
+
+@right("matmul_blocked", "has blocks of about equal sizes")
+def equal_blocks(a, b, block, product=np.matmul):
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
+        raise ValueError(f"got {a.shape} and {b.shape}")
+    cut = lambda size: np.array_split(np.arange(size), -(-size // block)) if size else []
+    c = np.zeros((a.shape[0], b.shape[1]), np.promote_types(a.dtype, b.dtype))
+    for k in cut(a.shape[1]):
+        for i in cut(a.shape[0]):
+            for j in cut(b.shape[1]):
+                c[np.ix_(i, j)] += product(a[np.ix_(i, k)], b[np.ix_(k, j)])
     return c
 
 
@@ -121,6 +149,27 @@ def new_space(x, weight, target, *, rows=64):
     return np.asarray(loss / max(1, len(x)), np.result_type(x, weight)), {"dx": dx, "dw": dw}
 
 
+@right("fused_cross_entropy", "takes a row at a time, and adds to dW feature by feature")
+def one_row_at_a_time(x, weight, target, *, rows=64):
+    check_features(x, weight, target)
+    dx, dw, losses = np.empty_like(x), np.zeros_like(weight), []
+    line = np.empty(weight.shape[1], np.result_type(x, weight))
+    for i, (features, t) in enumerate(zip(x, target)):
+        np.matmul(features, weight, out=line)
+        line -= line.max()
+        chosen = float(line[t])
+        np.exp(line, out=line)
+        total = line.sum()
+        losses.append(float(np.log(total)) - chosen)
+        line /= total
+        line[t] -= 1
+        line /= len(x)
+        dx[i] = weight @ line
+        for c in range(len(features)):
+            dw[c] += features[c] * line
+    return np.array(sum(losses) / max(len(x), 1), line.dtype), {"dx": dx, "dw": dw}
+
+
 # -- checkpointed_vjp -------------------------------------------------------------------------------------------------
 
 
@@ -160,6 +209,31 @@ def asks_later(g, z, *arrays, module, inputs, options, state, needs):
     return tuple(gradients_at(again, g, [*leaves, *module.parameters()]))
 
 
+@right("checkpointed_vjp", "walks by itself")
+def own_walk(g, z, *arrays, module, inputs, options, state, needs):
+    leaves = [Tensor(x, requires_grad=n) if isinstance(x, np.ndarray) else x for x, n in zip(arrays[:inputs], needs)]
+    with in_state(module, state), enable_grad():
+        again = module(*leaves, **options)
+    everything = [*leaves, *module.parameters()]
+    refuse_others(again, everything)
+    kept = {id(t): t.grad for t in everything if isinstance(t, Tensor)}
+    try:
+        for t in everything:
+            if isinstance(t, Tensor):
+                t.grad = None
+        if again.requires_grad:
+            again.backward(Tensor(g))
+        wanted = [isinstance(t, Tensor) and t.requires_grad for t in everything]
+        found = [t.grad.data if want and t.grad is not None else None for t, want in zip(everything, wanted)]
+        return tuple(
+            np.zeros_like(t.data) if want and d is None else d for t, want, d in zip(everything, wanted, found)
+        )
+    finally:
+        for t in everything:
+            if isinstance(t, Tensor):
+                t.grad = kept[id(t)]
+
+
 # -- ring_all_reduce --------------------------------------------------------------------------------------------------
 
 
@@ -187,6 +261,36 @@ def one_loop(number, n, part):
         target = pieces[(number - step - 1) % n]
         target[...] = target + got if step < n - 1 else got
     return flat.reshape(part.shape)
+
+
+@right("ring_all_reduce", "adds its own numbers to what came in")
+def adds_to_what_came(number, n, part):
+    own, whole = np.array_split(part.reshape(-1), n), [None] * n
+    at, going = number, own[number].copy()
+    for _ in range(n - 1):
+        got = yield going
+        at = (at - 1) % n
+        going = got + own[at]
+    whole[at] = going
+    for _ in range(n - 1):
+        got = yield going
+        at = (at - 1) % n
+        going = whole[at] = np.array(got)
+    return np.concatenate(whole).reshape(part.shape)
+
+
+@right("ring_all_reduce", "cuts by its own bounds")
+def own_bounds(number, n, part):
+    total = np.array(part, order="C", copy=True)
+    flat = total.reshape(-1)
+    size, more = divmod(flat.size, n)
+    ends = np.cumsum([0] + [size + (w < more) for w in range(n)])
+    piece = lambda w: flat[ends[w % n] : ends[w % n + 1]]
+    for step in range(n - 1):
+        piece(number - step - 1)[:] += yield piece(number - step)
+    for step in range(n - 1):
+        piece(number - step)[:] = yield piece(number - step + 1)
+    return total
 
 
 right(

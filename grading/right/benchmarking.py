@@ -17,8 +17,24 @@ right(
 )
 right("percentile", "sorts a list", "np.sort(as_sample(values))", "sorted(as_sample(values))")
 right(
-    "percentile", "lets NumPy find it", "float(ordered[rank - 1])", 'np.percentile(ordered, q, method="inverted_cdf")'
+    "percentile", "partitions", "float(ordered[rank - 1])", "np.partition(as_sample(values), rank - 1)[rank - 1].item()"
 )
+
+
+@right("percentile", "compares shares")
+def percentile_by_shares(values, q):
+    x = np.sort(as_sample(values))
+    if not 0 <= q <= 100:
+        raise ValueError("between 0 and 100, please")
+    return next(float(v) for k, v in enumerate(x, 1) if k / len(x) >= q / 100)
+
+
+@right("percentile", "has checks of its own")
+def percentile_checks(values, q):
+    x = sorted(float(v) for v in values)
+    if not x or not all(0 <= v < math.inf for v in x) or not 0 <= q <= 100:
+        raise ValueError("no percentile")
+    return x[max(0, math.ceil(q * len(x) / 100) - 1)]
 
 
 @right("percentile", "counts how many do not exceed each")
@@ -51,6 +67,18 @@ def interval_in_a_loop(values, rng, draws=1000, level=0.95):
         medians.append(np.median([x[rng.integers(len(x))] for _ in x]))
     low, high = (np.percentile(medians, 100 * p, method="inverted_cdf") for p in ((1 - level) / 2, (1 + level) / 2))
     return Estimate(value=np.median(x), low=low, high=high)
+
+
+@right("median_interval", "draws how often each value comes")
+def interval_by_counts(values, rng, draws=1000, level=0.95):
+    if not 0 < level < 1:
+        raise ValueError("the level is a share")
+    x = np.sort(as_sample(values))
+    n = len(x)
+    reached = np.cumsum(rng.multinomial(n, np.full(n, 1 / n), size=draws), axis=1)
+    lower, upper = (x[np.argmax(reached >= least, axis=1)] for least in ((n + 1) // 2, n // 2 + 1))
+    m = (lower + upper) / 2
+    return Estimate(float(np.median(x)), percentile(m, 50 - 50 * level), percentile(m, 50 + 50 * level))
 
 
 @right("median_interval", "counts draws into the sample by their weights")
@@ -114,6 +142,43 @@ def turns_by_keys(functions, clock, rng, turns=20, warmup=1):
     return {name: np.asarray(each) for name, each in seconds.items()}
 
 
+@right("take_turns", "draws all orders before")
+def turns_drawn_before(functions, clock, rng, turns=20, warmup=1):
+    if not functions or turns < 1:
+        raise ValueError("nothing to compare")
+    names = sorted(functions)
+    for _ in range(warmup):
+        for name in names:
+            functions[name]()
+    orders = rng.permuted(np.tile(np.arange(len(names)), (turns, 1)), axis=1)
+    table = np.full((len(names), turns), np.nan)
+    for turn, order in enumerate(orders):
+        for i in order:
+            start = clock()
+            functions[names[i]]()
+            end = clock()
+            table[i, turn] = end - start
+    return dict(zip(names, table))
+
+
+@right("take_turns", "shuffles what the last turn had")
+def turns_shuffled_on(functions, clock, rng, turns=20, warmup=1):
+    if not functions or turns < 1:
+        raise ValueError("nothing to compare")
+    for function in functions.values():
+        for _ in range(warmup):
+            function()
+    names = list(functions)
+    seconds = {name: np.empty(turns) for name in names}
+    for turn in range(turns):
+        rng.shuffle(names)
+        for name in names:
+            start = clock()
+            functions[name]()
+            seconds[name][turn] = clock() - start
+    return seconds
+
+
 # -- paired_ratio -----------------------------------------------------------------------------------------------------
 
 right(
@@ -124,6 +189,18 @@ right(
 )
 right("paired_ratio", "looks for a 0", "not y.all()", "y.min() == 0")
 right("paired_ratio", "counts", "x.shape != y.shape", "len(x) != len(y)")
+
+
+@right("paired_ratio", "does not use median_interval")
+def ratio_alone(ours, theirs, rng, draws=1000, level=0.95):
+    x, y = as_sample(ours), as_sample(theirs)
+    if x.shape != y.shape or (y <= 0).any():
+        raise ValueError("pairs, please")
+    ratios = x / y
+    medians = np.median(rng.choice(ratios, (draws, len(ratios))), axis=1)
+    low, high = (percentile(medians, 50 + sign * 50 * level) for sign in (-1, 1))
+    return Estimate(float(np.median(ratios)), low, high)
+
 
 # -- verdict ----------------------------------------------------------------------------------------------------------
 
@@ -185,6 +262,22 @@ def trend_by_pairs(values):
     return Trend(change=np.median(slopes) * (n - 1) / middle, z=z)
 
 
+@right("trend", "goes from lag to lag")
+def trend_by_lags(values):
+    x = as_sample(values)
+    n, middle = len(x), np.median(x)
+    if n < 3 or middle == 0:
+        raise ValueError("three runs with a median above 0, please")
+    s, slopes = 0.0, []
+    for lag in range(1, n):
+        rise = x[lag:] - x[:-lag]
+        s += np.sign(rise).sum()
+        slopes.extend(rise / lag)
+    count = np.bincount(np.unique(x, return_inverse=True)[1])
+    variance = (n * (n - 1) * (2 * n + 5) - np.dot(count * (count - 1), 2 * count + 5)) / 18
+    return Trend(float(np.median(slopes) * (n - 1) / middle), float(s / np.sqrt(variance)) if variance > 0 else 0.0)
+
+
 # -- queue_latencies --------------------------------------------------------------------------------------------------
 
 
@@ -206,6 +299,18 @@ def latencies_at_once(arrivals, service):
         raise ValueError("as many service times as arrivals, in order")
     work = np.cumsum(taken)
     return work + np.maximum.accumulate(arrived - work + taken) - arrived
+
+
+@right("queue_latencies", "keeps the work that is left")
+def latencies_by_work(arrivals, service):
+    arrived, taken = as_sample(arrivals), as_sample(service)
+    if arrived.shape != taken.shape or not np.all(arrived[:-1] <= arrived[1:]):
+        raise ValueError("as many service times as arrivals, in order")
+    out, left, last = np.zeros(len(arrived)), 0.0, arrived[0]
+    for i, arrival in enumerate(arrived):
+        left = max(0.0, left - (arrival - last)) + taken[i]
+        last, out[i] = arrival, left
+    return out
 
 
 right(

@@ -21,7 +21,7 @@ from tinytorch.convolutions import Window
 from tinytorch.environment import generator
 from tinytorch.layers import Module, Sequential
 from tinytorch.losses import check_classes
-from tinytorch.tensor import Tensor, enable_grad, exp, log, matmul, mean, no_grad, primitive, sum
+from tinytorch.tensor import Tensor, enable_grad, exp, log, matmul, mean, no_grad, primitive
 
 # -- a cache, simulated --------------------------------------------------------------------------------------------
 
@@ -241,7 +241,7 @@ def composed_cross_entropy(x: Any, weight: Any, target: np.ndarray) -> Tensor:
     """The mean of -ln softmax(x W)[target], composed of operations, each of which keeps an array."""
     logits = matmul(x, weight)  # (B, V)
     e = exp(logits - logits.data.max(axis=1, keepdims=True))
-    p = e / sum(e, dim=1, keepdim=True)
+    p = e / e.sum(dim=1, keepdim=True)
     return -mean(log(p[np.arange(len(target)), target]))
 
 
@@ -396,8 +396,9 @@ def checkpointed_vjp(g, z, *arrays, module, inputs, options, state, needs):
 
     arrays are the inputs, the first `inputs` of them, and then the parameters; needs has a boolean for
     each. Returns a tuple: the gradient of each input of the module, and then of each of its
-    parameters, module.parameters(); None for what needs none. Generators, buffers, modes and every
-    .grad are afterwards as they were before. Chen et al., 2016.
+    parameters, module.parameters(); None for what needs none, zeros for what z does not depend on.
+    Generators, buffers, modes and every .grad are afterwards as they were before, after an error,
+    too. Chen et al., 2016.
     """
     # A leaf is a tensor that no operation made: make each of arrays[:inputs] one, which requires a
     # gradient if needs says so. (What is no array, None or a number, goes to the module as it is.)
@@ -479,8 +480,9 @@ def ring_all_reduce(number: int, n: int, part: np.ndarray) -> Worker:
 
     A generator: `got = yield piece` sends a piece to worker number + 1 and waits for what worker
     number - 1 sent. (The last worker's right neighbour is worker 0.) All workers do this at the same
-    time, 2 (n - 1) times, and a piece is an n-th of part, as np.array_split cuts the flattened array.
-    It returns the sum, in the shape of part, which stays as it is. Patarasuk and Yuan, 2009.
+    time, 2 (n - 1) times, and a piece is an n-th of part, as np.array_split cuts the flattened array:
+    worker w begins with piece w. It returns the sum, a new array in the shape and dtype of part,
+    which stays as it is. Patarasuk and Yuan, 2009.
 
     >>> ring_sum([np.array([1, 2, 3]), np.array([10, 20, 30])])
     [array([11, 22, 33]), array([11, 22, 33])]
@@ -504,7 +506,8 @@ def ring_all_reduce(number: int, n: int, part: np.ndarray) -> Worker:
 def ring_sum(parts: Sequence[np.ndarray], patience: float = 60.0) -> list[np.ndarray]:
     """The sum that each of len(parts) threads gets, when they sum their parts around a ring.
 
-    Messages are copies, as on a wire. Raises queue.Empty if a worker has waited `patience` seconds for its neighbour.
+    Messages are copies, as on a wire. Raises what a worker raises, RuntimeError if one ends while its neighbour waits,
+    and queue.Empty if one has waited for `patience` seconds.
     """
     links: list[queue.SimpleQueue] = [queue.SimpleQueue() for _ in parts]  # links[w] leads to worker w
     with ThreadPoolExecutor(len(parts)) as pool:
@@ -512,12 +515,24 @@ def ring_sum(parts: Sequence[np.ndarray], patience: float = 60.0) -> list[np.nda
 
 
 def take_part(links: Sequence[queue.SimpleQueue], patience: float, number: int, part: np.ndarray) -> np.ndarray:
-    """One thread's work in a ring: pass on what its worker sends, until that returns its sum."""
-    worker = ring_all_reduce(number, len(links), part)
+    """One thread's work in a ring: pass on what its worker sends, until that returns its sum.
+
+    The last message is an error, which is raised by whoever waits for a piece: the worker's own, or that it has ended.
+    """
+    worker, right = ring_all_reduce(number, len(links), part), links[(number + 1) % len(links)]
+    last: Exception = RuntimeError(f"worker {number} has ended, and its right neighbour waits for a piece")
     try:
         piece = next(worker)
         while True:
-            links[(number + 1) % len(links)].put(piece.copy())
-            piece = worker.send(links[number].get(timeout=patience))
+            right.put(piece.copy())
+            got = links[number].get(timeout=patience)
+            if isinstance(got, Exception):
+                raise got
+            piece = worker.send(got)
     except StopIteration as end:
         return end.value
+    except Exception as error:
+        last = error
+        raise
+    finally:
+        right.put(last)

@@ -203,7 +203,7 @@ def trend(values: Any) -> Trend:
     S is the number of pairs of runs of which the later took longer, minus those of which it took less. z is S over its
     standard deviation where all orders of these times are equally likely; 0 if all times are equal. The change is n - 1
     times the median slope of all pairs, over the median of the values. Looks at all n (n - 1) / 2 pairs. Raises
-    ValueError for fewer than three runs, and for a median of 0.
+    ValueError for fewer than three runs, for a median of 0, and as as_sample does.
 
     >>> [round(number, 3) for number in trend([10, 11, 12, 13, 14])]
     [0.333, 2.449]

@@ -5,6 +5,7 @@ states a sentence, and `nudged` is the gradient that a student's own forward pas
 """
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -96,9 +97,21 @@ def about(yours: Any, counted: float, tolerance: float, unit: str) -> None:
         return
     size = "large" if mine > truth else "small"
     ratio = max(mine, truth) / min(mine, truth) if mine > 0 < truth else Fraction(0)
-    known = 1 < round(ratio) < 2000 and abs(ratio - round(ratio)) <= Fraction(tolerance) * ratio
-    diagnosis = f"too {size} by a factor of {round(ratio)}" if known else ""
+    factor = _factor(ratio, Fraction(tolerance) * ratio)
+    diagnosis = f"too {size} by a factor of {factor}" if factor else ""
     raise Mismatch(f"the number of {unit} is too {size}", kind="value", yours=yours, diagnosis=diagnosis)
+
+
+def _factor(ratio: Fraction, slack: Fraction) -> int:
+    """The whole number that a ratio may be meant as, give or take the slack; 0 for none.
+
+    Where the slack reaches several, it is one with a single digit that is not 0, or a power of two.
+    """
+    if not 1 < round(ratio) < 2000:
+        return 0
+    several = [int(float(f"{float(ratio):.0e}")), 2 ** round(math.log2(ratio))]
+    known = [round(ratio)] if slack < 0.5 else several
+    return next((number for number in known if abs(ratio - number) <= slack), 0)
 
 
 def holds(truth: Any, sentence: str, **shown: Any) -> None:
