@@ -4,8 +4,8 @@
 of CPU seconds lasts. The rate follows the budget, not the epochs: whatever the machine, and whoever else uses it, it
 has come to nothing when the last second is spent.
 
-`python chapters/measures/small_cifar.py FOLDER --record` takes the checkpoint that is there, puts its mean weights into
-int8, judges both on the test images, and writes small_cifar.json beside this file; chapter 15 shows it.
+`python chapters/measures/small_cifar.py FOLDER --record [NOTE]` takes the checkpoint that is there, puts its mean
+weights into int8, judges both on the test images, and writes small_cifar.json beside this file; chapter 15 shows it.
 """
 
 import copy
@@ -169,7 +169,7 @@ def memory(model: nn.Module, image: np.ndarray) -> dict[str, int]:
     return {"weights": stored_bytes(model), "formula": max(found), "measured": peak}
 
 
-def record(folder: Path) -> None:
+def record(folder: Path, note: str) -> None:
     """Judge the mean weights of the checkpoint, in float32 and in int8; write what was found."""
     arrays, notes = serialization.read(folder / "checkpoint.safetensors")
     trained, data, model = json.loads(notes["trainer"]), cifar10(), network()
@@ -190,7 +190,7 @@ def record(folder: Path) -> None:
         "wall_seconds": round(used["wall"]),
         "settings": {"seed": SEED, "batch": BATCH, "rate": RATE, "decay": DECAY, "smoothing": SMOOTHING},
         "cpu": about.cpu, "python": platform.python_version(), "numpy": np.__version__,
-        "when": date.today().isoformat(), "note": "This copy of CIFAR-10 went through JPEG once.",
+        "when": date.today().isoformat(), "note": note,
     }  # fmt: skip
     text = json.dumps(found, indent=1)
     print(text)
@@ -199,6 +199,6 @@ def record(folder: Path) -> None:
 
 if __name__ == "__main__":
     if "--record" in sys.argv:
-        record(Path(sys.argv[1]))
+        record(Path(sys.argv[1]), " ".join(sys.argv[3:]))
     else:
         train(Path(sys.argv[1]))
