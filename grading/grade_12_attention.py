@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 from strategies import filled, mixed, shapes, whole_numbers
 
-from tito.rubrics.compare import close, holds, refuses
+from tito.rubrics.compare import close, holds, refuses, same
 from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("12", module="attention")
@@ -259,6 +259,14 @@ def cut(tt, x, heads):
 
 
 @rubric.probe
+def cut_for_nobody(tt, x):
+    try:
+        return tt.attention.split_heads(tt.Tensor(x), 0)
+    except (ValueError, ZeroDivisionError):
+        return "refused"
+
+
+@rubric.probe
 def whole(tt, x):
     x = tt.Tensor(x, requires_grad=True)
     z = tt.attention.join_heads(x)
@@ -296,6 +304,7 @@ def each_head_has_its_numbers(student, x, heads):
     holds(shares, "the heads are a view of x")
     refuses("ValueError", student.cut, x, width + 1)
     refuses("ValueError", student.cut, np.ones((2, 5)), 2)
+    same(student.cut_for_nobody(np.ones((2, 5))), "refused", "what no heads get")
 
 
 rubric.doctests("join_heads", points=1)
