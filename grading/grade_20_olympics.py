@@ -3,6 +3,7 @@
 No check reads a real clock: contestants move one by hand. A bound is compared with the equation that defines it.
 """
 
+import functools
 import itertools
 import math
 
@@ -182,7 +183,7 @@ def what_was_timed_is_judged(student, lasting, seed, turns, warmup):
     holds(own, "the judge was given an array that a contestant could still write into")
 
 
-@rubric.check("race", points=1, examples=4)
+@rubric.check("race", points=1, examples=2)
 @given(st.integers(0, 99))
 def the_order_is_drawn_for_every_turn(student, seed):
     """The generator draws another order for each turn: the same seed gives the same orders, another gives others."""
@@ -236,7 +237,7 @@ def worth(low, high, margin):
 def the_end_nearest_to_1_counts(student, low, high, margin):
     """A ratio wholly below 1 earns 1 over its high end, one wholly above it 1 over its low end: never the lucky end."""
     wanted = worth(low, high, margin)
-    for value in (low, math.sqrt(low * high), high, low / 2, math.nan):
+    for value in (low, math.sqrt(low * high), high, *((low / 2, math.nan) if low == high else ())):
         mistakes = {
             "this is 1 over the lucky end": 1 / low if high < 1 else 1 / high,
             **(
@@ -476,6 +477,7 @@ def so_few(late, queries, share):
     return sum(math.comb(queries, k) * share**k * (1 - share) ** (queries - k) for k in range(late + 1))
 
 
+@functools.cache
 def border(late, queries, level):
     """The share at which that chance is 1 - level."""
     low, high = 0.0, 1.0

@@ -232,8 +232,8 @@ def is_run_length(steps, chances, limit):
         pivot = next(r for r in range(i, -1, -1) if rows[r][i] != 0)
         rows[i], rows[pivot] = rows[pivot], rows[i]
         for r in range(i):
-            share = rows[r][i] / rows[i][i]
-            rows[r] = [a - share * b for a, b in zip(rows[r], rows[i])]
+            if share := rows[r][i] / rows[i][i]:
+                rows[r] = [a - share * b for a, b in zip(rows[r], rows[i])]
     return float(rows[0][-1] / rows[0][0])
 
 
