@@ -62,9 +62,10 @@ def what_is_no_number_passes_nothing(student, limit):
 
 @rubric.probe
 def raced(tt, lasting, seed, turns, warmup):
-    """A race on a clock moved by hand. Each contestant takes longer with every call, spoils its inputs, answers from
-    one array that it writes over, and wraps that so that reading it takes 7 more. Drawing and judging take time."""
-    now, log, kept, drawn = [0.0], [], [], []
+    """A race on a clock moved by hand. Each contestant takes longer with every call, spoils its inputs, and wraps its
+    answer so that reading it takes 7 more; all answers are written over at the end. Drawing, copying and judging take
+    time."""
+    now, log, kept, drawn, buffers = [0.0], [], [], [], []
     seen = {name: [] for name, _ in lasting}
 
     class Later:
@@ -88,18 +89,14 @@ def raced(tt, lasting, seed, turns, warmup):
         drawn.append((x, x.tolist()))
         return tt.olympics.Examples(x.view(Slow), np.arange(1 + turn % 3) + turn / 4)
 
-    buffers = []
-
     def contestant(name, length):
-
         def answer(x):
             seen[name].append([x.dtype.name, x.tolist()])
             log.append(name)
             now[0] += length + len(seen[name]) + 2**-12
-            buffer = np.array(x + (length + 1 / 3))
-            buffers.append(buffer)
+            buffers.append(np.array(x + (length + 1 / 3)))
             x[:] = 0
-            return Later(buffer)
+            return Later(buffers[-1])
 
         return answer
 

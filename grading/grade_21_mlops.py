@@ -381,13 +381,15 @@ def pairs_and_a_level_are_asked_for(student, right, level):
 
 @rubric.probe
 def taken(tt, most, wait, requests, times):
-    """At each time: which requests were taken together, which were too late, and which still stand."""
+    """At each time: which requests were taken together, which were too late, which still stand; and in what lists.
+
+    Last, whether anybody was told early.
+    """
     queue = tt.mlops.BatchQueue(most, wait, waiting=max(most, len(requests)))
     for arrived, deadline in requests:
         queue.put(tt.mlops.Request("the same", arrived, deadline))
-    told, numbers = [], {id(each): number for number, each in enumerate(queue.requests)}
-    every = [*queue.requests]
-    kinds = []
+    told, kinds, every = [], [], [*queue.requests]
+    numbers = {id(each): number for number, each in enumerate(every)}
     for now in times:
         batch, late = queue.take(now)
         told.append([[numbers[id(each)] for each in part] for part in (batch, late, queue.requests)])
