@@ -13,7 +13,7 @@ from strategies import example, in_dtype, in_each_dtype, shapes, whole_numbers
 from tito.rubrics.compare import close, holds
 from tito.rubrics.rubric import Rubric, given
 
-rubric = Rubric("06", module="optimizers", examples=20)
+rubric = Rubric("06", module="optimizers")
 
 rubric.exercise("sgd_step", difficulty=2, minutes=12)
 rubric.exercise("rmsprop_step", difficulty=2, minutes=12)

@@ -11,7 +11,7 @@ from strategies import distinct, example, filled, shapes, whole_numbers
 from tito.rubrics.compare import close, holds, refuses, same
 from tito.rubrics.rubric import Rubric, given
 
-rubric = Rubric("07", module="training", examples=20)
+rubric = Rubric("07", module="training")
 
 rubric.exercise("accuracy", difficulty=1, minutes=6)
 rubric.exercise("clip_grad_norm_", difficulty=2, minutes=12)

@@ -13,7 +13,7 @@ from tito.outcomes import TimedOut
 from tito.rubrics.compare import close, holds, refuses, same
 from tito.rubrics.rubric import Rubric, given
 
-rubric = Rubric("08", module="dataloader", examples=20)
+rubric = Rubric("08", module="dataloader")
 
 rubric.exercise("shuffled", difficulty=1, minutes=4)
 rubric.exercise("BatchSampler.__iter__", difficulty=2, minutes=8)
@@ -502,7 +502,7 @@ things = st.lists(st.sampled_from([1, 2, 3, 0, None, "", False]), max_size=6)
 OWN = "the caller's own thread makes the items: they are to be made in another one"
 
 
-@rubric.check("prefetch", points=1, examples=20)
+@rubric.check("prefetch", points=1)
 @given(things, st.integers(1, 3), always=[([], 1), ([None], 1), ([1, None, 2, False, ""], 2)])
 def the_same_items_in_order(student, items, depth):
     """What the source yields, all of it, in order, made in another thread. None is an item like any other."""

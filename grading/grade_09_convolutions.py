@@ -13,7 +13,7 @@ from strategies import example, in_dtype, in_each_dtype, mixed, shapes, shuffled
 from tito.rubrics.compare import close, holds, nudged, refuses
 from tito.rubrics.rubric import Rubric, given
 
-rubric = Rubric("09", module="convolutions", examples=20)
+rubric = Rubric("09", module="convolutions")
 
 rubric.exercise("conv2d_naive", difficulty=2, minutes=20)
 rubric.exercise("im2col", difficulty=3, minutes=20)

@@ -354,7 +354,7 @@ NEAR = [(low, high, 0.0) for low, high in itertools.combinations([0.97, 0.99, 1.
 rubric.doctests("verdict", points=1)
 
 
-@rubric.check("verdict", points=1, examples=20)
+@rubric.check("verdict", points=1)
 @given(st.sampled_from(INTERVALS), always=[*INTERVALS, *NEAR, (1.0, 1.0, 0.0), (0.7, 0.7, 0.0), (0.79, 1.0, 0.25)])
 def the_ends_decide(student, low, high, margin):
     """Within the margin on both sides, it is no difference; else below 1, above 1, or undecided."""

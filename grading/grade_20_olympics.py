@@ -229,7 +229,7 @@ def worth(low, high, margin):
     return 1.0 if 1 / (1 + margin) <= end <= 1 + margin else 1 / end
 
 
-@rubric.check("gain_of", points=1, examples=20)
+@rubric.check("gain_of", points=1)
 @given(st.sampled_from(INTERVALS), always=[*INTERVALS, *POINTS])
 def the_end_nearest_to_1_counts(student, low, high, margin):
     """A ratio wholly below 1 earns 1 over its high end, one wholly above it 1 over its low end: never the lucky end."""

@@ -71,7 +71,7 @@ class Check:
     doc: str
     function: Callable[..., None]
     strategies: Sequence[Any] = ()
-    examples: int = 30
+    examples: int = 20
     always: Sequence[Case] = ()
     drawn: dict[int, list[Case]] = field(default_factory=dict, repr=False)
 
@@ -206,7 +206,7 @@ class Rubric:
     `examples` is how many cases a check draws, unless it says so itself.
     """
 
-    def __init__(self, number: str, module: str, examples: int = 30):
+    def __init__(self, number: str, module: str, examples: int = 20):
         self.number, self.module, self.examples = number, module, examples
         self.exercises: dict[str, Exercise] = {}
         self.probes = Probes()
