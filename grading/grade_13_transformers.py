@@ -84,7 +84,7 @@ def standardized(x, weight, bias, axes, eps, ddof=0):
 rubric.doctests("standardized_rows", points=1)
 
 
-@rubric.check("standardized_rows", points=2)
+@rubric.check("standardized_rows", points=2, examples=12)
 @given(
     rows_and_parameters(),
     st.sampled_from([1.0, 0.25]),
@@ -164,7 +164,7 @@ def rule(student, x, weight, bias, axes, g, kind):
     return yours, {"rtol": rounding, "atol": rounding}
 
 
-@rubric.check("standardized_rows_vjp", points=3)
+@rubric.check("standardized_rows_vjp", points=3, examples=12)
 @given(rows_and_parameters(), kinds, always=[(*case, np.float64) for case in TELLING])
 def the_norm_s_rule_agrees_with_nudges(student, x, weight, bias, axes, g, kind):
     """Nudge a number of x, and its row's mean and deviation move, too: all three ways lead into dx."""
@@ -176,7 +176,7 @@ def the_norm_s_rule_agrees_with_nudges(student, x, weight, bias, axes, g, kind):
     close(alone[0], np.zeros_like(x[..., :1], kind), "dx of rows of one number", **rounding)
 
 
-@rubric.check("standardized_rows_vjp", points=1)
+@rubric.check("standardized_rows_vjp", points=1, examples=12)
 @given(rows_and_parameters(), kinds, always=[(*case, np.float64) for case in TELLING])
 def what_all_rows_share_is_summed(student, x, weight, bias, axes, g, kind):
     """Weight and bias meet every row: their gradients are sums over rows, in their own shape; None without them."""
@@ -251,7 +251,7 @@ TOLD = [
 ]
 
 
-@rubric.check("Block.forward", points=2)
+@rubric.check("Block.forward", points=2, examples=12)
 @given(mixed((2, 3, 4)), st.integers(1, 99), ways, st.integers(0, 5), looks, always=TOLD)
 def what_is_there_stays_and_two_things_are_added(student, x, seed, looking, start, kind):
     """x + attention(norm1(x)), and then to that feed_forward(norm2(...)): with mask, cache, places, dropout and all.
@@ -285,7 +285,7 @@ def dropped_in_a_block(tt, x, seed):
     return [block(tt.Tensor(x)), first]
 
 
-@rubric.check("Block.forward", points=1)
+@rubric.check("Block.forward", points=1, examples=8)
 @given(mixed((2, 3, 4)), st.integers(1, 99))
 def both_parts_are_dropped_now_and_then(student, x, seed):
     """In training each number of both parts is dropped or doubled before it is added, with dropout 1/2."""
@@ -322,7 +322,7 @@ def next_loss(tt, logits, targets, mark, as_tensor=False):
 rubric.doctests("next_token_loss", points=1)
 
 
-@rubric.check("next_token_loss", points=2)
+@rubric.check("next_token_loss", points=2, examples=12)
 @given(logits_and_targets())
 def the_mean_over_places_that_count(student, logits, targets, mark):
     """-ln p of each target, the mean over the places that count; the others have no gradient. No token: IndexError."""
@@ -355,7 +355,7 @@ def the_mean_over_places_that_count(student, logits, targets, mark):
     close(far, np.float64(0.0 if mark == 0 else 500.0), "the loss of logits that are far apart")
 
 
-@rubric.check("next_token_loss", points=1)
+@rubric.check("next_token_loss", points=1, examples=6)
 @given(logits_and_targets())
 def nothing_to_predict_is_refused(student, logits, targets, mark):
     """If every target is ignored, there is no mean: a ValueError, not nan."""
@@ -399,7 +399,7 @@ def layers_of(sizes, words):
 rubric.doctests("parameter_count", points=1)
 
 
-@rubric.check("parameter_count", points=1)
+@rubric.check("parameter_count", points=1, examples=12)
 @given(configurations())
 def every_number_that_learns(student, sizes, words):
     """Tables, linear layers with their biases, norms: as many numbers as a GPT of these sizes has, and no others."""

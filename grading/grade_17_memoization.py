@@ -304,7 +304,7 @@ texts = st.lists(st.lists(st.integers(0, 1), min_size=2, max_size=6), min_size=2
 long = [0] * 9
 
 
-@rubric.check("TextReader.read", points=2)
+@rubric.check("TextReader.read", points=2, examples=12)
 @given(
     texts, st.lists(st.integers(1, 2), min_size=5, max_size=5), st.integers(0, 99),
     always=[
@@ -498,7 +498,7 @@ def greedy_rounds(target, draft, prompt, count, ahead):
     return tokens, rounds, *texts
 
 
-@rubric.check("speculate", points=2)
+@rubric.check("speculate", points=2, examples=12)
 @given(tables(), tables(), st.integers(0, 2), st.integers(0, 9), st.integers(1, 4), st.booleans())
 def a_draft_saves_readings_and_changes_nothing(student, target, draft, token, count, ahead, agree):
     """At temperature 0: the target's own tokens, in as few rounds as the draft allows, each with one reading."""
@@ -532,7 +532,7 @@ def without_a_seed(tt, target):
 ROUND = over_its_sum([[1, 3, 2], [2, 1, 3], [3, 2, 1]])  # 0 is followed by 1, 1 by 2, 2 by 0
 
 
-@rubric.check("speculate", points=1)
+@rubric.check("speculate", points=1, examples=12)
 @given(tables(), tables(), st.integers(0, 2), st.integers(1, 3), always=[(ROUND, ROUND, 1, 2)])
 def it_ends_before_a_token_to_stop_at(student, target, draft, token, ahead):
     """The token that ends it is not among those that come, nor any behind it; without an ahead there is no draft."""

@@ -218,7 +218,7 @@ def earned_by_default(tt, value, low, high):
     return float(tt.olympics.gain_of(tt.benchmarking.Estimate(value, low, high)))
 
 
-EDGES = [0.25, 0.5, 0.75, 0.8, 0.9, 0.99, 1.0, 1.01, 1.1, 1.25, 1.5, 2.0, 3.0]
+EDGES = [0.25, 0.75, 0.8, 0.99, 1.0, 1.01, 1.1, 1.25, 3.0]
 INTERVALS = [(low, high, margin) for low, high in itertools.combinations(EDGES, 2) for margin in (0.0, 0.02, 0.25)]
 POINTS = [(end, end, margin) for end in (0.001, 0.25, 0.99, 1.0, 1.01, 4.0, 1000.0) for margin in (0.0, 0.02)]
 
@@ -341,7 +341,7 @@ def only_the_shares_of_the_weights_matter(student, gains, weights):
     close(student.mean_of([[name, 1 / g] for name, g in gains], weights), 1 / mean, "the mean of 1 over each gain")
 
 
-@rubric.check("combined", points=1)
+@rubric.check("combined", points=1, examples=6)
 @given(events())
 def what_has_no_mean_is_refused(student, gains, weights):
     """Names that differ; gains of 0 or less, NaN, infinity; weights below 0, or all of them 0: ValueError."""
@@ -484,8 +484,8 @@ def border(late, queries, level):
     return high
 
 
-LEVELS = [0.01, 0.1, 0.5, 0.9, 0.95, 0.99, 0.999999]
-COUNTS = [(0, 1), (0, 2), (1, 2), (0, 10), (1, 10), (9, 10), (3, 20), (19, 20), (5, 40), (0, 40)]
+LEVELS = [0.01, 0.5, 0.9, 0.99, 0.999999]
+COUNTS = [(0, 1), (1, 2), (0, 10), (1, 10), (3, 20), (19, 20), (0, 40)]
 
 
 @st.composite
@@ -525,7 +525,7 @@ def many_queries_are_no_harder(student, late, queries, level, wanted):
     close(student.late_bound(late, queries, level), wanted, "the bound", rtol=0, atol=1e-9)
 
 
-@rubric.check("late_bound", points=1)
+@rubric.check("late_bound", points=1, examples=6)
 @given(counts(), always=[(0, 1, 0.99), (0, 5, 0.5)])
 def the_ends_are_known(student, late, queries, level):
     """If all were late, the bound is 1. Of none, of more than all, of fewer than 0, at no level: ValueError."""

@@ -3,6 +3,7 @@
 No check draws by chance what it judges, and none has a thread or a clock.
 """
 
+import functools
 import itertools
 import math
 from fractions import Fraction
@@ -135,7 +136,7 @@ def the_largest_difference_of_shares(student, reference, window):
     close(student.ks_statistic(reference, window), is_distance(reference, window), "the distance", mistakes=mistakes)
 
 
-@rubric.check("ks_statistic", points=1)
+@rubric.check("ks_statistic", points=1, examples=6)
 @given(numbers, st.sampled_from([math.nan, math.inf]))
 def what_is_no_sample_is_refused(student, values, wrong):
     """Of no values, or of values that are not finite, nothing can be said: ValueError."""
@@ -307,6 +308,7 @@ def decided_by_default(tt, candidate, live):
     return bool(tt.mlops.promotion_gate(candidate, live).promote)
 
 
+@functools.cache
 def coins(better, worse):
     """The chance of so many heads or more, as a fraction."""
     differ = better + worse
@@ -329,8 +331,7 @@ OUTCOMES = [
 @given(
     st.tuples(*[st.integers(0, 8)] * 4), st.sampled_from([0.05, 0.01, 0.5, 1 / 32]), st.booleans(),
     always=[*((*outcome, level, True) for outcome in OUTCOMES for level in (0.05, 1 / 32, 0.8)),
-            (700, 600, 200, 100, 0.05, False), (600, 700, 0, 0, 0.05, True), (1, 0, 2, 0, 0.5, False),
-            (1500, 1300, 0, 0, 0.001, True)],
+            (700, 600, 200, 100, 0.05, False), (600, 700, 0, 0, 0.05, True), (1, 0, 2, 0, 0.5, False)],
 )  # fmt: skip
 def those_on_which_they_differ_are_coins(student, better, worse, both, neither, level, as_booleans):
     """Where one is right and the other wrong, equal models are right equally often; the chance of so many is exact."""
@@ -365,7 +366,7 @@ def those_on_which_they_differ_are_coins(student, better, worse, both, neither, 
     same(student.decided_by_default(candidate, live), float(chance) <= 0.05, "whether it is promoted at 0.05")
 
 
-@rubric.check("promotion_gate", points=1)
+@rubric.check("promotion_gate", points=1, examples=8)
 @given(st.lists(st.integers(0, 1), min_size=1, max_size=6), st.sampled_from([0.0, 1.0, -0.1, 5.0, math.nan]))
 def pairs_and_a_level_are_asked_for(student, right, level):
     """Each example has an answer of both, and a level lies between 0 and 1: ValueError."""

@@ -47,6 +47,10 @@ class TimedOut(Outcome):
     state = "timed out"
 
 
+class Hung(TimedOut):
+    """The file itself does not load within the deadline."""
+
+
 class Protocol(Outcome):
     """The worker said something that is not an answer."""
 

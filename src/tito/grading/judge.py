@@ -4,8 +4,8 @@ Each exercise is graded alone, in a tree where the chapter's other graded bodies
 sum of the points of the checks that the judge saw pass; what it did not see is 0.
 """
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 from tito import sandbox
 from tito.course import Chapter, Course, CourseError, default
 from tito.grading.report import CheckResult, ExerciseResult, Integrated, Report, shown
-from tito.outcomes import Infrastructure, NotStarted, Outcome, StudentError, TimedOut
+from tito.outcomes import Hung, Infrastructure, NotStarted, Outcome, StudentError, TimedOut
 from tito.rubrics import stubs
 from tito.rubrics.rubric import Exercise, Rubric, load
 from tito.sandbox import DEADLINE, Connection
@@ -58,7 +58,7 @@ class Grading:
         self.isolation, self.deadline = isolation, deadline
         self.rubric: Rubric = load(chapter.number, course)
         self.reference = self.rubric.source
-        self.hung: TimedOut | None = None  # of a file that does not load in time: no other worker tries it again
+        self.hung: Hung | None = None  # of a file that does not load in time: no other worker tries it again
         self.open: set[Connection] = set()
         self.stopped = False
 
@@ -85,25 +85,29 @@ class Grading:
                 self.all_alike(e, StudentError(str(error), kind="file", where=error.where)) for e in exercises
             ]
             return report
-        report.exercises = self.each_alone(exercises, source)
-        if work and integrated:
-            late = [exercise.name for exercise in report.exercises if exercise.state == "timed out"]
-            report.integrated = self.together(exercises, source, work, late)
+        report.exercises, report.integrated = self.each(exercises, source, work if integrated else None)
         return report
 
-    # -- one exercise alone -------------------------------------------------------------------------------------------
+    def each(
+        self, exercises: Sequence[Exercise], source: Source, work: Path | None
+    ) -> tuple[list[ExerciseResult], Integrated | None]:
+        """Grade every exercise alone, some at a time, and close behind them the student's whole framework.
 
-    def each_alone(self, exercises: Sequence[Exercise], source: Source) -> list[ExerciseResult]:
-        """Grade every exercise alone, some at a time. What interrupts this ends the workers, too."""
+        What interrupts this ends the workers, too.
+        """
         with ThreadPoolExecutor(WORKERS) as pool:
             try:
-                return list(pool.map(lambda exercise: self.alone(exercise, source), exercises))
+                alone = {exercise: pool.submit(self.alone, exercise, source) for exercise in exercises}
+                whole = self.together(alone, source, work) if work else None
+                return [result.result() for result in alone.values()], whole
             except BaseException:
                 self.stopped = True
                 pool.shutdown(wait=False, cancel_futures=True)
                 for connection in list(self.open):
                     connection.end()
                 raise
+
+    # -- one exercise alone -------------------------------------------------------------------------------------------
 
     def alone(self, exercise: Exercise, source: Source) -> ExerciseResult:
         """Grade one exercise; trouble before the worker's first word is retried, then flagged."""
@@ -132,6 +136,8 @@ class Grading:
         try:
             session = self.session(exercise, source, connection)
         except Outcome as outcome:
+            if isinstance(outcome, Hung):
+                self.hung = outcome
             return self.all_alike(exercise, outcome, self.printed(connection, source))
         checks: list[CheckResult] = []
         for check in () if self.stopped else exercise.checks:
@@ -152,17 +158,15 @@ class Grading:
         return connection.printed.replace(f"tinytorch/{self.chapter.name}.py:", f"{source.label}:")
 
     def session(self, exercise: Exercise, source: Source, connection: Connection) -> Session:
-        """Load the chapter in the worker. Raises the outcome if it cannot be, or if the exercise is not in it.
-
-        A file that hangs while it is loaded is remembered as `hung`.
-        """
+        """Load the chapter in the worker. Raises the outcome if it cannot be, or if the exercise is not in it."""
         first = connection.budget == connection.deadline
         explain = explainer(self.chapter.number, exercise.name, source.place)
         session = Session(connection, self.rubric.probes, explain, self.rubric.probes.in_place)
         try:
             lacking = session.ask({"do": "load", "module": self.rubric.module, "names": [exercise.name]})
         except TimedOut as outcome:
-            self.hung = outcome if first else None
+            if first:
+                raise Hung(outcome.message, **outcome.details) from None
             raise
         if exercise.name in (lacking if isinstance(lacking, list) else []):
             raise missing(source, exercise.name)
@@ -189,31 +193,39 @@ class Grading:
 
     # -- the student's whole framework --------------------------------------------------------------------------------
 
-    def together(self, exercises: Sequence[Exercise], source: Source, work: Path, late: Sequence[str]) -> Integrated:
+    def together(self, alone: Mapping[Exercise, Future[ExerciseResult]], source: Source, work: Path) -> Integrated:
         """The student's whole file on the student's own earlier chapters, on the same cases; points only.
 
-        Exercises that were too late alone are not tried again, and none is once the file itself hangs.
+        Each exercise follows when it was graded alone. One that was too late there is not tried again, and none is
+        once the file itself hangs.
         """
         if lacking := self.lacking(work):
             return Integrated(missing=lacking)
-        result = Integrated(states={exercise.name: "not graded" for exercise in exercises})
-        waiting = [exercise for exercise in exercises if exercise.name not in late]
-        self.too_late(late, result)
+        result = Integrated(states={exercise.name: "not graded" for exercise in alone})
+        waiting = list(alone)
         while waiting:
+            alone[waiting[0]].result()
             if self.hung:
-                self.too_late([exercise.name for exercise in waiting], result)
+                self.too_late(waiting, result)
                 break
             try:
                 with self.worker(source.text, work) as connection:
                     while waiting and not connection.over:
-                        self.once(waiting.pop(0), source, connection, result)
+                        exercise = waiting.pop(0)
+                        if alone[exercise].result().state == TimedOut.state:
+                            self.too_late([exercise], result)
+                        else:
+                            self.once(exercise, source, connection, result)
+            except Hung:
+                self.too_late([exercise, *waiting], result)
+                break
             except Infrastructure:
                 break
         return result
 
-    def too_late(self, names: Sequence[str], result: Integrated) -> None:
-        for name in names:
-            result.points[name], result.states[name] = 0, TimedOut.state
+    def too_late(self, exercises: Sequence[Exercise], result: Integrated) -> None:
+        for exercise in exercises:
+            result.points[exercise.name], result.states[exercise.name] = 0, TimedOut.state
 
     def once(self, exercise: Exercise, source: Source, connection: Connection, result: Integrated) -> None:
         points, state = 0, "passed"
@@ -227,6 +239,8 @@ class Grading:
                     raise
                 except Outcome as outcome:
                     state = outcome.state if state == "passed" else state
+        except Hung:
+            raise
         except Outcome as outcome:
             points, state = 0, outcome.state
             if needs := outcome.details.get("needs"):

@@ -6,7 +6,6 @@ have is left out, and `confine` says what there is. The standard library only: t
 """
 
 import os
-import platform
 import struct
 import sys
 
@@ -77,8 +76,8 @@ def reads_own(job: str, site: str) -> bool:
 
 def one_process() -> bool:
     """From now on every system call that reaches beyond this process is refused."""
-    known = CALLS.get(platform.machine())
-    if sys.platform != "linux" or known is None:
+    known = CALLS.get(os.uname().machine) if sys.platform == "linux" else None
+    if known is None:
         return False
     import ctypes
 
@@ -89,7 +88,7 @@ def one_process() -> bool:
     libc.capset(struct.pack("=Ii", CAPABILITIES, 0), bytes(24))  # root's privileges end here, too
     code = ctypes.create_string_buffer(program(known, os.getpid()))
     given = Program(len(code) // 8, ctypes.addressof(code))
-    seccomp = {"x86_64": 317, "aarch64": 277}[platform.machine()]
+    seccomp = {"x86_64": 317, "aarch64": 277}[os.uname().machine]
     if libc.prctl(NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         return False
     return libc.syscall(seccomp, FILTER, ALL_THREADS, ctypes.byref(given)) == 0

@@ -10,7 +10,6 @@ and the job's folder goes, too. The standard library only: this file is copied i
 
 import contextlib
 import os
-import secrets
 import signal
 import sys
 import time
@@ -101,7 +100,7 @@ def remove(folder: str) -> None:
 
     What cannot be deleted stays.
     """
-    waiting, mark = [folder], secrets.token_hex(8)
+    waiting, mark = [folder], os.urandom(8).hex()
     for place in waiting:
         with contextlib.suppress(OSError):
             os.chmod(place, 0o700)
