@@ -3,6 +3,8 @@
 Oracles are NumPy's own functions, on small arrays of whole numbers.
 """
 
+import operator
+
 import numpy as np
 from hypothesis import strategies as st
 from strategies import dtyped, matrix_pair, shapes, whole_numbers
@@ -22,6 +24,7 @@ rubric.exercise("var", difficulty=2, minutes=10)
 rubric.exercise("matmul", difficulty=2, minutes=15)
 
 BLOCK = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+FEWER_DIGITS = "float64 was made float32 on the way, and lost digits"
 
 
 # -- transpose --------------------------------------------------------------------------------------------------------
@@ -52,17 +55,21 @@ def two_axes_change_places(student, x, dim0, dim1):
 
 
 @rubric.probe
-def transpose_shares_memory(tt, x, dim0, dim1):
-    x = tt.Tensor(x)
+def transpose_of(tt, x, dim0, dim1, turned):
+    x = tt.Tensor(np.array(x.T, order="C").T if turned else np.array(x))  # the same numbers, in another order in memory
     z = tt.transpose(x, dim0, dim1)
-    return z.shape == np.swapaxes(x.data, dim0, dim1).shape and np.shares_memory(x.data, z.data)
+    return z, np.shares_memory(x.data, z.data), z.data.flags.writeable
 
 
 @rubric.check("transpose", points=1, examples=10)
 @given(two_axes(), always=[(BLOCK, 0, 2), (BLOCK, -1, 1)])
 def a_transpose_is_a_view(student, x, dim0, dim1):
-    """Nothing is copied: the transpose lies in the memory of x, with two strides exchanged."""
-    holds(student.transpose_shares_memory(x, dim0, dim1), "the result is a transpose in the memory of x")
+    """Nothing is copied, however x lies in memory: the transpose reads and writes there, with two strides exchanged."""
+    for turned in (False, True):
+        z, shared, unlocked = student.transpose_of(x, dim0, dim1, turned)
+        close(z, np.array(np.swapaxes(x, dim0, dim1)), "transpose(x, dim0, dim1)")
+        holds(shared, "the result lies in the memory of x")
+        holds(unlocked, "the result can be written to, as x can")
 
 
 # -- footprint --------------------------------------------------------------------------------------------------------
@@ -75,20 +82,21 @@ def footprints(tt, x, y):
     from tinytorch.tensor import footprint
 
     x, y = tt.Tensor(x), tt.Tensor(y)
-    return [footprint(x), footprint(x, y), footprint(x, x.T, x[:1]), footprint(x[:1]), footprint(x.T, y, y[1:], x)]
+    views = [footprint(x, x.T, x[:1]), footprint(x[:1]), footprint(x[:1], x[1:]), footprint(x.T, y, y[1:], x)]
+    return [footprint(), footprint(x), footprint(x, y), *views]
 
 
 @rubric.check("footprint", points=1)
 @given(
     shapes(least=1).flatmap(whole_numbers),
     shapes(least=1).flatmap(whole_numbers),
-    always=[(BLOCK[0], BLOCK[1]), (BLOCK.astype(np.float64), BLOCK.astype(np.float16))],
+    always=[(BLOCK[0], BLOCK[1]), (BLOCK[0], BLOCK[0]), (BLOCK.astype(np.float64), BLOCK.astype(np.float16))],
 )
 def each_block_counts_once(student, x, y):
     """Every block of memory counts once, whole, however many views of it there are: a small view keeps all of it."""
-    names = ("x alone", "x and y", "x and two views of it", "a part of x alone", "views of both, and x")
-    held = [x.nbytes, x.nbytes + y.nbytes, x.nbytes, x.nbytes, x.nbytes + y.nbytes]
-    for yours, expected, name in zip(student.footprints(x, y), held, names):
+    names = ("nothing", "x alone", "x and y", "x and two views of it", "a part of x alone", "both parts of x")
+    held = [0, x.nbytes, x.nbytes + y.nbytes, x.nbytes, x.nbytes, x.nbytes, x.nbytes + y.nbytes]
+    for yours, expected, name in zip(student.footprints(x, y), held, [*names, "views of both, and x"]):
         same(yours, expected, f"the footprint of {name}")
 
 
@@ -155,7 +163,10 @@ def looks(draw):
 
 def strides_of(yours, new):
     """What a student's strides say along the axes that are longer than 1."""
-    return None if yours is None else [int(stride) for stride, size in zip(yours, new, strict=True) if size > 1]
+    if yours is None:
+        return None
+    same(len(yours), len(new), "the number of strides")
+    return [operator.index(stride) for stride, size in zip(yours, new) if size > 1]
 
 
 ONE_RUN = [
@@ -186,10 +197,12 @@ def the_same_walk(student, shape, strides, new):
 @rubric.check("view_strides", points=1)
 @given(looks(), always=NO_VIEW)
 def none_where_no_stride_fits(student, shape, strides, new):
-    """None where a new axis would have to step now this far, now that far; an error where elements are missing."""
+    """None where a new axis would have to step now this far, now that far; an error if elements are missing or left."""
     wanted = by_places(shape, strides, new)
     same(strides_of(student.view_strides(shape, strides, new), new), wanted, "the strides (of axes longer than 1)")
     refuses("ValueError", student.view_strides, shape, strides, (*new, 2), mentioning=[str(shape), str((*new, 2))])
+    more, far = (2, *shape), (100, *strides)
+    refuses("ValueError", student.view_strides, more, far, new, mentioning=[str(more), str(new)])
 
 
 # -- broadcast_shape --------------------------------------------------------------------------------------------------
@@ -220,7 +233,7 @@ rubric.doctests("broadcast_shape", points=1)
     fitting_shapes(),
     always=[
         [(), ()], [(), (1,)], [(4,)], [(0,), (1,)], [(3, 1), (1, 0)], [(1,), (1,), (3,)], [(2, 1, 5), (3, 1), ()],
-        [(2, 3), (1, 1, 1)],
+        [(2, 3), (1, 1, 1)], [(2**25, 1), (2**25,)],  # an array of the last shape fits in no memory
     ],
 )  # fmt: skip
 def line_up_and_stretch(student, several):
@@ -229,6 +242,7 @@ def line_up_and_stretch(student, several):
 
 
 NEVER = [
+    ((2,), (2, 3)),
     ((3, 2), (3, 4)),
     ((2, 3), (2, 1, 4)),
     ((0,), (2,)),
@@ -236,13 +250,14 @@ NEVER = [
     ((2, 3), (4, 3)),
     ((3, 2, 3), (3, 4, 3)),
 ]
+NEVER_ALL = [[(2,), (1,), (3,)], [(1,), (2,), (3,)], [(2, 1), (1, 3), (4, 3)], [(2,), (3,), (4,)]]
 
 
 @rubric.check("broadcast_shape", points=1)
-@given(misfits(), always=NEVER)
-def what_does_not_fit_is_refused(student, x, y):
-    """Two different sizes, neither of them 1, do not broadcast: a ValueError names both shapes."""
-    refuses("ValueError", student.broadcast_shape, x, y, mentioning=[str(x), str(y)])
+@given(misfits().map(list), always=[*map(list, NEVER), *NEVER_ALL])
+def what_does_not_fit_is_refused(student, several):
+    """Two different sizes along an axis, neither of them 1, do not broadcast: a ValueError names all the shapes."""
+    refuses("ValueError", student.broadcast_shape, *several, mentioning=[str(shape) for shape in several])
 
 
 # -- broadcast_to -----------------------------------------------------------------------------------------------------
@@ -258,16 +273,17 @@ def stretchable(draw):
 
 @rubric.probe
 def stretched(tt, x, shape, transposed):
-    x = tt.Tensor(np.array(x.T, order="C").T if transposed else x)  # the same numbers, in another order in memory
+    x = tt.Tensor(np.array(x.T, order="C").T if transposed else np.array(x))  # in another order in memory, or not
     z = tt.broadcast_to(x, shape=shape)
     new = z.ndim - x.ndim
     locked = not z.data.flags.writeable
     still = [z.data.strides[i] == 0 for i in range(z.ndim) if z.shape[i] > 1 and (i < new or x.shape[i - new] == 1)]
-    return z, np.shares_memory(x.data, z.data), all(still), locked
+    return z, np.shares_memory(x.data, z.data), all(still), locked, x.data.flags.writeable
 
 
 STRETCHED = [
     (BLOCK[:, :1, :1], (2, 3, 4)), (BLOCK[:1, :, :1], (5, 2, 3, 4)), (BLOCK, (2, 3, 4)), (BLOCK[0, :1], (2, 3, 4)),
+    (BLOCK[0, :1], (1, 1, 4)),
     *[(BLOCK[0, :, :1].astype(dtype), (2, 3, 4)) for dtype in ("float32", "float16", "int8", "float64")],
     (np.array(7, np.float32), (2, 3)), (np.array(7, np.float32), ()),
 ]  # fmt: skip
@@ -292,19 +308,33 @@ def every_copy_shows_the_same_numbers(student, x, shape):
 @given(stretchable(), st.booleans(), always=[(*case, True) for case in STRETCHED if case[0].dtype.kind == "f"])
 def no_copy_is_made(student, x, shape, transposed):
     """The copies are one and the same memory, read-only: a step along a stretched axis moves by no bytes."""
-    _, shared, still, locked = student.stretched(x, shape, transposed)
+    _, shared, still, locked, unlocked = student.stretched(x, shape, transposed)
     holds(shared, "the result lies in the memory of x")
     holds(still, "the stride of every new or stretched axis is 0")
     holds(locked, "the result is read-only: what is written into one copy would show in all")
+    holds(unlocked, "x itself can be written to, as before")
+
+
+@rubric.probe
+def refusal(tt, x, shape):
+    try:
+        tt.broadcast_to(tt.zeros(x), shape=shape)
+    except ValueError as error:
+        return str(error)
 
 
 @rubric.check("broadcast_to", points=1)
 @given(misfits(), always=NEVER)
 def only_a_one_is_stretched(student, x, shape):
-    """What does not broadcast is refused, and so is a shape that x would have to shrink to."""
+    """What does not broadcast is refused, by the names of both shapes; so is a shape that x would have to shrink to."""
     refuses("ValueError", student.broadcast_to, np.zeros(x), shape=shape)
     refuses("ValueError", student.broadcast_to, np.zeros(x), shape=(1, *x[1:]))
     refuses("ValueError", student.broadcast_to, np.zeros(x), shape=x[1:])
+    refuses("ValueError", student.broadcast_to, np.zeros((1, *x)), shape=x)
+    if len(x) <= len(shape):  # of too many axes NumPy's own message names no shape, and of others it writes (2,3)
+        said = student.refusal(x, shape)
+        named = [str(sizes).replace(" ", "") in said.replace(" ", "") for sizes in (x, shape)]
+        holds(named, "the message names the shape of x and the one that was asked for", message=said)
 
 
 @st.composite
@@ -332,17 +362,20 @@ HOLED = np.array([[1, np.nan, 3], [4, 5, 9]], np.float32)
         *[(x, dim, keepdim) for x in dtyped([[1, 2, 6], [4, 5, 9]])[:2] for dim, keepdim in [(1, True), (0, False)]],
         (np.array([[100, 100], [100, 28]], np.int8), 1, False), (np.array([1, 2, 2]), None, False), (FAR, -1, False),
         (HOLED, 0, False), (HOLED, None, False), (BLOCK, (0, 2), False), (BLOCK, (0, 2), True), (BLOCK, 1, True),
-        (BLOCK[:0, 0], 0, False), (BLOCK[:, :0], 1, True), (BLOCK, None, True),
+        (BLOCK[:0, 0], 0, False), (BLOCK[:, :0], 1, True), (BLOCK, None, True), (BLOCK, (0, -1), True),
+        (BLOCK, (2, 0), False), (np.array([2.0**25 + 1, -(2.0**25)]), None, False),  # more digits than float32 has
     ],
 )  # fmt: skip
 def the_sum_over_the_count(student, x, dim, keepdim):
     """The mean is the sum divided by how many numbers went into it: of one axis, of several, or of all."""
     total = np.sum(x, axis=dim, keepdims=keepdim)
     expected = np.asarray(total / (x.size / total.size)).astype(x.dtype if x.dtype.kind == "f" else np.float32)
-    mistakes = {
+    mistakes = {} if x.size else {"no numbers have no mean: 0 / 0 is NaN": total}
+    mistakes |= {
         "this is the sum: it is not divided": total,
         "divided by the number of all elements, whatever dim says": total / x.size,
         "divided by the length of the first axis": total / len(x),
+        FEWER_DIGITS: np.sum(np.float32(x), axis=dim, keepdims=keepdim) / (x.size / total.size),
     }
     close(student.mean(x, dim=dim, keepdim=keepdim), expected, "the mean", mistakes=mistakes)
 
@@ -360,9 +393,10 @@ def variance(tt, x, dim, keepdim, correction):
     reduced(sides=(2, 3)),
     st.integers(0, 1),
     always=[
-        *[(FAR, 1, False, correction) for correction in (0, 1, 2)],
+        *[(FAR, -1, False, correction) for correction in (0, 1, 2)],
         (np.array([[1, 2, 6], [4, 5, 9]], np.float16), 0, True, 1), (np.array([100, -100, 0], np.int8), None, False, 1),
         (np.array([[5], [7]], np.float32), 1, False, 1), (HOLED, 1, False, 0), (BLOCK, (0, 2), True, 1),
+        (BLOCK, (0, -1), True, 0), (np.array([1e8, 1e8 + 1, 1e8 + 2]), None, False, 1),  # more digits than float32 has
     ],
 )  # fmt: skip
 def the_mean_square_of_deviations(student, x, dim, keepdim, correction):
@@ -372,7 +406,8 @@ def the_mean_square_of_deviations(student, x, dim, keepdim, correction):
     n = x.size / squares.size
     expected = np.asarray(squares / (n - correction)).astype(given.dtype if given.dtype.kind == "f" else np.float32)
     other = np.asarray(squares / (n - 1 + correction))
-    mistakes = {
+    mistakes = {} if n > correction else {"where n - correction is 0 there is no variance: 0 / 0 is NaN": 0 * squares}
+    mistakes |= {
         "divided by n where the correction is 1, or by n - 1 where it is 0": other,
         "this is the standard deviation": np.sqrt(expected),
         "the deviations are from the mean of everything, not along dim": np.asarray(
@@ -385,20 +420,21 @@ def the_mean_square_of_deviations(student, x, dim, keepdim, correction):
 @rubric.probe
 def variance_remembers(tt, x):
     x = tt.Tensor(x, requires_grad=True)
-    waiting = [tt.var(x, -1)]
-    while waiting:
+    z = tt.var(x, -1)
+    waiting = [z]
+    while waiting and waiting[-1] is not x:
         t = waiting.pop()
-        if t is x:
-            return True
         waiting += [i for i in t.origin.inputs if isinstance(i, tt.Tensor)] if t.origin else []
-    return False
+    return bool(waiting), z
 
 
 @rubric.check("var", points=1, examples=5)
 @given(shapes().flatmap(lambda shape: whole_numbers((*shape, 2))))
 def composed_of_primitives(student, x):
     """What is composed of tensors' functions remembers: from the variance, origins lead back to x."""
-    holds(student.variance_remembers(x), "following the origins of var(x) you come to x")
+    remembered, z = student.variance_remembers(x)
+    holds(remembered, "following the origins of var(x) you come to x")
+    close(z, np.var(x, axis=-1, ddof=1), "the variance of an x that requires gradients")
 
 
 # -- matmul -----------------------------------------------------------------------------------------------------------
@@ -413,11 +449,14 @@ def composed_of_primitives(student, x):
         (np.array([[1, np.nan], [2, 3]], np.float32), np.array([[1, 2], [3, 4]], np.float32)),
         (np.zeros((2, 0), np.float32), np.zeros((0, 3), np.float32)),
         (np.zeros((0, 2), np.float32), np.ones((2, 3), np.float32)),
+        (np.array([[0.25, 1]], np.float32), np.array([[1, 3], [2, 0]], np.float32)),
+        (np.array([[2.0**25 + 1, 1]]), np.array([[1], [-(2.0**25)]])),  # more digits than float32 has
     ],
 )
 def rows_times_columns(student, x, y):
     """Element (i, j) is row i of x times column j of y, summed."""
     mistakes = {"these are elementwise products": x * y} if x.shape == y.shape else {}
+    mistakes[FEWER_DIGITS] = np.float32(x) @ np.float32(y)
     close(student.matmul(x, y), x @ y, "x @ y", mistakes=mistakes)
 
 
@@ -458,10 +497,11 @@ def unequal_inner_axes(draw):
         ((2, 3), ()),
         ((2, 1), (3, 2)),
         ((2, 3), (1, 2)),
+        ((2, 2, 3), (3, 3, 2)),
     ],
 )
 def inner_axes_must_agree(student, x, y):
-    """The last axis of x meets the last but one of y, or its only one; else an error names both shapes."""
+    """The last axis of x meets the last but one of y, or its only one; stacks broadcast; else an error names both."""
     refuses("ValueError", student.matmul, np.zeros(x), np.zeros(y), mentioning=[str(x), str(y)])
 
 

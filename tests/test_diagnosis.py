@@ -120,6 +120,13 @@ def test_numbers_are_shown_short_and_zero_without_a_sign(value, text):
 
 
 @pytest.mark.parametrize("number, name, mistake, said, fits", [
+    ("01", "mean", "says that the mean of none is 0", "this is the sum", False),
+    ("01", "mean", "says that the mean of none is 0", "0 / 0 is NaN", True),
+    ("01", "mean", "forgets to divide", "this is the sum", True),
+    ("01", "mean", "adds up in float32", "float64 was made float32", True),
+    ("01", "var", "says that one number varies by 0", "divided by n", False),
+    ("01", "var", "says that one number varies by 0", "0 / 0 is NaN", True),
+    ("01", "matmul", "rounds", "by a factor", False),
     ("09", "conv2d_naive", "forgets the dilation", "turned round", False),
     ("09", "conv2d_naive", "turns the filter round", "turned round", True),
     ("02", "softmax", "ignores dim", "sums to one", False),

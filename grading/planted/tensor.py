@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from tinytorch.tensor import Tensor, broadcast_shape
+from tinytorch.tensor import Tensor, broadcast_shape, mean, sum
 from tito.rubrics.planted import wrong
 
 # -- transpose --------------------------------------------------------------------------------------------------------
@@ -25,6 +25,26 @@ wrong("transpose", "answers in float64", "return x", "return x.astype(np.float64
 @wrong("transpose", "moves one axis to the place of the other, and shifts those between")
 def transpose_moves(x, *, dim0=-2, dim1=-1):
     return np.moveaxis(x, dim0, dim1)
+
+
+@wrong("transpose", "makes a contiguous copy first")
+def transpose_of_contiguous(x, *, dim0=-2, dim1=-1):
+    return np.ascontiguousarray(x).swapaxes(dim0, dim1)
+
+
+@wrong("transpose", "works the strides out from the shape, as if x were contiguous")
+def transpose_strides_of_shape(x, *, dim0=-2, dim1=-1):
+    shape, strides = list(x.shape), [x.itemsize * math.prod(x.shape[axis + 1 :]) for axis in range(x.ndim)]
+    shape[dim0], shape[dim1] = shape[dim1], shape[dim0]
+    strides[dim0], strides[dim1] = strides[dim1], strides[dim0]
+    return np.lib.stride_tricks.as_strided(x, shape, strides)
+
+
+@wrong("transpose", "locks the result")
+def transpose_locked(x, *, dim0=-2, dim1=-1):
+    z = x.swapaxes(dim0, dim1)
+    z.flags.writeable = False
+    return z
 
 
 # -- footprint --------------------------------------------------------------------------------------------------------
@@ -68,6 +88,45 @@ def footprint_without_views(*tensors):
     return builtins.sum({id(t.data): t.nbytes for t in tensors if t.data.base is None}.values())
 
 
+@wrong("footprint", "takes blocks of equal numbers for one")
+def footprint_by_contents(*tensors):
+    owners = {}
+    for t in tensors:
+        owner = t.data
+        while getattr(owner, "base", None) is not None:
+            owner = owner.base
+        owners[owner.tobytes()] = owner.nbytes
+    return builtins.sum(owners.values())
+
+
+@wrong("footprint", "takes two views that do not overlap for two blocks")
+def footprint_by_overlap(*tensors):
+    total, seen = 0, []
+    for t in tensors:
+        owner = t.data
+        while getattr(owner, "base", None) is not None:
+            owner = owner.base
+        if not builtins.any(np.shares_memory(t.data, other) for other in seen):
+            total += memoryview(owner).nbytes
+        seen.append(t.data)
+    return total
+
+
+@wrong("footprint", "needs a first tensor")
+def footprint_of_some(*tensors):
+    owners = []
+    for t in tensors:
+        owner = t.data
+        while getattr(owner, "base", None) is not None:
+            owner = owner.base
+        owners.append(owner)
+    total = memoryview(owners[0]).nbytes
+    for place, owner in enumerate(owners[1:], 1):
+        if not builtins.any(owner is other for other in owners[:place]):
+            total += memoryview(owner).nbytes
+    return total
+
+
 # -- view_strides -----------------------------------------------------------------------------------------------------
 
 wrong("view_strides", "never lets two axes be one run", "runs and runs[-1][1] == size * stride", "False")
@@ -98,6 +157,8 @@ wrong(
 )
 wrong("view_strides", "hands the strides back in reverse", "(step, *result)", "(*result, step)")
 wrong("view_strides", "does not count the elements", "math.prod(shape) != math.prod(new)", "False")
+wrong("view_strides", "lets elements be left over", "!= math.prod(new)", "< math.prod(new)")
+wrong("view_strides", "answers with floats", "step * size", "step * float(size)")
 wrong("view_strides", "raises an error where there is no view", "return None", "raise ValueError(f'{shape} -> {new}')")
 
 
@@ -172,6 +233,49 @@ wrong("broadcast_shape", "takes an axis of size 0 for one that stretches", "size
 wrong("broadcast_shape", "makes (1,) of ()", "tuple(result)", "tuple(result) or (1,)")
 
 
+wrong("broadcast_shape", "names two shapes of three", "map(str, shapes)", "map(str, shapes[:2])")
+
+
+@wrong("broadcast_shape", "goes pair after pair, and names the pair")
+def broadcast_names_a_pair(*shapes):
+    result = ()
+    for shape in shapes:
+        n = builtins.max(len(result), len(shape))
+        left, right = (1,) * (n - len(result)) + result, (1,) * (n - len(shape)) + tuple(shape)
+        if builtins.any(a != b and 1 not in (a, b) for a, b in zip(left, right)):
+            raise ValueError(f"{result} and {shape} do not broadcast")
+        result = tuple(b if a == 1 else a for a, b in zip(left, right))
+    return result
+
+
+@wrong("broadcast_shape", "compares each shape with the next one only")
+def broadcast_neighbours(*shapes):
+    ndim = builtins.max(len(shape) for shape in shapes)
+    padded = [(1,) * (ndim - len(shape)) + tuple(shape) for shape in shapes]
+    for sizes in zip(*padded):
+        if builtins.any(a != b and 1 not in (a, b) for a, b in zip(sizes, (*sizes[1:], 1))):
+            raise ValueError(f"{shapes} do not broadcast")
+    return tuple(0 if 0 in sizes else builtins.max(sizes) for sizes in zip(*padded))
+
+
+@wrong("broadcast_shape", "compares all shapes with the first one only")
+def broadcast_with_the_first(*shapes):
+    ndim = builtins.max(len(shape) for shape in shapes)
+    padded = [(1,) * (ndim - len(shape)) + tuple(shape) for shape in shapes]
+    for sizes in zip(*padded):
+        if builtins.any(size != sizes[0] and 1 not in (size, sizes[0]) for size in sizes):
+            raise ValueError(f"{shapes} do not broadcast")
+    return tuple(0 if 0 in sizes else builtins.max(sizes) for sizes in zip(*padded))
+
+
+@wrong("broadcast_shape", "makes arrays of the shapes, and adds them")
+def broadcast_by_adding(*shapes):
+    try:
+        return builtins.sum(np.zeros(shape, np.int8) for shape in shapes).shape
+    except ValueError:
+        raise ValueError(f"{shapes} do not broadcast") from None
+
+
 @wrong("broadcast_shape", "takes the largest size, whatever the others are")
 def broadcast_largest(*shapes):
     ndim = builtins.max(len(shape) for shape in shapes)
@@ -198,6 +302,34 @@ wrong(
 )
 wrong("broadcast_to", "refuses to stretch to size 0", "size not in (1, wide)", "not wide or size not in (1, wide)")
 wrong("broadcast_to", "stretches an axis of size 0", "size not in (1, wide)", "size not in (0, 1, wide)")
+
+
+wrong("broadcast_to", "does not name the shapes", "cannot stretch {x.shape} to {shape}", "cannot stretch")
+wrong("broadcast_to", "names the target alone", "{x.shape} to {shape}", "to {shape}")
+wrong("broadcast_to", "refuses a new axis of size 1", "new < 0", "new < 0 or 1 in shape[: builtins.max(new, 0)]")
+wrong(
+    "broadcast_to",
+    "locks x, not the result alone",
+    "along = tuple",
+    "x.flags.writeable = False\nalong = tuple",
+    ", writeable=False",
+    "",
+)
+
+
+@wrong("broadcast_to", "drops axes of size 1 in front")
+def broadcast_to_without_ones(x, *, shape):
+    while x.ndim > len(shape) and x.shape[0] == 1:
+        x = x[0]
+    return np.broadcast_to(x, shape)
+
+
+@wrong("broadcast_to", "lines the shapes up at their left ends where the right ones do not fit")
+def broadcast_to_either_end(x, *, shape):
+    try:
+        return np.broadcast_to(x, shape)
+    except ValueError:
+        return np.broadcast_to(x.reshape(x.shape + (1,) * (len(shape) - x.ndim)), shape)
 
 
 @wrong("broadcast_to", "stretches either to either: the target may shrink")
@@ -227,6 +359,29 @@ wrong(
 wrong("mean", "answers in half precision", "np.sum(x,", "np.sum(np.float16(x),")
 wrong("mean", "takes NaN for 0", "np.sum", "np.nansum")
 wrong("mean", "takes NaN for 0, and writes that into x", "total = np", "np.nan_to_num(x, copy=False)\ntotal = np")
+
+wrong(
+    "mean",
+    "says that the mean of none is 0",
+    "(x.size / builtins.max(np.size(total), 1))",
+    "builtins.max(x.size / builtins.max(np.size(total), 1), 1)",
+)
+wrong("mean", "adds up in float32 what is float64", "np.sum(x,", "np.sum(x.astype(np.float32),")
+
+
+@wrong("mean", "counts a tuple's axes from the front only")
+def mean_of_positive_axes(x, *, dim=None, keepdim=False):
+    axes = range(x.ndim) if dim is None else dim if isinstance(dim, tuple) else (dim % x.ndim,)
+    z = np.sum(x, axis=tuple(axes)) / math.prod(x.shape[axis] for axis in axes)
+    return np.reshape(z, [1 if axis in axes else n for axis, n in enumerate(x.shape)]) if keepdim else z
+
+
+@wrong("mean", "takes one axis after the other, as if a tuple of them were sorted")
+def mean_axis_by_axis(x, *, dim=None, keepdim=False):
+    for axis in reversed(range(x.ndim) if dim is None else dim if isinstance(dim, tuple) else (dim,)):
+        x = np.mean(x, axis=axis, keepdims=keepdim)
+    return x
+
 
 # -- var --------------------------------------------------------------------------------------------------------------
 
@@ -258,6 +413,33 @@ wrong("var", "answers in float64", "deviation * deviation", "cast(deviation * de
 wrong("var", "says that one number varies by 0", "n - correction, 0", "n - correction, 1")
 
 
+wrong(
+    "var",
+    "computes in float32 what is float64",
+    "if _is_half(x.data):",
+    "if x.dtype in (np.float16, np.float64):",
+    "dtype=np.float16)",
+    "dtype=x.dtype)",
+)
+
+
+@wrong("var", "counts along axes from the front only")
+def var_of_positive_axes(x, dim=None, keepdim=False, correction=1):
+    axes = range(x.ndim) if dim is None else dim if isinstance(dim, tuple) else (dim,)
+    n = math.prod(size for axis, size in enumerate(x.shape) if axis in axes)
+    deviation = x - mean(x, dim=dim, keepdim=True)
+    return sum(deviation * deviation, dim=dim, keepdim=keepdim) / (n - correction)
+
+
+@wrong("var", "forgets the correction where gradients are required")
+def var_of_two_ways(x, dim=None, keepdim=False, correction=1):
+    if not x.requires_grad:
+        z = np.asarray(np.var(x.data, axis=dim, keepdims=keepdim, ddof=correction))
+        return Tensor(z.astype(x.dtype if x.dtype.kind == "f" else np.float32))
+    deviation = x - mean(x, dim=dim, keepdim=True)
+    return mean(deviation * deviation, dim=dim, keepdim=keepdim)
+
+
 @wrong("var", "computes with NumPy, and forgets where the numbers came from")
 def var_by_numpy(x, dim=None, keepdim=False, correction=1):
     return Tensor(np.var(x.data, axis=dim, keepdims=keepdim, ddof=correction))
@@ -276,6 +458,8 @@ wrong(
 )
 wrong("matmul", "does not name the shapes", ": {x.shape} @ {y.shape}", "")
 wrong("matmul", "answers in half precision", "return x @ y", "return (x @ y).astype(np.float16)")
+wrong("matmul", "rounds", "return x @ y", "return np.round(x @ y)")
+wrong("matmul", "multiplies in float32 what is float64", "return x @ y", "return np.float32(x) @ np.float32(y)")
 wrong("matmul", "takes NaN for 0", "return x @ y", "return np.nan_to_num(x) @ y")
 wrong(
     "matmul",
@@ -283,6 +467,15 @@ wrong(
     "return x @ y",
     "z = x @ y\nif z.shape == x.shape:\n    x[...] = z\nreturn z",
 )
+
+
+@wrong("matmul", "pairs the matrices of two stacks, as many as the shorter has")
+def matmul_zipped(x, y):
+    if np.ndim(x) == 0 or np.ndim(y) == 0 or x.shape[-1] != y.shape[-2 if y.ndim > 1 else -1]:
+        raise ValueError(f"{np.shape(x)} @ {np.shape(y)}")
+    if x.ndim == y.ndim == 3 and len(x) > 1 and len(y) > 1:
+        return np.stack([matrix @ other for matrix, other in zip(x, y)])
+    return x @ y
 
 
 @wrong("matmul", "leaves the check to NumPy")

@@ -26,6 +26,21 @@ def transpose_by_table(x, *, dim0=-2, dim1=-1):
     return np.transpose(x, [{dim0: dim1, dim1: dim0}.get(axis, axis) for axis in range(x.ndim)])
 
 
+@right("transpose", "exchanges the shape and the strides")
+def transpose_by_strides(x, *, dim0=-2, dim1=-1):
+    shape, strides = list(x.shape), list(x.strides)
+    for sizes in (shape, strides):
+        sizes[dim0], sizes[dim1] = sizes[dim1], sizes[dim0]
+    return np.lib.stride_tricks.as_strided(x, shape, strides)
+
+
+@right("transpose", "einsum, a letter for each axis")
+def transpose_by_letters(x, *, dim0=-2, dim1=-1):
+    order = list("abcdefgh"[: x.ndim])
+    order[dim0], order[dim1] = order[dim1], order[dim0]
+    return np.einsum(f"{'abcdefgh'[: x.ndim]}->{''.join(order)}", x)
+
+
 # -- footprint --------------------------------------------------------------------------------------------------------
 
 
@@ -63,6 +78,18 @@ def footprint_listed(*tensors):
         if not any(owner(t.data) is other for other in found):
             found.append(owner(t.data))
     return builtins.sum(array.size * array.itemsize for array in found)
+
+
+@right("footprint", "NumPy's unique numbers of the owners")
+def footprint_of_unique_owners(*tensors):
+    owners = []
+    for t in tensors:
+        array = t.data
+        while getattr(array, "base", None) is not None:
+            array = array.base
+        owners.append(array)
+    _, first = np.unique(np.array([id(owner) for owner in owners], np.int64), return_index=True)
+    return builtins.sum(owners[i].nbytes for i in first)
 
 
 # -- view_strides -----------------------------------------------------------------------------------------------------
@@ -136,6 +163,43 @@ def strides_by_groups(shape, strides, new):
     return tuple(steps)
 
 
+@right("view_strides", "asks NumPy to reshape an array that nobody reads, without a copy")
+def strides_by_numpy(shape, strides, new):
+    if math.prod(shape) != math.prod(new):
+        raise ValueError(f"{shape} does not hold as many elements as {new}")
+    try:
+        return np.lib.stride_tricks.as_strided(np.zeros(1, np.int8), shape, strides).reshape(new, copy=False).strides
+    except ValueError:
+        return None
+
+
+@right("view_strides", "a run and the rest, a size and the rest")
+def strides_by_recursion(shape, strides, new):
+    def merged(runs):
+        if len(runs) < 2:
+            return runs
+        (n, far), (m, near), *rest = runs
+        return merged([(n * m, near), *rest]) if far == m * near else [runs[0], *merged(runs[1:])]
+
+    def dealt(sizes, runs):
+        if not sizes:
+            return ()
+        *front, size = sizes
+        if size == 1:
+            step = 0
+        elif runs[-1][0] % size:
+            return None
+        else:
+            count, step = runs[-1]
+            runs = [*runs[:-1], *([(count // size, step * size)] if count > size else [])]
+        before = dealt(front, runs)
+        return None if before is None else (*before, step)
+
+    if math.prod(shape) != math.prod(new):
+        raise ValueError(f"{shape} and {new} differ in their elements")
+    return dealt(list(new), merged([run for run in zip(shape, strides) if run[0] > 1]))
+
+
 # -- broadcast_shape --------------------------------------------------------------------------------------------------
 
 
@@ -170,6 +234,26 @@ def broadcast_from_the_end(*shapes):
     return tuple(sizes)
 
 
+@right("broadcast_shape", "a table of the axes, from the right")
+def broadcast_by_table(*shapes):
+    table = {}
+    for shape in shapes:
+        for place, size in enumerate(reversed(shape)):
+            if table.setdefault(place, 1) == 1:
+                table[place] = size
+            elif size not in (1, table[place]):
+                raise ValueError("cannot broadcast " + " with ".join(f"{other}" for other in shapes))
+    return tuple(table[place] for place in reversed(range(len(table))))
+
+
+@right("broadcast_shape", "arrays of one number, stretched")
+def broadcast_without_memory(*shapes):
+    try:
+        return np.broadcast(*[np.broadcast_to(np.int8(0), shape) for shape in shapes]).shape
+    except ValueError:
+        raise ValueError(f"{shapes}: not all of them fit together") from None
+
+
 # -- broadcast_to -----------------------------------------------------------------------------------------------------
 
 
@@ -198,6 +282,29 @@ def broadcast_to_padded(x, *, shape):
     return np.lib.stride_tricks.as_strided(x, shape, steps, writeable=False)
 
 
+@right("broadcast_to", "axis by axis, from the right")
+def broadcast_to_from_the_right(x, *, shape):
+    steps = [0] * len(shape)
+    if x.ndim > len(shape):
+        raise ValueError(f"{x.shape} has more axes than {shape}")
+    for back in range(1, x.ndim + 1):
+        if x.shape[-back] == shape[-back]:
+            steps[-back] = x.strides[-back]
+        elif x.shape[-back] != 1:
+            raise ValueError(f"axis -{back} of {x.shape} is not that of {shape}")
+    return np.lib.stride_tricks.as_strided(x, shape, steps, writeable=False)
+
+
+@right("broadcast_to", "adds the axes, stretches, and locks the result")
+def broadcast_to_locked(x, *, shape):
+    y = x[(None,) * builtins.max(len(shape) - x.ndim, 0)] if len(shape) > x.ndim else x
+    if y.ndim != len(shape) or builtins.any(n not in (1, wide) for n, wide in zip(y.shape, shape)):
+        raise ValueError(f"{x.shape} does not stretch to {shape}")
+    z = np.lib.stride_tricks.as_strided(y, shape, [0 if n == 1 else step for n, step in zip(y.shape, y.strides)])
+    z.flags.writeable = False
+    return z
+
+
 # -- mean -------------------------------------------------------------------------------------------------------------
 
 right(
@@ -223,6 +330,24 @@ def mean_by_counting(x, *, dim=None, keepdim=False):
     return np.sum(x, axis=dim, keepdims=keepdim) / np.float32(count)
 
 
+@right("mean", "moves the axes to the end, and takes the mean of rows")
+def mean_of_rows(x, *, dim=None, keepdim=False):
+    axes = tuple(range(x.ndim)) if dim is None else dim if isinstance(dim, tuple) else (dim,)
+    axes = [axis % x.ndim for axis in axes]
+    kept = [axis for axis in range(x.ndim) if axis not in axes]
+    count = math.prod(x.shape[axis] for axis in axes)
+    z = x.transpose([*kept, *axes]).reshape([*(x.shape[axis] for axis in kept), count]).mean(axis=-1)
+    return np.expand_dims(z, tuple(axes)) if keepdim else z
+
+
+@right("mean", "axis after axis, from the last")
+def mean_axis_after_axis(x, *, dim=None, keepdim=False):
+    axes = tuple(range(x.ndim)) if dim is None else dim if isinstance(dim, tuple) else (dim,)
+    for axis in sorted((axis % x.ndim for axis in axes), reverse=True):
+        x = np.mean(x, axis=axis, keepdims=keepdim)
+    return x
+
+
 # -- var --------------------------------------------------------------------------------------------------------------
 
 right("var", "divides by what is less than 0, too", "builtins.max(n - correction, 0)", "(n - correction)")
@@ -244,6 +369,22 @@ def var_by_mean(x, dim=None, keepdim=False, correction=1):
     spread = mean(centred * centred, dim=dim, keepdim=keepdim)
     n = x.numel() // spread.numel()
     return spread * n / (n - correction)
+
+
+@right("var", "divides before it adds up")
+def var_divided_first(x, dim=None, keepdim=False, correction=1):
+    deviation = x - mean(x, dim=dim, keepdim=True)
+    axes = range(x.ndim) if dim is None else dim if isinstance(dim, tuple) else (dim,)
+    n = math.prod(x.shape[axis] for axis in axes)
+    return sum(deviation * deviation / (n - correction), dim=dim, keepdim=keepdim)
+
+
+@right("var", "subtracts the mean twice, for the last digits")
+def var_of_twice_centred(x, dim=None, keepdim=False, correction=1):
+    deviation = x - mean(x, dim=dim, keepdim=True)
+    deviation = deviation - mean(deviation, dim=dim, keepdim=True)
+    total = sum(deviation**2, dim=dim, keepdim=keepdim)
+    return total / (x.numel() / total.numel() - correction)
 
 
 # -- matmul -----------------------------------------------------------------------------------------------------------
@@ -268,6 +409,27 @@ def matmul_by_sums(x, y):
     z = (left[..., :, :, None] * right[..., None, :, :]).sum(axis=-2)
     z = z[..., 0] if y.ndim == 1 else z
     return z if x.ndim > 1 else z[0] if y.ndim == 1 else z[..., 0, :]
+
+
+@right("matmul", "adds up outer products")
+def matmul_by_outer_products(x, y):
+    if np.ndim(x) == 0 or np.ndim(y) == 0 or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
+        raise ValueError(f"{np.shape(x)} @ {np.shape(y)}: no rows that meet columns")
+    left, right = (x[None] if x.ndim == 1 else x), (y[:, None] if y.ndim == 1 else y)
+    stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    z = np.zeros((*stack, left.shape[-2], right.shape[-1]), np.result_type(x, y))
+    for k in range(left.shape[-1]):
+        z += left[..., :, k, None] * right[..., None, k, :]
+    z = z[..., 0] if y.ndim == 1 else z
+    return z if x.ndim > 1 else z[..., 0] if y.ndim == 1 else z[..., 0, :]
+
+
+@right("matmul", "einsum, with as many letters as there are axes")
+def matmul_by_letters(x, y):
+    if np.ndim(x) == 0 or np.ndim(y) == 0 or x.shape[-1] != y.shape[builtins.max(-2, -y.ndim)]:
+        raise ValueError(f"{np.shape(x)} times {np.shape(y)}")
+    left, right = ("k" if x.ndim == 1 else "...ik"), ("k" if y.ndim == 1 else "...kj")
+    return np.einsum(f"{left},{right}->...{'i' * (x.ndim > 1)}{'j' * (y.ndim > 1)}", x, y)
 
 
 # -- temporary_bytes --------------------------------------------------------------------------------------------------

@@ -625,7 +625,7 @@ def where(condition, x, y):
 def matmul(x, y):
     """z = x @ y, shapes (..., n, k) @ (..., k, m) -> (..., n, m); a vector counts as one row or one column.
 
-    Raises ValueError if the inner axes differ.
+    Raises ValueError if the inner axes differ, or if the axes in front do not broadcast.
 
     >>> matmul(Tensor([[1, 2], [3, 4]]), Tensor([[1], [10]]))
     tensor([[21.],
@@ -873,7 +873,7 @@ def reshape(x, *, shape):
 
 @primitive
 def transpose(x, *, dim0=-2, dim1=-1):
-    """z = x with two axes exchanged: a view.
+    """z = x with two axes exchanged: a view, to read and to write.
 
     >>> transpose(Tensor([[1, 2], [3, 4]]), 0, 1)
     tensor([[1., 3.],
@@ -898,7 +898,7 @@ def permute(x, *, dims):
 def broadcast_to(x, *, shape):
     """z = x repeated, without copying, until it has this shape: a read-only view.
 
-    Raises ValueError if the shapes do not fit.
+    Raises ValueError, naming both shapes, if they do not fit.
 
     >>> broadcast_to(Tensor([[1], [2]]), shape=(2, 3))
     tensor([[1., 1., 1.],
