@@ -53,6 +53,8 @@ batches = [
     at(np.float32, [[4097, 2]], [[1, 4099], [1, 0]], [1, 0]),
     at(np.float32, [[1, np.nan], [2, 3]], square, [0, 1]),
     at(np.float32, np.zeros((0, 2)), square, [0, 1]),
+    (np.array([[200, 100]], np.uint8), *at(np.float32, [[0.5, 2], [1.25, -0.25]], [0, 0.5])),
+    at(np.float32, [[0.5, -1.25]], square, [0, 1]),
 ]
 
 
@@ -83,11 +85,22 @@ def only_the_last_axis_is_multiplied(student, x, weight, bias, with_bias):
 
 
 @rubric.check("linear", points=1)
-@given(layer(), st.integers(1, 3), always=[(*at(np.float32, [[1, 2]], square, [5, 7]), 1)])
+@given(
+    layer(shapes()),
+    st.integers(1, 3),
+    always=[
+        *[(*at(np.float32, x, square, [5, 7]), 1) for x in ([1, 2], [[1, 2]], [[[1, 2], [3, 4]]])],
+        (*at(np.float32, [[1]], [[2, 3]], [5, 7]), 1),
+    ],
+)
 def shapes_that_do_not_fit_are_named(student, x, weight, bias, extra):
-    """A weight that does not fit is refused, and the message names the shapes of x and of weight."""
-    wide = np.concatenate([x, np.ones((*x.shape[:-1], extra))], axis=-1)
-    refuses("ValueError", student.linear, wide, weight, bias, mentioning=[str(wide.shape), str(weight.shape)])
+    """A weight that does not fit is refused: x may be too wide or too narrow, of any number of axes.
+
+    The message names the shapes of x and of weight.
+    """
+    wide = np.concatenate([x, np.ones((*x.shape[:-1], extra), x.dtype)], axis=-1)
+    for misfit in (wide, x[..., 1:]):
+        refuses("ValueError", student.linear, misfit, weight, bias, mentioning=[str(misfit.shape), str(weight.shape)])
 
 
 # -- Module.collect_parameters ----------------------------------------------------------------------------------------
@@ -95,19 +108,35 @@ def shapes_that_do_not_fit_are_named(student, x, weight, bias, extra):
 
 @rubric.probe
 def collected(tt, tree, prefix):
+    held = []
+
+    class Kin(tt.layers.Parameter):
+        __slots__ = ()
+
+    def hold(parameter):
+        held.append(parameter)
+        return parameter
+
+    def parameters(value):
+        if isinstance(value, dict):
+            return {name: parameters(part) for name, part in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(parameters(part) for part in value)
+        return hold(tt.layers.Parameter(value))
+
     def build(parts):
         module = tt.layers.Module()
         for name, kind, value in parts:
-            if kind == "parameter":
-                value = tt.layers.Parameter(value)
+            if kind == "parameters":
+                value = parameters(value)
             elif kind == "frozen":
-                value = tt.layers.Parameter(value, requires_grad=False)
+                value = hold(tt.layers.Parameter(value, requires_grad=False))
+            elif kind == "kin":
+                value = hold(Kin(value))
+            elif kind == "buffer":
+                value = tt.layers.Buffer(value)
             elif kind == "tied":
                 value = getattr(module, value)
-            elif kind == "parameters":
-                value = [tt.layers.Parameter(array) for array in value]
-            elif kind == "named parameters":
-                value = {name: tt.layers.Parameter(array) for name, array in value.items()}
             elif kind == "named":
                 value = {name: build(part) for name, part in value.items()}
             elif kind == "tensor":
@@ -119,7 +148,8 @@ def collected(tt, tree, prefix):
             setattr(module, name, value)
         return module
 
-    return [[name, parameter.data] for name, parameter in build(tree).collect_parameters(prefix)]
+    found = build(tree).collect_parameters(prefix)
+    return [[name, parameter.data, any(parameter is one for one in held)] for name, parameter in found]
 
 
 def parameters(most=2):
@@ -127,14 +157,17 @@ def parameters(most=2):
     names = st.lists(st.sampled_from(["weight", "bias", "scale"]), unique=True, max_size=most)
     return names.flatmap(
         lambda names: st.tuples(
-            *[whole_numbers((i + 1,)).map(lambda x, name=name: [name, "parameter", x]) for i, name in enumerate(names)]
+            *[whole_numbers((i + 1,)).map(lambda x, name=name: [name, "parameters", x]) for i, name in enumerate(names)]
         ).map(list)
     )
 
 
 @st.composite
 def trees(draw, depth=2):
-    """What a module holds, as [name, kind, value] for each attribute, in the order of assignment."""
+    """What a module holds, as [name, kind, value] for each attribute, in the order of assignment.
+
+    The kind "parameters" is one, or a list, tuple or dict of them.
+    """
     parts = draw(parameters())
     if depth:
         for name in draw(st.lists(st.sampled_from(["first", "second"]), unique=True, max_size=2)):
@@ -149,10 +182,8 @@ def expected(tree, prefix=""):
     own, inside, held = [], [], {name: (kind, value) for name, kind, value in tree}
     for name, kind, value in tree:
         kind, value = held[value] if kind == "tied" else (kind, value)
-        if kind in ("parameter", "frozen"):
-            own.append([prefix + name, value])
-        if kind in ("parameters", "named parameters"):
-            own += [[f"{prefix}{name}.{key}", array] for key, array in numbered(value)]
+        if kind in ("parameters", "frozen", "kin"):
+            own += spread(prefix + name, value)
         if kind == "module":
             inside += expected(value, f"{prefix}{name}.")
         if kind in ("list", "named"):
@@ -161,25 +192,33 @@ def expected(tree, prefix=""):
     return own + inside
 
 
+def spread(name, value):
+    """An array with its name; those that lists, tuples and dicts hold, under dotted names."""
+    if isinstance(value, np.ndarray):
+        return [[name, value]]
+    return [pair for key, part in numbered(value) for pair in spread(f"{name}.{key}", part)]
+
+
 def numbered(several):
     """The names and values of a dict, the numbers and values of a list."""
     return several.items() if isinstance(several, dict) else enumerate(several)
 
 
-weight = ["weight", "parameter", np.array([1.0, 2.0])]
+weight = ["weight", "parameters", np.array([1.0, 2.0])]
 leaf = [["scale", "frozen", np.array([3.0])], weight]
 NESTED = [
     ["first", "module", [["blocks", "list", [leaf, [["second", "module", leaf]]]], weight]],
     ["again", "tied", "first"],
-    ["bias", "parameter", np.array([4.0])],
-    ["by", "named", {"left": leaf, "right": []}],
+    ["bias", "parameters", np.array([4.0])],
+    ["by", "named", {"left": leaf, "right": [weight, ["again", "tied", "weight"]]}],
 ]
 
 
 def compare(yours, wanted):
-    same([name for name, _ in yours], [name for name, _ in wanted], "the list of names")
-    for (name, value), (_, array) in zip(yours, wanted):
+    same([name for name, *_ in yours], [name for name, _ in wanted], "the list of names")
+    for (name, value, held), (_, array) in zip(yours, wanted):
         close(value, array, name)
+        holds(held, f"what is found as {name} is the parameter itself, which an optimizer can move")
 
 
 @rubric.check("Module.collect_parameters", points=1)
@@ -188,24 +227,23 @@ def compare(yours, wanted):
     st.sampled_from(["", "net."]),
     always=[
         ([weight, ["bias", "frozen", np.ones(1)], ["again", "tied", "weight"]], "net."),
-        (
-            [["heads", "parameters", [np.ones(1), np.zeros(2)]], weight, ["by", "named parameters", {"a": np.ones(3)}]],
-            "",
-        ),
+        ([["heads", "parameters", [np.ones(1), np.zeros(2)]], weight, ["by", "parameters", {"a": np.ones(3)}]], ""),
+        ([["pairs", "parameters", ([np.array(1.0)], {"a": np.zeros((0, 2))})], ["shift", "kin", np.ones(2)]], ""),
     ],
 )
 def a_modules_own(student, own, prefix):
     """What a module holds itself, in lists and dicts too, comes under its prefix and attribute: frozen or tied as well.
 
-    A plain tensor or a number is no parameter.
+    A buffer, a plain tensor or a number is no parameter.
     """
     others = [
         ["mask", "tensor", np.ones(2)],
+        ["mean", "buffer", np.ones(2)],
         ["p", "number", 0.5],
         ["name", "text", "digits"],
         ["nothing", "none", None],
     ]
-    compare(student.collected(others[:2] + own + others[2:], prefix), expected(own, prefix))
+    compare(student.collected(others[:3] + own + others[3:], prefix), expected(own, prefix))
 
 
 @rubric.check("Module.collect_parameters", points=2)
@@ -234,16 +272,26 @@ def a_child_says_its_own_name(student):
 
 @rubric.probe
 def one_after_another(tt, x, factors, shifts, times):
+    """What two calls answer; whether each module was handed the very tensor before it; whether x is remembered."""
+
     class Affine(tt.layers.Module):
         def __init__(self, factor, shift):
             self.factor, self.shift = factor, shift
 
         def forward(self, x):
-            return x * self.factor + self.shift
+            handed.append(x)
+            returned.append(x * self.factor + self.shift)
+            return returned[-1]
 
     modules = [Affine(factor, shift) for factor, shift in zip(factors.tolist(), shifts.tolist())]
     model = tt.layers.Sequential(modules * times)
-    return [model.forward(tt.Tensor(x)) for _ in range(2)]
+    answers, themselves = [], True
+    for start in (tt.Tensor(x, requires_grad=True), tt.Tensor(x + 1)):
+        handed, returned = [], [start]
+        answers.append(model.forward(start))
+        handed.append(answers[-1])
+        themselves = themselves and all(a is b for a, b in zip(handed, returned))
+    return [*answers, themselves, getattr(answers[0], "requires_grad", False)]
 
 
 @st.composite
@@ -263,11 +311,14 @@ def pipeline(draw, least=1):
     ],
 )
 def each_output_is_the_next_input(student, x, factors, shifts, times):
-    """The first module gets x; each later one gets what the module before it returned. So it is at every call."""
+    """The first module gets x; each later one gets what the module before it returned. So it is at every call.
+
+    They get the tensors themselves, not copies: a copy has forgotten where it came from.
+    """
     steps = list(zip(factors.tolist(), shifts.tolist())) * times
-    forwards = backwards = x
+    forwards, backwards, again = x, x, x + 1
     for factor, shift in steps:
-        forwards = forwards * factor + shift
+        forwards, again = forwards * factor + shift, again * factor + shift
     for factor, shift in steps[::-1]:
         backwards = backwards * factor + shift
     mistakes = {
@@ -276,16 +327,20 @@ def each_output_is_the_next_input(student, x, factors, shifts, times):
         "the modules ran from the last to the first": backwards,
         "the answers of the modules are added up": sum(x * factor + shift for factor, shift in steps),
     }
-    first, second = student.one_after_another(x, factors, shifts, times)
+    first, second, themselves, remembered = student.one_after_another(x, factors, shifts, times)
     close(first, forwards, "z", mistakes=mistakes)
-    close(second, forwards, "z of a second call", mistakes=mistakes)
+    close(second, again, "z of a second call, of x + 1")
+    holds(themselves, "x, and what each module returned, are handed on as they are")
+    holds(remembered, "z asks for gradients where x does")
 
 
 @rubric.check("Sequential.forward", points=1, examples=5)
 @given(arrays(least=1), always=[np.array([1, 2], np.float32)])
 def nothing_changes_nothing(student, x):
     """A Sequential without modules returns its input."""
-    close(student.one_after_another(x, np.zeros(0), np.zeros(0), 1)[0], x, "z")
+    z, _, itself, _ = student.one_after_another(x, np.zeros(0), np.zeros(0), 1)
+    close(z, x, "z")
+    holds(itself, "z is x itself")
 
 
 # -- xavier_std -------------------------------------------------------------------------------------------------------
@@ -335,8 +390,16 @@ def dropped(tt, x, p, seed):
 
 @rubric.probe
 def dropped_and_its_mask(tt, x, p, seed):
-    z = tt.layers.dropout(tt.Tensor(x, requires_grad=True), p=float(p), rng=np.random.default_rng(int(seed)))
-    return z, z.origin.saved["mask"]
+    x = tt.Tensor(x, requires_grad=True)
+    z = tt.layers.dropout(x, p=float(p), rng=np.random.default_rng(int(seed)))
+    return z, z.origin.saved["mask"], np.shares_memory(z.data, x.data)
+
+
+@rubric.probe
+def dropped_twice(tt, x, p, seed, start):
+    rng = np.random.default_rng(int(seed))
+    rng.bit_generator.advance(int(start))
+    return [tt.layers.dropout(tt.Tensor(x), p=float(p), rng=rng) for _ in range(2)]
 
 
 chances = st.sampled_from([0.5, 0.25, 0.1, 0.75, 0.0])
@@ -344,7 +407,14 @@ seeds = st.integers(0, 99)
 nowhere_zero = shapes(least=1).flatmap(no_zeros)
 many = [
     (np.arange(1, 25, dtype=dtype).reshape(6, 4), p, seed)
-    for seed, (dtype, p) in enumerate([("float32", 0.5), ("float32", 0.1), ("float32", 0.0), ("float16", 0.25)])
+    for seed, (dtype, p) in enumerate(
+        [("float32", 0.5), ("float32", 0.1), ("float32", 0.0), ("float16", 0.25), ("float64", 0.1)]
+    )
+]
+ones = np.ones(4, np.float32)
+edges = [
+    *[(ones, 0.5, 0, 2015671 // 2), (ones, 0.0, 0, 8909829 // 2)],  # a u of exactly 0.5, of exactly 0
+    (np.array([np.nan, np.inf, -1], np.float32), 0.0, 0, 0),
 ]
 
 rubric.doctests("dropout", points=1)
@@ -374,31 +444,41 @@ def a_share_of_p_is_dropped(student, p, seed):
 
 
 @rubric.check("dropout", points=1)
-@given(nowhere_zero, chances, seeds, always=many)
-def the_generator_decides_which(student, x, p, seed):
-    """An element is kept where its number in rng.random(x.shape, np.float32) is p or more: one seed, one mask."""
-    kept, opposite, wide = (
-        np.random.default_rng(seed).random(x.shape, np.float32) >= p,
-        np.random.default_rng(seed).random(x.shape, np.float32) < p,
-        np.random.default_rng(seed).random(x.shape) >= p,
-    )
+@given(nowhere_zero, chances, seeds, st.just(0), always=[*[(*case, 0) for case in many], *edges])
+def the_generator_decides_which(student, x, p, seed, start):
+    """An element is kept where its number in rng.random(x.shape, np.float32) is p or more: one seed, one mask.
+
+    The next call goes on where this one has stopped: its numbers are the next ones.
+    """
+    rng, same_rng = np.random.default_rng(seed), np.random.default_rng(seed)
+    for generator in (rng, same_rng):
+        generator.bit_generator.advance(start)
+    u, wide = rng.random(x.shape, np.float32), same_rng.random(x.shape)
     mistakes = {
-        "kept and dropped are exchanged": x * opposite / (1 - p),
-        "the numbers were drawn in float64: rng.random(x.shape, np.float32)": x * wide / (1 - p),
+        "kept and dropped are exchanged": x * (u < p) / (1 - p),
+        "the numbers were drawn in float64: rng.random(x.shape, np.float32)": x * (wide >= p) / (1 - p),
     }
-    close(student.dropped(x, p, seed), x * kept / (1 - p), "z", mistakes=mistakes)
+    z, following = student.dropped_twice(x, p, seed, start)
+    close(z, x * (u >= p) / (1 - p), "z", mistakes=mistakes)
+    kept = rng.random(x.shape, np.float32) >= p
+    close(following, x * kept / (1 - p), "z of a second call with the same generator")
 
 
 @rubric.check("dropout", points=1)
 @given(shapes(least=1).flatmap(lambda shape: filled(shape, st.integers(1, 5), np.float32)), chances, seeds, always=many)
 def the_mask_is_saved(student, x, p, seed):
-    """Besides z, the function returns {"mask": mask}, scaled, with z = x * mask: the derivative needs it."""
-    z, mask = student.dropped_and_its_mask(x, p, seed)
+    """Besides z, the function returns {"mask": mask}, scaled, with z = x * mask: the derivative needs it.
+
+    z is a new array, and the mask is not read off it: an x of zeros has one, too.
+    """
+    z, mask, shared = student.dropped_and_its_mask(x, p, seed)
     close(mask, z / x, "the saved mask")
+    holds(not shared, "z does not share its memory with x")
+    holds(student.dropped_and_its_mask(0 * x, 0.0, seed)[1] == 1, "with p = 0 and an x of zeros, the mask is 1")
 
 
 refused = [(np.ones(3), p) for p in (1.0, 1.5, -0.1, 2.0, 50.0)]
-refused += [(np.array([1, 2, 3]), 0.5), (np.array([True, False]), 0.25)]
+refused += [(np.array([1, 2, 3]), 0.5), (np.array([True, False]), 0.25), (np.array([1, 2], np.uint8), 0.25)]
 
 
 @rubric.check("dropout", points=1)
@@ -426,7 +506,8 @@ def loaded(tt, kept, state, options):
         if kind == "tied":
             value = getattr(module, value)
         else:
-            value = (tt.layers.Parameter if kind == "parameter" else tt.layers.Buffer)(value.copy())
+            value = value.copy()
+            value = tt.layers.Buffer(value) if kind == "buffer" else tt.layers.Parameter(value, kind == "parameter")
         setattr(owner, name.split(".")[-1], value)
     module.inner = inner
 
@@ -449,10 +530,12 @@ def loaded(tt, kept, state, options):
     return {
         "unharmed": unharmed,
         "answer": None if answer is None else [list(answer.missing_keys), list(answer.unexpected_keys)],
+        "lists": answer is None or all(isinstance(names, list) for names in answer),
         "refused": refused,
         "values": {name: tensor.data for name, tensor in after.items()},
         "own": all(after[name] is before[name] and after[name].data is arrays[name] for name in before),
         "counted": [name for name in before if after[name]._version > versions[name]],
+        "learnt": [name for name in before if after[name].requires_grad],
     }
 
 
@@ -468,7 +551,7 @@ KEPT = [
     ["weight", "parameter", np.array([[1, 2, 3], [4, 5, 6]], np.float32)],
     ["scale", "parameter", np.array(7, np.float32)],
     ["mean", "buffer", np.array([8, 9, 10], np.float32)],
-    ["inner.weight", "parameter", np.array([[1, 0], [0, 1]], np.float16)],
+    ["inner.weight", "frozen", np.array([[1, 0], [0, 1]], np.float16)],
     ["inner.count", "buffer", np.array([3], np.int64)],
     ["inner.tied", "tied", "weight"],
 ]
@@ -507,6 +590,7 @@ def every_array_is_filled(student, start):
     keeps(yours, filled_by(state))
     holds(yours["unharmed"], "the state is as it was: its caller may load it again")
     holds(yours["own"], "every parameter and buffer is the tensor that it was, with the array that it had")
+    same(yours["learnt"], ["weight", "scale", "inner.tied"], "the list of what requires gradients")
     same(yours["counted"], [name for name, _, _ in KEPT], "the list of what counts as changed")
     whole = [2**24 + 1, -(2**24) - 1]  # a float32 has no such numbers
     same(student.loaded_from_a_list(whole).tolist(), whole, "an int64 buffer, of a list")
@@ -546,13 +630,20 @@ PARTS = [
 @rubric.check("Module.load_state_dict", points=1)
 @given(always=PARTS)
 def a_part_on_request(student, state, passed_over):
-    """With strict=False, what both sides know is loaded, and the answer names the rest; another shape is refused."""
+    """With strict=False, what both sides know is loaded, and the answer lists the rest; another shape is refused.
+
+    What was passed over does not count as changed.
+    """
     yours = student.loaded(KEPT, state, {"strict": False})
     holds(not yours["refused"], "names that only one side has are passed over", refused=yours["refused"])
     same([sorted(names) for names in yours["answer"]], passed_over, "the answer: what is missing, what is unknown")
+    holds(yours["lists"], "the answer holds two lists")
+    holds(yours["unharmed"], "the state is as it was: its caller may load it again")
     keeps(yours, filled_by(state))
-    refused = student.loaded(KEPT, state | {"weight": np.ones((3, 2))}, {"strict": False})
-    holds(refused["refused"], "(3, 2) does not fit into (2, 3)")
+    loaded = [name for name, kind, value in KEPT if (value if kind == "tied" else name) in state]
+    same(yours["counted"], loaded, "the list of what counts as changed")
+    refused = student.loaded(KEPT, state | {"mean": np.ones(1)}, {"strict": False})
+    holds(refused["refused"], "(1,) does not fit into (3,)")
     keeps(refused, filled_by({}))
 
 

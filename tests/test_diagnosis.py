@@ -8,6 +8,7 @@ from tito.grading.judge import grade
 from tito.grading.report import shown
 from tito.outcomes import Mismatch, StudentError
 from tito.rubrics.compare import close, holds, refuses, same
+from tito.rubrics.doctests import agrees
 from tito.rubrics.planted import planted
 from tito.rubrics.rubric import load
 from tito.sandbox.wire import Foreign
@@ -96,6 +97,18 @@ def test_what_is_close(yours, expected):
 def test_expected_numbers_ask_for_no_dtype():
     close(np.float32(0.1), 0.1)
     close(np.ones(2, np.float32), [1.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    "want, printed, truth",
+    [
+        ("0.5", "0.5000000000000001\n", True), ("0.5", "np.float64(0.49999999999999994)", True),
+        ("0.5", "0.5000001", False), ("1e-05", "1.0000000000000002e-05", True), ("1", "1.0", False),
+        ("tensor(3.)", "tensor(3.0001)", False), ("", "anything", True), ("0.5", None, False),
+    ],
+)  # fmt: skip
+def test_the_last_digits_of_a_float_are_no_other_example(want, printed, truth):
+    assert agrees(want, printed) is truth
 
 
 def test_same_and_holds():

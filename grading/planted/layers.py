@@ -44,6 +44,15 @@ wrong(
     "z + bias",
     "z + np.float16(bias)",
 )
+wrong("linear", "refuses what is too wide, not what is too narrow", "x.shape[-1] != weight", "x.shape[-1] > weight")
+wrong("linear", "looks at matrices only", "x.shape[-1] != weight", "x.ndim == 2 and x.shape[-1] != weight")
+wrong(
+    "linear",
+    "turns a weight that fits the other way round",
+    "if x.shape[-1] != weight.shape[0]:",
+    "if x.shape[-1] == weight.shape[1] != weight.shape[0]:\n    weight = weight.T\nif x.shape[-1] != weight.shape[0]:",
+)
+wrong("linear", "takes the weight in the dtype of x", "x @ weight", "x @ weight.astype(x.dtype)")
 
 # -- Module.collect_parameters ----------------------------------------------------------------------------------------
 
@@ -97,6 +106,41 @@ def collect_by_attribute(self, prefix):
             yield from value.collect_parameters(f"{prefix}{name}.")
 
 
+wrong(
+    "Module.collect_parameters",
+    "asks the children for named_parameters, which have tied ones once",
+    "child.collect_parameters(",
+    "child.named_parameters(",
+)
+wrong(
+    "Module.collect_parameters",
+    "takes buffers for parameters",
+    "isinstance(value, Parameter)",
+    "isinstance(value, Parameter | Buffer)",
+)
+wrong(
+    "Module.collect_parameters",
+    "does not know kinds of parameters",
+    "isinstance(value, Parameter)",
+    "type(value) is Parameter",
+)
+wrong("Module.collect_parameters", "hands out new parameters", "+ name, value", "+ name, Parameter(value.data)")
+
+
+@wrong("Module.collect_parameters", "looks into lists, not into tuples or what lists hold")
+def collect_one_level(self, prefix):
+    for name, value in vars(self).items():
+        found = {name: value}
+        if isinstance(value, list | dict):
+            several = value.items() if isinstance(value, dict) else enumerate(value)
+            found = {f"{name}.{key}": part for key, part in several}
+        for inner, part in found.items():
+            if isinstance(part, Parameter):
+                yield prefix + inner, part
+    for name, child in self.named_children():
+        yield from child.collect_parameters(f"{prefix}{name}.")
+
+
 # -- Sequential.forward -----------------------------------------------------------------------------------------------
 
 wrong("Sequential.forward", "gives every module the same input", "x = module(x)\nreturn x", "z = module(x)\nreturn z")
@@ -117,6 +161,10 @@ wrong("Sequential.forward", "answers nothing where it has no modules", "return x
 def sequential_summed(self, x):
     return sum(module(x) for module in self.layers)
 
+
+wrong("Sequential.forward", "cuts the graph after each module", "module(x)", "Tensor(module(x).data)")
+wrong("Sequential.forward", "makes a new tensor of x", "for module", "x = Tensor(x)\nfor module")
+wrong("Sequential.forward", "answers with an array", "return x", "return x.data")
 
 # -- xavier_std -------------------------------------------------------------------------------------------------------
 
@@ -156,6 +204,18 @@ wrong("dropout", "makes a mask of float64", "x.dtype.type(1 - p)", "np.float64(1
 wrong("dropout", "makes a mask of half precision", "x.dtype.type(1 - p)", "np.float16(1 - p)")
 wrong("dropout", "accepts that all is dropped", "not 0 <= p < 1", "not 0 <= p <= 1", "(1 - p)", "(1 - p or 1)")
 wrong("dropout", "scales integers, which become zeros", 'x.dtype.kind != "f"', "False")
+wrong("dropout", "drops a u of exactly p", ">= p", "> p")
+wrong("dropout", "accepts unsigned bytes", 'x.dtype.kind != "f"', 'x.dtype.kind in "ib"')
+wrong("dropout", "makes a mask of float32 for any x", "x.dtype.type(1 - p)", "np.float32(1 - p)")
+wrong("dropout", "takes NaN for 0", "return x * mask", "return np.nan_to_num(x * mask)")
+wrong("dropout", "draws from a copy of the generator", "mask = (rng", "import copy\nmask = (copy.deepcopy(rng)")
+wrong(
+    "dropout",
+    "returns x where p is 0",
+    "mask = (rng",
+    'if p == 0:\n    return x, {"mask": np.ones_like(x)}\nmask = (rng',
+)
+wrong("dropout", "reads the mask off z", '{"mask": mask}', '{"mask": (x * mask != 0) / x.dtype.type(1 - p)}')
 
 # -- Module.load_state_dict -------------------------------------------------------------------------------------------
 
@@ -231,6 +291,33 @@ def load_new_parameters(self, state, strict=True):
         setattr(module, last, type(own[name])(np.array(state[name], own[name].dtype)))
     return Unfitting(sorted(missing), sorted(unknown))
 
+
+wrong(
+    "Module.load_state_dict",
+    "counts as changed what was passed over, too",
+    "kept.data for kept in own.values()",
+    "kept.data for kept in [*self.parameters(), *self.buffers()]",
+)
+wrong("Module.load_state_dict", "answers with sets", "sorted(missing), sorted(unknown))", "missing, unknown)")
+wrong(
+    "Module.load_state_dict",
+    "freezes what it writes into",
+    "kept.data[...] = arrays[name]",
+    "kept.requires_grad = False\n    kept.data[...] = arrays[name]",
+)
+wrong(
+    "Module.load_state_dict",
+    "lets what was frozen learn again",
+    "kept.data[...] = arrays[name]",
+    'kept.requires_grad = kept.dtype.kind == "f"\n    kept.data[...] = arrays[name]',
+)
+wrong("Module.load_state_dict", "looks at shapes only where it is strict", "if np.shape", "if strict and np.shape")
+wrong(
+    "Module.load_state_dict",
+    "takes what is unknown out of the caller's state",
+    "own = {name",
+    "for name in unknown:\n    state.pop(name)\nown = {name",
+)
 
 # -- forward_bytes ----------------------------------------------------------------------------------------------------
 

@@ -36,6 +36,26 @@ def linear_by_einsum(x, weight, bias=None):
     return np.einsum("...i,io->...o", x, weight) + (0 if bias is None else bias)
 
 
+@right("linear", "one product of x and the weight, with a row of ones for the bias")
+def linear_with_ones(x, weight, bias=None):
+    if x.shape[-1:] != weight.shape[:1]:
+        raise ValueError(f"{x.shape} does not fit {weight.shape}")
+    if bias is None:
+        return np.tensordot(x, weight, axes=(-1, 0))
+    ones = np.ones((*x.shape[:-1], 1), x.dtype)
+    return np.concatenate([x, ones], axis=-1) @ np.concatenate([weight, bias[None]])
+
+
+@right("linear", "output by output")
+def linear_by_outputs(x, weight, bias=None):
+    if np.shape(x)[-1] != np.shape(weight)[0]:
+        raise ValueError(" and ".join([str(x.shape), str(weight.shape)]))
+    z = np.stack([(x * column).sum(axis=-1) for column in weight.T], axis=-1)
+    if bias is not None:
+        return z + bias
+    return z
+
+
 # -- Module.collect_parameters ----------------------------------------------------------------------------------------
 
 
@@ -66,6 +86,27 @@ def collect_stack(self, prefix):
         waiting.extend([(f"{start}{name}.", child) for name, child in module.named_children()][::-1])
 
 
+@right("Module.collect_parameters", "an inner function with a path")
+def collect_path(self, prefix):
+    found = []
+
+    def walk(module, path):
+        found.extend((".".join([*path, name]), p) for name, p in module.named_members() if isinstance(p, Parameter))
+        for name, child in module.named_children():
+            walk(child, [*path, name])
+
+    walk(self, [])
+    return [(prefix + name, value) for name, value in found]
+
+
+@right("Module.collect_parameters", "over all modules inside")
+def collect_modules(self, prefix):
+    for path, module in self.named_modules():
+        for name, value in module.named_members():
+            if isinstance(value, Parameter):
+                yield prefix + (path + "." if path else "") + name, value
+
+
 # -- Sequential.forward -----------------------------------------------------------------------------------------------
 
 
@@ -91,6 +132,24 @@ def sequential_children(self, x):
     return x
 
 
+@right("Sequential.forward", "the rest of the chain, again and again")
+def sequential_recursive(self, x):
+    def rest(i, x):
+        return x if i == len(self.layers) else rest(i + 1, self.layers[i](x))
+
+    return rest(0, x)
+
+
+@right("Sequential.forward", "keeps all results")
+def sequential_results(self, x):
+    if not self.layers:
+        return x
+    results = [self.layers[0](x)]
+    for module in self.layers[1:]:
+        results.append(module(results[-1]))
+    return results[-1]
+
+
 # -- xavier_std -------------------------------------------------------------------------------------------------------
 
 right("xavier_std", "a power", "math.sqrt(2 / (fan_in + fan_out))", "(2 / (fan_in + fan_out)) ** 0.5")
@@ -101,12 +160,20 @@ right(
     "1 / math.sqrt((fan_in + fan_out) / 2)",
 )
 right("xavier_std", "NumPy's root", "math.sqrt", "np.sqrt")
+right(
+    "xavier_std",
+    "by logarithms",
+    "math.sqrt(2 / (fan_in + fan_out))",
+    "math.exp((math.log(2) - math.log(fan_in + fan_out)) / 2)",
+)
 
 # -- he_std -----------------------------------------------------------------------------------------------------------
 
 right("he_std", "a power", "math.sqrt(2 / fan_in)", "(2 / fan_in) ** 0.5")
 right("he_std", "two roots", "math.sqrt(2 / fan_in)", "math.sqrt(2) / math.sqrt(fan_in)")
 right("he_std", "NumPy's root", "math.sqrt", "np.sqrt")
+right("he_std", "times the gain of relu", "math.sqrt(2 / fan_in)", 'calculate_gain("relu") * fan_in**-0.5')
+right("he_std", "as Xavier's, of a square", "math.sqrt(2 / fan_in)", "math.sqrt(2) * xavier_std(fan_in, fan_in)")
 
 # -- dropout ----------------------------------------------------------------------------------------------------------
 
@@ -136,6 +203,30 @@ def dropout_typed(x, *, p=0.5, rng=None):
     mask = kept / x.dtype.type(1 - p)
     z = x * mask
     return z, {"mask": mask}
+
+
+@right("dropout", "a copy where p is 0, and numbers drawn flat")
+def dropout_flat(x, *, p=0.5, rng=None):
+    if not 0 <= p < 1:
+        raise ValueError(f"p={p} is not in [0, 1)")
+    if not np.issubdtype(x.dtype, np.floating):
+        raise TypeError(f"floats are needed, got {x.dtype}")
+    if p == 0:
+        return x.copy(), {"mask": np.ones_like(x)}
+    u = rng.random(size=x.size, dtype=np.float32).reshape(x.shape)
+    mask = np.where(u >= p, x.dtype.type(1) / x.dtype.type(1 - p), x.dtype.type(0))
+    return x * mask, {"mask": mask}
+
+
+@right("dropout", "divides where it keeps")
+def dropout_divided(x, *, p=0.5, rng=None):
+    if 1 - p <= 0 or 1 - p > 1:
+        raise ValueError(f"dropout of {p}")
+    if x.dtype not in (np.float16, np.float32, np.float64):
+        raise TypeError(f"dropout of {x.dtype}")
+    kept, z = np.logical_not(rng.random(x.shape, np.float32) < p), np.zeros_like(x)
+    np.divide(x, x.dtype.type(1 - p), out=z, where=kept)
+    return z, {"mask": kept / np.array(1 - p, x.dtype)}
 
 
 # -- Module.load_state_dict -------------------------------------------------------------------------------------------
@@ -195,6 +286,40 @@ def load_and_undo(self, state, strict=True):
             own[name].data[...] = array
         raise problem
     versions.increment(*[own[name].data for name in before])
+    return Unfitting(missing, unknown)
+
+
+@right("Module.load_state_dict", "by the state_dict, whose arrays are views")
+def load_views(self, state, strict=True):
+    views = self.state_dict()
+    missing, unknown = sorted(set(views) - set(state)), sorted(set(state) - set(views))
+    if strict and missing + unknown:
+        raise ValueError("missing and unknown: " + repr([missing, unknown]))
+    common = set(views) & set(state)
+    for name in common:
+        if views[name].shape != np.shape(state[name]):
+            raise ValueError(f"{name}: {np.shape(state[name])} is not {views[name].shape}")
+    for name in common:
+        views[name].flat = np.ravel(np.asarray(state[name]))
+        versions.increment(views[name])
+    return Unfitting(missing, unknown)
+
+
+@right("Module.load_state_dict", "all that is wrong in one message")
+def load_problems(self, state, strict=True):
+    own = dict(self.named_parameters()) | dict(self.named_buffers())
+    missing = [name for name in own if name not in state]
+    unknown = [name for name in state if name not in own]
+    problems = [f"missing {n}" for n in missing] + [f"unknown {n}" for n in unknown] if strict else []
+    for name, kept in own.items():
+        if name in state and (given := np.shape(state[name])) != kept.shape:
+            problems.append(f"{name} is {kept.shape}, not {given}")
+    if problems:
+        raise ValueError("; ".join(problems))
+    for name, value in state.items():
+        if name in own:
+            np.copyto(own[name].data, np.array(value), casting="unsafe")
+            versions.increment(own[name].data)
     return Unfitting(missing, unknown)
 
 
