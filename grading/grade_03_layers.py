@@ -572,8 +572,11 @@ def filled_by(state):
 
 
 def keeps(yours, wanted):
+    before = {name: value for name, _, value in KEPT[:-1]}
+    before["inner.tied"] = before["weight"]
     for name, array in wanted.items():
-        close(yours["values"][name], array, f"{name} afterwards")
+        mistakes = {"it is as it was before": before[name]}
+        close(yours["values"][name], array, f"{name} afterwards", mistakes=mistakes)
 
 
 @rubric.check("Module.load_state_dict", points=1, examples=5)
