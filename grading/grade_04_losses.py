@@ -43,6 +43,7 @@ def column_and_row(draw):
 
 
 MISFITS = [(table, table[0]), (table[:, :1], table[:, 0]), (table, table.T), (table[:0], table[:1]), (table, table[:1])]
+MISFITS += [(table, table[:, :1]), (table[:, :1], table)]
 misfits = [tuple(x.astype(np.float32) for x in pair) for pair in MISFITS]
 
 
@@ -58,6 +59,8 @@ far_off = [
     (np.array([10_000, 10_001], np.float32), np.array([10_001, 9_999], np.float32), "mean"),
     (np.array([200, 0], np.uint8), np.array([0, 200], np.uint8), "mean"),
     (np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32), "sum"),
+    (np.array([1e8 + 1, 1e8]), np.array([1e8, 1e8]), "none"),
+    (np.array([0.5, -0.25], np.float32), np.array([0.25, 1], np.float32), "none"),
 ]  # fmt: skip
 
 
@@ -68,7 +71,11 @@ far_off = [
 @given(
     arrays(),
     reductions,
-    always=[*[(x, word) for x in (*dtyped(table)[:2], holed, holed.T) for word in WORDS], (dtyped()[0], "sum")],
+    always=[
+        *[(x, word) for x in (*dtyped(table)[:2], holed, holed.T) for word in WORDS],
+        (dtyped()[0], "sum"),
+        (table[0] * 1.0, "sum"),
+    ],
 )
 def three_reductions(student, values, reduction):
     """The mean and the sum go over every value, whatever their shape; "none" leaves them as they are."""
@@ -76,7 +83,11 @@ def three_reductions(student, values, reduction):
 
 
 @rubric.check("reduced", points=1)
-@given(arrays(least=1), st.sampled_from(["avg", "MEAN", "", "total"]), always=[(holed, "total"), (holed, "avg")])
+@given(
+    arrays(least=1),
+    st.sampled_from(["avg", "MEAN", "", "total"]),
+    always=[(holed, word) for word in ("total", "avg", "MEAN", "", "summed")],
+)
 def no_fourth_reduction(student, values, reduction):
     """A word that is none of the three is an error that repeats the word: a typo must not choose for you."""
     refuses("ValueError", student.reduced, values, reduction, mentioning=[reduction])
@@ -106,8 +117,12 @@ def squares_of_the_errors(student, x, y, reduction):
 @rubric.check("mse_loss", points=1)
 @given(column_and_row(), always=misfits)
 def squared_error_of_equal_shapes(student, x, y):
-    """A column against a row is refused, with both shapes named: broadcasting would compare pairs that nobody meant."""
+    """A column against a row is refused, with both shapes named: broadcasting would compare pairs that nobody meant.
+
+    So is a reduction that is none of the three.
+    """
     refuses("ValueError", student.mse_loss, x, y, mentioning=[str(x.shape), str(y.shape)])
+    refuses("ValueError", student.mse_loss, x, x, reduction="avg")
 
 
 # -- l1_loss ----------------------------------------------------------------------------------------------------------
@@ -133,8 +148,9 @@ def distances(student, x, y, reduction):
 @rubric.check("l1_loss", points=1)
 @given(column_and_row(), always=misfits)
 def absolute_error_of_equal_shapes(student, x, y):
-    """A column against a row is refused, with both shapes named."""
+    """A column against a row is refused, with both shapes named, and so is a reduction that is none of the three."""
     refuses("ValueError", student.l1_loss, x, y, mentioning=[str(x.shape), str(y.shape)])
+    refuses("ValueError", student.l1_loss, x, x, reduction="avg")
 
 
 # -- logsumexp --------------------------------------------------------------------------------------------------------
@@ -153,7 +169,8 @@ def along(draw):
     always=[
         *[(x, dim, keepdim) for x in dtyped(table)[:2] for dim in (0, -1) for keepdim in (True, False)],
         (np.array([[0, -np.inf, 1]], np.float32), -1, False), (holed, 1, False), (np.ones((1, 3, 1)), 1, False),
-        (np.zeros((0, 3), np.float32), -1, True),
+        (np.zeros((0, 3), np.float32), -1, True), (np.arange(6.0).reshape(2, 3, 1), 0, False),
+        *[(np.arange(12.0).reshape(2, 3, 2), dim, False) for dim in (0, 1, -2, -3)],
     ],
 )  # fmt: skip
 def logarithm_of_the_sum(student, x, dim, keepdim):
@@ -183,10 +200,15 @@ def shifts_pass_through(student, x, c):
 @rubric.check("logsumexp", points=1)
 @given(whole_numbers((2,)), st.sampled_from([500.0, 2000.0]), always=[(np.array([1, -2], np.float32), 2000.0)])
 def each_row_has_its_own_maximum(student, x, gap):
-    """Each row is shifted by its own largest element: rows may lie far apart, and so may the elements of one row."""
+    """Each row is shifted by its own largest element: rows may lie far apart, and so may the elements of one row.
+
+    Along another axis, of more than two, it is the same.
+    """
     rows = np.stack([x, x - gap, np.array([x[0], x[0] - gap])])
     expected = np.append(np.log(np.exp(x).sum()) - np.array([0, gap]), x[0]).astype(rows.dtype)
     close(student.logsumexp(rows), expected, "the logsumexp of each row")
+    columns = rows.T[None]  # (1, 2, 3)
+    close(student.logsumexp(columns, dim=1), expected[None], "the logsumexp of each column")
 
 
 # -- binary_cross_entropy_with_logits ---------------------------------------------------------------------------------
@@ -201,7 +223,7 @@ def answers(draw, logits=None):
 
 
 @rubric.check("binary_cross_entropy_with_logits", points=1)
-@given(answers(), reductions, always=[*everywhere((table, table > 0), (table, np.full((2, 3), 0.25))), far_off[0]])
+@given(answers(), reductions, always=[*everywhere((table, table > 0), (table, np.full((2, 3), 0.25))), *far_off[:2]])
 def surprise_at_the_answer(student, x, y, reduction):
     """-y ln p - (1 - y) ln(1 - p) with p = sigmoid(x), for each element; then the reduction."""
     p = 1 / (1 + np.exp(-x))
@@ -227,6 +249,7 @@ far_answers = [[1000, -1000, 100, -100, 1000, -1000], [1, 0, 0, 1, 0, 1]]
     always=[
         *[tuple(np.array(far_answers, dtype)) for dtype in (np.float32, np.float16, np.float64)],
         (np.array([1e30, -1e30], np.float32), np.array([0, 0], np.float32)),
+        (np.array([2.0**30]), np.array([1 - 2.0**-30])),
     ],
 )
 def a_confident_mistake_is_finite(student, x, y):
@@ -247,8 +270,9 @@ def right_and_sure_is_not_quite_zero(student, x, yes):
 @rubric.check("binary_cross_entropy_with_logits", points=1)
 @given(column_and_row(), always=misfits)
 def logits_and_answers_of_equal_shapes(student, x, y):
-    """A column against a row is refused, with both shapes named."""
+    """A column against a row is refused, with both shapes named, and so is a reduction that is none of the three."""
     refuses("ValueError", student.binary_cross_entropy_with_logits, x, y, mentioning=[str(x.shape), str(y.shape)])
+    refuses("ValueError", student.binary_cross_entropy_with_logits, x, x, reduction="avg")
 
 
 # -- cross_entropy ----------------------------------------------------------------------------------------------------
@@ -297,9 +321,11 @@ def surprise_at_the_class(student, logits, target, reduction):
 @rubric.check("cross_entropy", points=1)
 @given(logits_and_classes(), always=sure)
 def certainty_is_finite(student, logits, target):
-    """With logits a thousand apart, p of the target may be 0 in floats; its surprise is still a finite number."""
+    """With logits a thousand apart, p of a class may be 0 in floats; its surprise is still finite, smoothed or not."""
     expected = smoothed(1000 * logits, target, 0.0)
     close(student.cross_entropy(1000 * logits, target, reduction="none"), expected, "the loss")
+    yours = student.cross_entropy(1000 * logits, target, label_smoothing=0.5, reduction="none")
+    close(yours, smoothed(1000 * logits, target, 0.5), "the loss with a smoothing of 0.5")
 
 
 @rubric.check("cross_entropy", points=2)
@@ -307,7 +333,9 @@ def certainty_is_finite(student, logits, target):
     logits_and_classes(),
     st.sampled_from([0.1, 0.5, 1.0]),
     reductions,
-    always=[(scores.astype(np.float32), np.array([2, 1]), s, word) for s in (0.1, 1.0, 0.0) for word in WORDS],
+    always=[
+        ((scores + [[0], [3]]).astype(np.float32), np.array([2, 1]), s, word) for s in (0.1, 1.0, 0.0) for word in WORDS
+    ],
 )
 def smoothing_mixes_in_every_class(student, logits, target, label_smoothing, reduction):
     """With smoothing s: 1 - s of the target's surprise, and s of the mean surprise over all classes, the target too."""
@@ -341,7 +369,8 @@ def slope_is_prediction_minus_truth(student, logits, target):
 def no_class_before_the_first(student, logits, target):
     """Class -1 is refused: NumPy would take the last class for it, and nobody would notice.
 
-    So is what else does not fit: class C, targets that are no whole numbers or too few, a smoothing below 0 or above 1.
+    So is what else does not fit: class C, targets that are no whole numbers or too many, a smoothing below 0 or above
+    1, a fourth reduction.
     """
     refuses("IndexError", student.cross_entropy, logits, np.concatenate([[-1], target[1:]]))
     refuses("IndexError", student.cross_entropy, logits, np.concatenate([target[1:], [logits.shape[1]]]))
@@ -349,6 +378,7 @@ def no_class_before_the_first(student, logits, target):
     refuses("ValueError", student.cross_entropy, logits, np.concatenate([target, [0]]))
     refuses("ValueError", student.cross_entropy, logits, target, label_smoothing=1.5)
     refuses("ValueError", student.cross_entropy, logits, target, label_smoothing=-0.5)
+    refuses("ValueError", student.cross_entropy, logits, target, reduction="avg")
 
 
 # -- calibrating_factor -----------------------------------------------------------------------------------------------
@@ -383,14 +413,19 @@ mistaken = np.array([[2.0, 0], [2, 0], [2, 0], [2, 0]]), np.array([1, 1, 1, 0])
 @rubric.check("calibrating_factor", points=1)
 @given(
     logits_and_classes(rows=4),
-    always=[unsure, nearly_even, *[(unsure[0].astype(dtype), unsure[1]) for dtype in ("float32", "float16", "int8")]],
+    always=[
+        *[unsure, nearly_even, (np.array([[1.0, 1], [2, 0]]), np.array([1, 0]))],
+        *[(unsure[0].astype(dtype), unsure[1]) for dtype in ("float32", "float16", "int8")],
+        ((50 * unsure[0] - 100).astype("int8"), unsure[1]),  # 100 - -100 is no int8
+    ],
 )
 def where_the_loss_has_no_slope(student, logits, target):
     """At f the mean of each row's scores, weighted by softmax(f * scores), is the target's score: summed over rows."""
     expected = best_factor(logits, target)
     mistakes = {
         "this is the temperature: the factor is one over it": 1 / expected if 0 < expected < math.inf else np.nan,
-        "the search ends at 1": 1.0,
+        "the search ends at 1": 1.0 if expected > 1 else np.nan,
+        "f is infinite only where every row is right": math.inf,
     }
     close(student.calibrating_factor(logits, target), expected, "f", rtol=1e-4, atol=1e-5, mistakes=mistakes)
 
@@ -399,14 +434,15 @@ def where_the_loss_has_no_slope(student, logits, target):
 @given(
     st.sampled_from([1e4, 1e-4, 100.0]),
     st.sampled_from([0.0, 1e5]),
-    always=[(1e6, 0.0), (1e-6, 0.0), (1.0, 1e3), (1e4, 1e5)],
+    always=[(1e6, 0.0), (1e-6, 0.0), (1.0, 1e3), (1e4, 1e5), (1e-4, 1e5)],
 )
 def only_differences_count(student, size, shift):
     """Logits that are c times as large need an f that is 1/c as large; what is added to a row changes nothing."""
     logits, target = unsure
     rows = shift * np.array([[1.0], [-1], [0], [2]])
     found = student.calibrating_factor(size * logits + rows, target)
-    close(found * size, best_factor(logits, target), "f times the size of the logits", rtol=1e-4)
+    mistakes = {"f is infinite only where every row is right": math.inf}
+    close(found * size, best_factor(logits, target), "f times the size of the logits", rtol=1e-4, mistakes=mistakes)
 
 
 @rubric.check("calibrating_factor", points=1)
@@ -423,6 +459,7 @@ def nothing_or_for_ever(student, logits, target):
     close(student.calibrating_factor(0 * logits + 7, target), 0.0, "f where all scores are equal")
     refuses("IndexError", student.calibrating_factor, logits, np.concatenate([target[1:], [-1]]))
     refuses("ValueError", student.calibrating_factor, logits, np.concatenate([target, [0]]))
+    refuses("TypeError", student.calibrating_factor, logits, target.astype(np.float64))
 
 
 # -- accounting -------------------------------------------------------------------------------------------------------

@@ -34,6 +34,14 @@ def reduced_last_axis(values, reduction):
     return values.mean(axis=-1) if reduction == "mean" else values.sum(axis=-1)
 
 
+wrong(
+    "reduced",
+    "reads capitals as small letters",
+    "if reduction not in",
+    "reduction = reduction.lower()\nif reduction not in",
+)
+wrong("reduced", "looks for the word in a text", '("mean", "sum", "none")', '"mean sum none"')
+
 # -- mse_loss ---------------------------------------------------------------------------------------------------------
 
 wrong("mse_loss", "takes distances", "error * error", "np.abs(error)")
@@ -48,6 +56,19 @@ wrong("mse_loss", "overwrites x", "x - y", "np.subtract(x, y, out=x)")
 wrong("mse_loss", "answers in half precision", "x - y", "np.float16(x - y)")
 wrong("mse_loss", "multiplies the square out, which cancels", "error * error", "x * x - 2 * x * y + y * y")
 wrong("mse_loss", "takes NaN for 0", "x - y", "np.nan_to_num(x - y)")
+wrong(
+    "mse_loss",
+    "compares how many rows there are, and how many axes",
+    'same_shape("mse_loss", x, y)',
+    "if x.shape[:1] != y.shape[:1] or x.ndim != y.ndim:\n    raise ValueError(f'{x.shape} {y.shape}')",
+)
+wrong("mse_loss", "computes in float32, whatever it is given", "x - y", "np.float32(x) - np.float32(y)")
+wrong(
+    "mse_loss",
+    "takes any unknown word for none",
+    "return reduced(error * error, reduction)",
+    'loss = error * error\nreturn loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss',
+)
 
 # -- l1_loss ----------------------------------------------------------------------------------------------------------
 
@@ -71,6 +92,15 @@ def l1_signed(x, y, *, reduction="mean"):
     return np.abs(reduced(x - y, reduction))
 
 
+wrong("l1_loss", "computes in float32, whatever it is given", "x - y", "np.float32(x) - np.float32(y)")
+wrong("l1_loss", "rounds to whole numbers", "np.abs(x - y)", "np.abs(np.rint(x - y))")
+wrong(
+    "l1_loss",
+    "takes any unknown word for none",
+    "return reduced(np.abs(x - y), reduction)",
+    'loss = np.abs(x - y)\nreturn loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss',
+)
+
 # -- logsumexp --------------------------------------------------------------------------------------------------------
 
 wrong("logsumexp", "does not take the maximum out", "x.max(axis=dim, keepdims=True, initial=-np.inf)", "0")
@@ -87,6 +117,19 @@ wrong("logsumexp", "adds a maximum whose axis is gone: rows and columns mix", "m
 wrong("logsumexp", "overwrites x", "np.exp(x - m)", "np.exp(x - m, out=x)")
 wrong("logsumexp", "answers in half precision", "m = x", "x = np.float16(x)\nm = x")
 wrong("logsumexp", "shifts by the mean, which overflows where scores lie far apart", "x.max", "x.mean")
+wrong(
+    "logsumexp",
+    "shifts by the one largest element where there are three axes",
+    "x.max(axis=dim, keepdims=True, initial=-np.inf)",
+    "x.max(axis=dim, keepdims=True) if x.ndim < 3 else x.max()",
+)
+wrong("logsumexp", "counts a negative dim from the front", "m = x", "dim = dim if dim == -1 else abs(dim)\nm = x")
+wrong(
+    "logsumexp",
+    "squeezes the last axis wherever that has size 1",
+    "z.squeeze(axis=dim)",
+    "z.squeeze(axis=-1 if z.shape[-1] == 1 else dim)",
+)
 
 # -- binary_cross_entropy_with_logits ---------------------------------------------------------------------------------
 
@@ -123,6 +166,19 @@ wrong(
     "x, y = np.float16(x), np.float16(y)\nloss = np",
 )
 wrong("binary_cross_entropy_with_logits", "stops at 100", "reduced(loss", "reduced(np.minimum(loss, 100)")
+wrong(
+    "binary_cross_entropy_with_logits",
+    "computes in float32, whatever it is given",
+    "loss = np",
+    "x, y = np.float32(x), np.float32(y)\nloss = np",
+)
+wrong("binary_cross_entropy_with_logits", "takes a NaN for a no", "loss = np", "y = np.nan_to_num(y)\nloss = np")
+wrong(
+    "binary_cross_entropy_with_logits",
+    "takes any unknown word for none",
+    "return reduced(loss, reduction)",
+    'return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss',
+)
 
 # -- cross_entropy ----------------------------------------------------------------------------------------------------
 
@@ -165,6 +221,20 @@ def cross_entropy_mean_of_matrix(logits, target, *, label_smoothing=0.0, reducti
     truth = (1 - label_smoothing) * np.eye(logits.shape[1])[target] + label_smoothing / logits.shape[1]
     return reduced(truth * (logsumexp.function(logits, keepdim=True) - logits), reduction)
 
+
+wrong(
+    "cross_entropy",
+    "smooths with the logarithm of softmax",
+    "log_z - logits.mean(axis=-1)",
+    "-np.log(np.exp(logits - log_z[:, None])).mean(axis=-1)",
+)
+wrong("cross_entropy", "smooths with the mean of all rows", "logits.mean(axis=-1)", "logits.mean()")
+wrong(
+    "cross_entropy",
+    "takes any unknown word for none",
+    "return reduced(loss, reduction)",
+    'return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss',
+)
 
 # -- calibrating_factor -----------------------------------------------------------------------------------------------
 
@@ -223,6 +293,31 @@ def calibrating_confidence(logits, target):
         low, high = (middle, high) if sure < right else (low, middle)
     return high
 
+
+wrong(
+    "calibrating_factor",
+    "takes the largest away in the dtype of the logits, where it wraps",
+    "logits.astype(np.float64) - logits.max(axis=1, keepdims=True)",
+    "(logits - logits.max(axis=1, keepdims=True)).astype(np.float64)",
+)
+wrong(
+    "calibrating_factor",
+    "rounds the logits to float32 before it takes the largest away",
+    "logits.astype(np.float64) - logits.max(axis=1, keepdims=True)",
+    "logits.astype(np.float32) - logits.astype(np.float32).max(axis=1, keepdims=True)",
+)
+wrong(
+    "calibrating_factor",
+    "does not call a row right whose target shares the largest score",
+    "not own.any()",
+    "(logits.argmax(axis=1) == target).all()",
+)
+wrong(
+    "calibrating_factor",
+    "cuts targets to whole numbers",
+    "check_classes(",
+    "target = target.astype(int)\ncheck_classes(",
+)
 
 # -- one_hot_bytes ----------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tinytorch.losses import check_classes, logsumexp, reduced
+from tinytorch.losses import check_classes, logsumexp, reduced, same_shape
 from tito.rubrics.planted import right
 
 # -- reduced ----------------------------------------------------------------------------------------------------------
@@ -39,6 +39,16 @@ def reduced_flat(values, reduction):
     raise ValueError(f"{reduction} is not a reduction")
 
 
+@right("reduced", "one sum for both")
+def reduced_by_sum(values, reduction):
+    if reduction == "none":
+        return values
+    if reduction != "mean" and reduction != "sum":
+        raise ValueError("not a reduction: " + repr(reduction))
+    total = np.add.reduce(values, axis=None)
+    return total / values.dtype.type(values.size) if reduction == "mean" else total
+
+
 # -- mse_loss ---------------------------------------------------------------------------------------------------------
 
 right("mse_loss", "a power", "error * error", "error**2")
@@ -53,11 +63,41 @@ def mse_checked(x, y, *, reduction="mean"):
     return reduced(np.square(np.subtract(x, y)), reduction)
 
 
+@right("mse_loss", "a dot product, and its own words")
+def mse_dot(x, y, *, reduction="mean"):
+    same_shape("mse_loss", x, y)
+    error = np.subtract(x, y, dtype=np.float64)
+    if reduction == "none":
+        return error**2
+    if reduction not in ("mean", "sum"):
+        raise ValueError(f"reduction {reduction}")
+    total = np.dot(error.ravel(), error.ravel())
+    return total / error.size if reduction == "mean" else total
+
+
 # -- l1_loss ----------------------------------------------------------------------------------------------------------
 
 right("l1_loss", "the other way round", "x - y", "y - x")
 right("l1_loss", "the larger less the smaller", "np.abs(x - y)", "np.maximum(x, y) - np.minimum(x, y)")
 right("l1_loss", "turns what is negative", "np.abs(x - y)", "np.where(x > y, x - y, y - x)")
+
+
+@right("l1_loss", "element by element")
+def l1_elements(x, y, *, reduction="mean"):
+    same_shape("l1_loss", x, y)
+    z = np.empty_like(x - y)
+    for i in np.ndindex(*x.shape):
+        z[i] = max(x[i] - y[i], y[i] - x[i])
+    return reduced(z, reduction)
+
+
+@right("l1_loss", "times its sign")
+def l1_sign(x, y, *, reduction="mean"):
+    if not x.shape == y.shape:
+        raise ValueError(f"{x.shape} against {y.shape}")
+    error = np.float64(x) - np.float64(y)
+    return reduced(error * np.sign(error), reduction)
+
 
 # -- logsumexp --------------------------------------------------------------------------------------------------------
 
@@ -88,6 +128,26 @@ def logsumexp_dropped(x, *, dim=-1, keepdim=False):
     return np.expand_dims(z, dim) if keepdim else z
 
 
+@right("logsumexp", "from slice to slice, with the largest so far")
+def logsumexp_online(x, *, dim=-1, keepdim=False):
+    first, *others = np.moveaxis(x, dim, 0)
+    m, total = first, np.ones_like(first)
+    for slice_ in others:
+        larger = np.maximum(m, slice_)
+        m, total = larger, total * np.exp(m - larger) + np.exp(slice_ - larger)
+    z = m + np.log(total)
+    return np.expand_dims(z, dim) if keepdim else z
+
+
+@right("logsumexp", "sorts, and adds the rest by log1p")
+def logsumexp_sorted(x, *, dim=-1, keepdim=False):
+    s = np.sort(x, axis=dim)
+    m, rest = np.take(s, [-1], axis=dim), np.take(s, np.arange(x.shape[dim] - 1), axis=dim)
+    z = m + np.log1p(np.exp(rest - m).sum(axis=dim, keepdims=True))
+    axis = dim % x.ndim
+    return z if keepdim else z.reshape(z.shape[:axis] + z.shape[axis + 1 :])
+
+
 # -- binary_cross_entropy_with_logits ---------------------------------------------------------------------------------
 
 right(
@@ -108,6 +168,20 @@ right(
     "np.maximum(x, 0) - x * y",
     "np.where(x > 0, x * (1 - y), -x * y)",
 )
+
+
+@right("binary_cross_entropy_with_logits", "logarithms of sigmoids")
+def bce_log_sigmoids(x, y, *, reduction="mean"):
+    if x.shape != y.shape:
+        raise ValueError(f"{x.shape} is not {y.shape}")
+
+    def log_sigmoid(x):
+        return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+
+    return reduced(-(y * log_sigmoid(x) + (1 - y) * log_sigmoid(-x)), reduction)
+
+
+right("binary_cross_entropy_with_logits", "half of |x| + x", "np.maximum(x, 0)", "(np.abs(x) + x) / 2")
 
 # -- cross_entropy ----------------------------------------------------------------------------------------------------
 
@@ -145,6 +219,28 @@ def cross_entropy_shifted(logits, target, *, label_smoothing=0.0, reduction="mea
     if label_smoothing > 0:
         loss = loss * (1 - label_smoothing) - log_p.mean(axis=1) * label_smoothing
     return reduced(loss, reduction)
+
+
+@right("cross_entropy", "row by row")
+def cross_entropy_rows(logits, target, *, label_smoothing=0.0, reduction="mean"):
+    check_classes(logits, target)
+    if label_smoothing < 0 or label_smoothing > 1:
+        raise ValueError("label_smoothing")
+    loss = np.zeros(len(target), logits.dtype)
+    for i, (row, t) in enumerate(zip(logits, target)):
+        surprise = np.log(np.exp(row - row.max()).sum()) + row.max() - row
+        loss[i] = (1 - label_smoothing) * surprise[t] + label_smoothing * surprise.mean()
+    return reduced(loss, reduction)
+
+
+@right("cross_entropy", "mixes the logits, then takes them from the logsumexp")
+def cross_entropy_mixed(logits, target, *, label_smoothing=0.0, reduction="mean"):
+    check_classes(logits, target)
+    s = label_smoothing
+    if s > 1 or s < 0:
+        raise ValueError(f"s = {s}")
+    own = logits[range(len(target)), target]
+    return reduced(logsumexp.function(logits) - ((1 - s) * own + s * logits.mean(axis=1)), reduction)
 
 
 # -- calibrating_factor -----------------------------------------------------------------------------------------------
@@ -229,6 +325,31 @@ def calibrating_by_rows(logits, target):
         else:
             bottom = half
     return top
+
+
+@right("calibrating_factor", "the target's score for 0, and halving of the logarithm")
+def calibrating_by_roots(logits, target):
+    check_classes(logits, target)
+    x = np.array(logits, np.float64)
+    d = x - x[np.arange(len(x)), target][:, None]
+    if d.sum() >= 0:
+        return 0
+    if (d <= 0).all():
+        return np.inf
+
+    def slope(f):
+        e = np.exp(f * (d - d.max(axis=1, keepdims=True)))
+        return np.einsum("bc,bc,b->", d, e, 1 / e.sum(axis=1))
+
+    low = high = 1 / np.abs(d).max()
+    while slope(high) < 0:
+        high *= 2
+    while slope(low) >= 0:
+        low /= 2
+    for _ in range(60):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
+    return high
 
 
 # -- one_hot_bytes ----------------------------------------------------------------------------------------------------

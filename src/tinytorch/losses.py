@@ -40,7 +40,7 @@ def same_shape(name: str, x: np.ndarray, y: np.ndarray) -> None:
 @primitive
 @widened
 def mse_loss(x, y, *, reduction="mean"):
-    """(x - y)^2, reduced. Raises ValueError if shapes differ.
+    """(x - y)^2, reduced. Raises ValueError if shapes differ, or for another reduction.
 
     >>> mse_loss([1, 2, 3], [1, 2, 6])
     tensor(3.)
@@ -55,7 +55,7 @@ def mse_loss(x, y, *, reduction="mean"):
 @primitive
 @widened
 def l1_loss(x, y, *, reduction="mean"):
-    """|x - y|, reduced. Raises ValueError if shapes differ.
+    """|x - y|, reduced. Raises ValueError if shapes differ, or for another reduction.
 
     >>> l1_loss([1, 2, 3], [1, 2, 6])
     tensor(1.)
@@ -93,7 +93,7 @@ def logsumexp(x, *, dim=-1, keepdim=False):
 def binary_cross_entropy_with_logits(x, y, *, reduction="mean"):
     """-y ln p - (1 - y) ln(1 - p) with p = sigmoid(x), reduced.
 
-    Raises ValueError if shapes differ.
+    Raises ValueError if shapes differ, or for another reduction.
 
     >>> binary_cross_entropy_with_logits([0.0, 100.0], [1.0, 0.0], reduction="none")
     tensor([  0.6931, 100.    ])
@@ -111,7 +111,7 @@ def cross_entropy(logits, target, *, label_smoothing=0.0, reduction="mean"):
     """-ln p[target] with p = softmax(logits), reduced: logits (B, C), target (B,) class indices.
 
     With label smoothing s the target is not one class but (1 - s) of it and s spread evenly
-    over all C (Szegedy et al., 2016). Raises ValueError for shapes or an s that do not fit,
+    over all C (Szegedy et al., 2016). Raises ValueError for shapes, an s or a reduction that does not fit,
     TypeError for targets that are not whole numbers, IndexError for a class outside 0..C-1.
 
     >>> cross_entropy([[0, 0], [100, 0]], np.array([0, 1]), reduction="none")
