@@ -26,6 +26,7 @@ CASES = {
     "the numbers are right, the shape is not": [(X.reshape(1, 4), X), (X[None], X)],
     "the numbers are right, the dtype is not": [(X.astype(np.float32), X), (X.astype(int), X)],
     "there are nan or inf in it": [(X * np.nan, X), (X * np.inf, X)],
+    "there are numbers where nan or inf are expected": [(0 * X, X * np.nan), (X, np.where(X > 1, X, np.inf))],
     "it is all zeros": [(0 * X, X)],
     "the shapes differ": [(np.ones(3), np.ones(2))],
     "this is the square": [(X * X, X)],

@@ -9,7 +9,9 @@ import numpy as np
 
 from tinytorch.autograd import (
     accumulate,
+    expanded,
     input_gradients,
+    log_softmax,
     matmul_vector_vjp,
     seed,
     softmax,
@@ -36,6 +38,7 @@ def add_unbroadcast(g, z, x, y):
 
 right("mul_vjp", "has the factors in the other order", "g * y, g * x", "y * g, x * g")
 right("mul_vjp", "names the two gradients", "return g * y, g * x", "dx = g * y\ndy = g * x\nreturn dx, dy")
+right("mul_vjp", "makes a tuple of what a generator gives", "g * y, g * x", "tuple(g * other for other in (y, x))")
 
 
 @right("mul_vjp", "undoes broadcasting itself")
@@ -73,6 +76,25 @@ def unbroadcast_einsum(g, shape):
     return np.einsum(g, list(range(g.ndim)), kept).reshape(shape)
 
 
+@right("unbroadcast", "adds number by number")
+def unbroadcast_by_number(g, shape):
+    total = np.zeros(shape, np.float64)
+    lead = g.ndim - len(shape)
+    for index in np.ndindex(g.shape):
+        total[tuple(0 if n == 1 else i for i, n in zip(index[lead:], shape))] += g[index]
+    return total.astype(g.dtype)
+
+
+@right("unbroadcast", "sums one axis and calls itself")
+def unbroadcast_again(g, shape):
+    if g.ndim > len(shape):
+        return unbroadcast(np.sum(g, axis=0), shape)
+    for axis in range(g.ndim):
+        if shape[axis] == 1 != g.shape[axis]:
+            return unbroadcast(np.sum(g, axis=axis, keepdims=True), shape)
+    return g
+
+
 # -- matmul_vjp -------------------------------------------------------------------------------------------------------
 
 right("matmul_vjp", "swaps axes", "g @ y.mT, x.mT @ g", "g @ np.swapaxes(y, -1, -2), x.swapaxes(-2, -1) @ g")
@@ -86,6 +108,24 @@ def matmul_unbroadcast(g, z, x, y):
     else:
         dx, dy = g @ y.mT, x.mT @ g
     return unbroadcast(dx, x.shape), unbroadcast(dy, y.shape)
+
+
+@right("matmul_vjp", "writes the products with vectors down")
+def matmul_by_cases(g, z, x, y):
+    if x.ndim == 1 and y.ndim == 1:
+        return g * y, g * x
+    if x.ndim == 1:
+        return (y @ g[..., None])[..., 0], x[:, None] * g[..., None, :]
+    if y.ndim == 1:
+        return g[..., None] * y, (x.mT @ g[..., None])[..., 0]
+    return g @ y.mT, x.mT @ g
+
+
+@right("matmul_vjp", "transposes the products")
+def matmul_turned(g, z, x, y):
+    if x.ndim == 1 or y.ndim == 1:
+        return matmul_vector_vjp(g, x, y)
+    return (y @ g.mT).mT, (g.mT @ x).mT
 
 
 # -- sum_vjp ----------------------------------------------------------------------------------------------------------
@@ -104,10 +144,34 @@ def sum_lined_up(g, z, x, *, dim=None, keepdim=False):
     return np.broadcast_to(np.reshape(g, shape), x.shape).copy()
 
 
+@right("sum_vjp", "repeats along each axis")
+def sum_repeated(g, z, x, *, dim=None, keepdim=False):
+    dx = np.asarray(expanded(g, x.shape, dim, keepdim))
+    for axis, size in enumerate(x.shape):
+        if dx.shape[axis] != size:
+            dx = np.repeat(dx, size, axis=axis)
+    return dx
+
+
+@right("sum_vjp", "puts the axes back in order")
+def sum_sorted_axes(g, z, x, *, dim=None, keepdim=False):
+    if dim is None:
+        return np.full(x.shape, np.reshape(g, ()), dtype=np.asarray(g).dtype)
+    if keepdim or not x.ndim:
+        return np.broadcast_to(g, x.shape)
+    dims = sorted(d % x.ndim for d in (dim if isinstance(dim, tuple) else (dim,)))
+    for d in dims:
+        g = np.expand_dims(g, d)
+    return np.broadcast_to(g, x.shape)
+
+
 # -- relu_vjp ---------------------------------------------------------------------------------------------------------
 
 right("relu_vjp", "multiplies by True and False", "g * ~(x <= 0)", "g * (x > 0)")
 right("relu_vjp", "chooses between g and 0", "g * ~(x <= 0)", "np.where(x > 0, g, 0)")
+right("relu_vjp", "copies g where the gate is open", "return g * ~(x <= 0)",
+      "dx = np.zeros_like(g)\nnp.copyto(dx, g, where=x > 0)\nreturn dx")  # fmt: skip
+right("relu_vjp", "asks the output", "~(x <= 0)", "(z > 0)")
 
 
 @right("relu_vjp", "clears a copy where the gate is shut")
@@ -150,6 +214,40 @@ def cross_entropy_compared(g, z, logits, target, *, label_smoothing=0.0, reducti
     y = ((1 - label_smoothing) * hit + label_smoothing / classes).astype(logits.dtype)
     rows = np.broadcast_to(unreduced(g, n, reduction), (n,))
     return (softmax.function(logits) - y) * rows[:, None], None
+
+
+@right("cross_entropy_vjp", "row by row")
+def cross_entropy_rows(g, z, logits, target, *, label_smoothing=0.0, reduction="mean"):
+    dlogits = np.empty_like(logits)
+    n, classes = logits.shape
+    for i in range(n):
+        e = np.exp(logits[i] - logits[i].max())
+        p = e / e.sum() - label_smoothing / classes
+        p[target[i]] -= 1 - label_smoothing
+        here = g[i] if reduction == "none" else g / n if reduction == "mean" else g
+        dlogits[i] = here * p
+    return dlogits, None
+
+
+@right("cross_entropy_vjp", "takes the exponential of log_softmax")
+def cross_entropy_log(g, z, logits, target, *, label_smoothing=0.0, reduction="mean"):
+    n, classes = logits.shape
+    p = np.exp(log_softmax.function(logits, dim=1))
+    truth = np.zeros_like(logits)
+    np.put_along_axis(truth, target[:, None], 1 - label_smoothing, axis=1)
+    d = p - (truth + np.asarray(label_smoothing / classes, logits.dtype))
+    scale = {"mean": lambda: g / n, "sum": lambda: g, "none": lambda: np.expand_dims(g, 1)}[reduction]()
+    return d * scale, None
+
+
+@right("cross_entropy_vjp", "one-hot part and even part apart")
+def cross_entropy_parts(g, z, logits, target, *, label_smoothing=0.0, reduction="mean"):
+    n, classes = logits.shape
+    p = softmax.function(logits)
+    hard, even = p.copy(), p - p.dtype.type(1 / classes)
+    hard[range(n), target] -= 1
+    mixed = (1 - label_smoothing) * hard + label_smoothing * even
+    return (mixed.T * unreduced(g, n, reduction)).T, None
 
 
 # -- backward ---------------------------------------------------------------------------------------------------------
@@ -200,6 +298,65 @@ def backward_frees_at_the_end(z, gradient=None, retain_graph=False):
         for node in order:
             if node.origin is not None:
                 node.origin.free()
+
+
+@right("backward", "keeps what has arrived in a list, by its place in the order")
+def backward_places(z, gradient=None, retain_graph=False):
+    start, order = seed(z, gradient), topological_order(z)
+    place = {id(t): i for i, t in enumerate(order)}
+    held = [None] * len(order)
+    held[place[id(z)]] = start
+    for i in range(len(order) - 1, -1, -1):
+        t, g = order[i], held[i]
+        held[i] = None
+        if t.origin is None:
+            accumulate(t, g)
+        else:
+            for x, dx in input_gradients(t.origin, g, t.data):
+                j = place[id(x)]
+                held[j] = dx if held[j] is None else np.add(held[j], dx)
+            if not retain_graph:
+                t.origin.free()
+
+
+@right("backward", "visits the leaves at the end")
+def backward_leaves_last(z, gradient=None, retain_graph=False):
+    gradients = {id(z): seed(z, gradient)}
+    order = topological_order(z)
+    for node in order[::-1]:
+        if node.origin is not None:
+            for x, dx in input_gradients(node.origin, gradients[id(node)], node.data):
+                try:
+                    gradients[id(x)] = gradients[id(x)] + dx
+                except KeyError:
+                    gradients[id(x)] = dx
+    for node in order:
+        if node.origin is None:
+            accumulate(node, gradients[id(node)])
+        elif not retain_graph:
+            node.origin.free()
+
+
+@right("backward", "adds the shares of a leaf as they come")
+def backward_leaves_at_once(z, gradient=None, retain_graph=False):
+    start = seed(z, gradient)
+    if z.origin is None:
+        accumulate(z, start)
+        return
+    gradients = {id(z): start}
+    for node in reversed(topological_order(z)):
+        if node.origin is None:
+            continue
+        g = gradients.pop(id(node))
+        for x, dx in input_gradients(node.origin, g, node.data):
+            if x.origin is None:
+                accumulate(x, dx)
+            elif id(x) in gradients:
+                gradients[id(x)] = gradients[id(x)] + dx
+            else:
+                gradients[id(x)] = dx
+        if not retain_graph:
+            node.origin.free()
 
 
 # -- graph_bytes ------------------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 Notation: z = f(x, y); L the loss, one number; g = dL/dz arrives; dx = dL/dx and dy = dL/dy leave, in the shapes of
 x and y or any shape that broadcasting made of them: the walk undoes broadcasting. A rule takes g, z, the inputs, and
-the parameters as keywords; it is pure NumPy.
+the parameters as keywords; it returns dx, or a tuple of one gradient for each input, None where there is none. It is
+pure NumPy, and changes nothing that it is given.
 """
 
 import builtins
@@ -664,11 +665,12 @@ def refuse_changed(origin: Origin, z: np.ndarray, needs: list[bool]) -> None:
 
 
 def backward(z: Tensor, gradient: Tensor | None = None, retain_graph: bool = False) -> None:
-    """Add dz/dx to x.grad for every leaf x behind z: one walk back, through each tensor once.
+    """Add dz/dx to x.grad for every leaf x behind z, or z itself: one walk back, through each tensor once.
 
-    `gradient` is dL/dz; a z of one element needs none. The graph is freed on the way unless it
-    is to be retained. Raises RuntimeError if z needs no gradient, if it has several elements and
-    none is given, or if the graph was freed before; ValueError if shapes differ.
+    No other tensor's .grad is set. `gradient` is dL/dz; a z of one element needs none. The graph
+    is freed on the way unless it is to be retained. Raises RuntimeError if z needs no gradient,
+    if it has several elements and none is given, or if the graph was freed before; ValueError if
+    shapes differ.
 
     >>> x = Tensor(3.0, requires_grad=True)
     >>> backward(x * x + x)

@@ -27,6 +27,8 @@ def diagnose(yours: np.ndarray, expected: np.ndarray, rtol: float, atol: float, 
             return ""
         if not np.isfinite(yours).all() and np.isfinite(expected).all():
             return "there are nan or inf in it: an overflow, a division by zero, or a logarithm of zero"
+        if np.isfinite(yours).all() and not np.isfinite(expected).all():
+            return "there are numbers where nan or inf are expected"
         if index:
             return ""
         if yours.ndim == 2 and yours.shape[0] == yours.shape[1] and same(yours.T, expected):
