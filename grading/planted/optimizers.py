@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from tinytorch.optimizers import step_lr
 from tito.rubrics.planted import wrong
 
 # -- sgd_step ---------------------------------------------------------------------------------------------------------
@@ -21,6 +22,33 @@ wrong("sgd_step", "keeps the rate in half precision", "p -= lr", "p -= float(np.
 def sgd_forgets_velocity(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
     velocity = momentum * velocity + g
     p -= lr * (g + momentum * velocity if nesterov else velocity)
+
+
+@wrong("sgd_step", "takes Nesterov's step in the caller's gradient")
+def sgd_in_g(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
+    velocity *= momentum
+    velocity += g
+    if nesterov:
+        g += momentum * velocity
+    p -= lr * (g if nesterov else velocity)
+
+
+@wrong("sgd_step", "leaves the velocity alone where there is no momentum")
+def sgd_plain(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
+    if momentum == 0:
+        p -= lr * g
+        return
+    velocity *= momentum
+    velocity += g
+    p -= lr * (g + momentum * velocity if nesterov else velocity)
+
+
+@wrong("sgd_step", "does not let a weight roll on that has no slope now")
+def sgd_rests(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
+    velocity *= momentum
+    velocity += g
+    step = g + momentum * velocity if nesterov else velocity
+    p -= np.where(g != 0, lr * step, 0.0)
 
 
 # -- rmsprop_step -----------------------------------------------------------------------------------------------------
@@ -44,6 +72,25 @@ def rmsprop_late(p, g, square, *, lr, alpha=0.99, eps=1e-8):
     square *= alpha
     square += (1 - alpha) * g * g
 
+
+@wrong("rmsprop_step", "works in the caller's gradient")
+def rmsprop_in_g(p, g, square, *, lr, alpha=0.99, eps=1e-8):
+    square *= alpha
+    square += (1 - alpha) * np.square(g)
+    g /= np.sqrt(square) + eps
+    g *= lr
+    p -= g
+
+
+@wrong("rmsprop_step", "forgets nothing where the gradient is zero")
+def rmsprop_rests(p, g, square, *, lr, alpha=0.99, eps=1e-8):
+    moved = g != 0
+    square[moved] = (alpha * square + (1 - alpha) * g * g)[moved]
+    p -= lr * g / (np.sqrt(square) + eps)
+
+
+wrong("rmsprop_step", "hides a training that has broken", "lr * g / (np.sqrt(square) + eps)",
+      "np.nan_to_num(lr * g / (np.sqrt(square) + eps))")  # fmt: skip
 
 # -- adam_step --------------------------------------------------------------------------------------------------------
 
@@ -83,6 +130,29 @@ def adam_g_too_early(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
     p -= lr * (m / c1) / (np.sqrt(v / c2) + eps)
 
 
+@wrong("adam_step", "corrects the first ten steps alone")
+def adam_ten_steps(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
+    m += (1 - beta1) * (g - m)
+    v += (1 - beta2) * (g * g - v)
+    c1, c2 = (1 - beta1**t, 1 - beta2**t) if t <= 10 else (1, 1)
+    p -= lr * (m / c1) / (np.sqrt(v / c2) + eps)
+
+
+@wrong("adam_step", "does not move a weight whose gradient is zero now")
+def adam_rests(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
+    m += (1 - beta1) * (g - m)
+    v += (1 - beta2) * (g * g - v)
+    step = lr * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + eps)
+    p -= np.where(g == 0, 0, step)
+
+
+@wrong("adam_step", "computes in float32, whatever is given")
+def adam_single(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
+    m[...] = (beta1 * m + (1 - beta1) * g).astype(np.float32)
+    v[...] = (beta2 * v + (1 - beta2) * g * g).astype(np.float32)
+    p -= lr * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + eps)
+
+
 # -- decay ------------------------------------------------------------------------------------------------------------
 
 wrong("decay", "forgets lr", "lr *", "")
@@ -98,6 +168,16 @@ def decay_constant(p, *, lr, weight_decay):
     p -= lr * weight_decay * np.sign(p)
 
 
+@wrong("decay", "works on a flat copy, where p is transposed")
+def decay_flat(p, *, lr, weight_decay):
+    flat = p.reshape(-1)
+    flat *= 1 - lr * weight_decay
+
+
+wrong("decay", "rounds to float32", "p *= 1 - lr * weight_decay",
+      "p[...] = (p * (1 - lr * weight_decay)).astype(np.float32)")  # fmt: skip
+
+
 # -- orthogonalized ---------------------------------------------------------------------------------------------------
 
 wrong("orthogonalized", "does not divide by the norm", "wide / max(float(np.linalg.norm(wide)), eps)", "1.0 * wide")
@@ -110,6 +190,10 @@ wrong("orthogonalized", "raises the entries to powers, not the singular values",
 wrong("orthogonalized", "hands a tall matrix back as a wide one", "x if wide is g else x.T", "x")
 wrong("orthogonalized", "forgets the fifth power", " + 2.0315 * (gram @ gram)", "")
 wrong("orthogonalized", "takes one step, whatever is asked", "range(steps)", "range(1)")
+wrong("orthogonalized", "takes five steps at most", "range(steps)", "range(min(steps, 5))")
+wrong("orthogonalized", "ignores eps", "(wide)), eps)", "(wide)), 1e-7)")
+wrong("orthogonalized", "hands a square matrix back transposed", "x if wide is g else x.T",
+      "x.T if g.shape[0] >= g.shape[1] else x")  # fmt: skip
 
 
 # -- step_lr ----------------------------------------------------------------------------------------------------------
@@ -119,6 +203,13 @@ wrong("step_lr", "multiplies where it should raise to a power", "**", "*")
 wrong("step_lr", "falls one step late", "t // step_size", "(t - 1) // step_size if t else 0")
 wrong("step_lr", "falls once and never again", "t // step_size", "min(t // step_size, 1)")
 wrong("step_lr", "never rises", "gamma **", "min(gamma, 1) **")
+wrong("step_lr", "stops at a floor", "base * gamma ** (t // step_size)", "max(base * gamma ** (t // step_size), 1e-8)")
+
+
+@wrong("step_lr", "calls itself for every stair: too deep in a long training")
+def step_recursive(t, base, step_size, gamma=0.1):
+    return base if t < step_size else gamma * step_lr(t - step_size, base, step_size, gamma)
+
 
 # -- cosine_lr --------------------------------------------------------------------------------------------------------
 
@@ -126,6 +217,9 @@ wrong("cosine_lr", "runs through a whole wave", "math.pi", "2 * math.pi")
 wrong("cosine_lr", "puts eta_min below a full height", "(base - eta_min)", "base")
 wrong("cosine_lr", "takes degrees for radians", "math.pi", "180")
 wrong("cosine_lr", "never rises", "(base - eta_min)", "abs(base - eta_min)")
+wrong("cosine_lr", "stays at eta_min after t_max", "math.pi * t", "math.pi * min(t, t_max)")
+wrong("cosine_lr", "begins anew after t_max", "math.pi * t", "math.pi * (t % (t_max + 1))")
+wrong("cosine_lr", "knows whole steps alone", "math.pi * t", "math.pi * int(t)")
 
 
 @wrong("cosine_lr", "forgets the 1 +: half of it is below zero")
@@ -147,6 +241,8 @@ wrong(
 wrong("linear_lr", "takes end_factor for the height of the rise", "(end_factor - start_factor)", "end_factor")
 wrong("linear_lr", "forgets base", "base * ", "")
 wrong("linear_lr", "never falls", "(end_factor - start_factor)", "abs(end_factor - start_factor)")
+wrong("linear_lr", "cuts the factor off at 1", "(start_factor + (end_factor - start_factor) * progress)",
+      "min(1.0, start_factor + (end_factor - start_factor) * progress)")  # fmt: skip
 
 # -- one_cycle_lr -----------------------------------------------------------------------------------------------------
 
@@ -162,6 +258,7 @@ wrong("one_cycle_lr", "goes back to where it started", " / final_div_factor", ""
 wrong(
     "one_cycle_lr", "rises in a straight line", "cosine_lr(t, start, top, max_lr)", "start + (max_lr - start) * t / top"
 )
+wrong("one_cycle_lr", "divides by zero where the first step is the top", "t < top", "t <= top")
 wrong("one_cycle_lr", "ignores pct_start", "pct_start", "0.3")
 wrong("one_cycle_lr", "ignores div_factor", "max_lr / div_factor", "max_lr / 25")
 wrong("one_cycle_lr", "ignores final_div_factor", "final_div_factor", "1e4")

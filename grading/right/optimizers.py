@@ -42,6 +42,24 @@ def sgd_parts(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
     p -= lr * g
 
 
+@right("sgd_step", "takes one number after the other")
+def sgd_numbers(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
+    for i in np.ndindex(p.shape):
+        velocity[i] = momentum * velocity[i] + g[i]
+        p[i] -= lr * (g[i] + momentum * velocity[i] if nesterov else velocity[i])
+
+
+@right("sgd_step", "returns early where there is no momentum")
+def sgd_early(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
+    if not momentum:
+        velocity[...] = g
+        p -= lr * g
+        return
+    velocity *= momentum
+    velocity += g
+    p -= lr * (g + momentum * velocity) if nesterov else lr * velocity
+
+
 # -- rmsprop_step -----------------------------------------------------------------------------------------------------
 
 
@@ -57,13 +75,19 @@ def rmsprop_share(p, g, square, *, lr, alpha=0.99, eps=1e-8):
     p -= lr / (np.sqrt(square) + eps) * g
 
 
-@right("rmsprop_step", "works in g's memory")
-def rmsprop_in_g(p, g, square, *, lr, alpha=0.99, eps=1e-8):
-    square *= alpha
-    square += (1 - alpha) * np.square(g)
-    g /= np.sqrt(square) + eps
-    g *= lr
-    p -= g
+@right("rmsprop_step", "weighs old and new by np.average")
+def rmsprop_average(p, g, square, *, lr, alpha=0.99, eps=1e-8):
+    np.copyto(square, np.average([square, np.square(g)], axis=0, weights=[alpha, 1 - alpha]))
+    np.add(p, -lr * np.divide(g, eps + np.power(square, 0.5)), out=p)
+
+
+@right("rmsprop_step", "squares the weighted gradient")
+def rmsprop_weighted(p, g, square, *, lr, alpha=0.99, eps=1e-8):
+    scaled = math.sqrt(1 - alpha) * g
+    square[...] = square * alpha + scaled * scaled
+    scale = np.sqrt(square)
+    scale += eps
+    p -= lr * (g / scale)
 
 
 # -- adam_step --------------------------------------------------------------------------------------------------------
@@ -97,11 +121,41 @@ def adam_rate(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
     p[...] -= rate * m / (np.sqrt(v) + eps * root)
 
 
+@right("adam_step", "adds up the weights, and works in g's memory")
+def adam_weights(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
+    m[...] = m + (1 - beta1) * (g - m)
+    g *= g
+    v[...] = v + (1 - beta2) * (g - v)
+    c1, c2 = ((1 - beta) * sum(beta**k for k in range(t)) for beta in (beta1, beta2))
+    np.sqrt(v / c2, out=g)
+    g += eps
+    p -= lr * (m / c1) / g
+
+
+@right("adam_step", "treats both means in one loop")
+def adam_loop(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
+    hats = []
+    for mean, new, beta in ((m, g, beta1), (v, g**2, beta2)):
+        mean *= beta
+        mean += (1 - beta) * new
+        hats.append(mean / (1 - beta**t))
+    p -= lr * hats[0] / (hats[1] ** 0.5 + eps)
+
+
 # -- decay ------------------------------------------------------------------------------------------------------------
 
 right("decay", "subtracts the share", "p *= 1 - lr * weight_decay", "p -= lr * weight_decay * p")
 right("decay", "assigns into p", "p *= 1 - lr * weight_decay", "p[...] = p * (1 - lr * weight_decay)")
 right("decay", "multiplies with out=", "p *= 1 - lr * weight_decay", "np.multiply(p, 1.0 - weight_decay * lr, out=p)")
+right("decay", "writes through p.flat", "p *= 1 - lr * weight_decay", "p.flat = (1 - lr * weight_decay) * p")
+
+
+@right("decay", "takes one row after the other")
+def decay_rows(p, *, lr, weight_decay):
+    share = weight_decay * lr
+    for i in range(len(p)):
+        p[i] = p[i] - share * p[i]
+
 
 # -- orthogonalized ---------------------------------------------------------------------------------------------------
 
@@ -136,6 +190,29 @@ def orthogonal_turned(g, steps=5, eps=1e-7):
     return x
 
 
+@right("orthogonalized", "gathers the factors of every eigenvalue of x^T x")
+def orthogonal_eigen(g, steps=5, eps=1e-7):
+    x = g.astype(np.float64)
+    x = x / max(np.linalg.norm(x), eps)
+    squares, basis = np.linalg.eigh(x.T @ x)
+    squares, factors = np.maximum(squares, 0), np.ones_like(squares)
+    for _ in range(steps):
+        gain = 3.4445 - 4.7750 * squares + 2.0315 * squares**2
+        factors, squares = factors * gain, squares * gain**2
+    return (x @ (basis * factors) @ basis.T).astype(g.dtype)
+
+
+@right("orthogonalized", "sums over letters")
+def orthogonal_einsum(g, steps=5, eps=1e-7):
+    x = g / max(float(np.linalg.norm(g.ravel())), eps)
+    while steps > 0:
+        third = np.einsum("ij,kj,kl->il", x, x, x)
+        fifth = np.einsum("ij,kj,kl->il", x, x, third)
+        x = 3.4445 * x - 4.7750 * third + 2.0315 * fifth
+        steps -= 1
+    return x
+
+
 # -- step_lr ----------------------------------------------------------------------------------------------------------
 
 right("step_lr", "cuts off by int", "t // step_size", "int(t / step_size)")
@@ -150,6 +227,16 @@ def step_multiplied(t, base, step_size, gamma=0.1):
     for _ in range(t // step_size):
         rate *= gamma
     return rate
+
+
+@right("step_lr", "walks along the edges of the stairs")
+def step_edges(t, base, step_size, gamma=0.1):
+    for _ in range(step_size, t + 1, step_size):
+        base *= gamma
+    return base
+
+
+right("step_lr", "by logarithms", "gamma ** (t // step_size)", "math.exp(math.log(gamma) * (t // step_size))")
 
 
 # -- cosine_lr --------------------------------------------------------------------------------------------------------
@@ -170,6 +257,11 @@ def cosine_shares(t, base, t_max, eta_min=0.0):
 def cosine_middle(t, base, t_max, eta_min=0.0):
     middle, height = (base + eta_min) / 2, (base - eta_min) / 2
     return middle + height * math.cos(math.pi * t / t_max)
+
+
+@right("cosine_lr", "down from base by the square of a sine")
+def cosine_sine(t, base, t_max, eta_min=0.0):
+    return base - (base - eta_min) * math.sin(math.pi * t / (2 * t_max)) ** 2
 
 
 # -- linear_lr --------------------------------------------------------------------------------------------------------
@@ -193,6 +285,20 @@ def linear_interpolated(t, base, start_factor=1 / 3, end_factor=1.0, total_iters
     return float(np.interp(t, [0, total_iters], [base * start_factor, base * end_factor]))
 
 
+@right("linear_lr", "adds the slope step by step")
+def linear_added(t, base, start_factor=1 / 3, end_factor=1.0, total_iters=5):
+    rate, slope = base * start_factor, base * (end_factor - start_factor) / total_iters
+    for _ in range(min(t, total_iters)):
+        rate += slope
+    return rate
+
+
+@right("linear_lr", "counts from the end")
+def linear_left(t, base, start_factor=1 / 3, end_factor=1.0, total_iters=5):
+    left = max(total_iters - t, 0) / total_iters
+    return base * (end_factor - (end_factor - start_factor) * left)
+
+
 # -- one_cycle_lr -----------------------------------------------------------------------------------------------------
 
 
@@ -202,7 +308,7 @@ def one_cycle_written(t, max_lr, total_steps, pct_start=0.3, div_factor=25.0, fi
     low, share = max_lr / div_factor, 0.0
     if t <= top and top > 0:
         share = t / top
-    elif t > top:
+    elif t >= top:
         low, share = low / final_div_factor, 1 - (t - top) / (last - top)
     return low + (max_lr - low) * (1 - math.cos(math.pi * share)) / 2
 
@@ -226,9 +332,30 @@ def one_cycle_top(t, max_lr, total_steps, pct_start=0.3, div_factor=25.0, final_
     return cosine_lr(t - steps_up, max_lr, total_steps - 1 - steps_up, end)
 
 
+@right("one_cycle_lr", "by the squares of sine and cosine")
+def one_cycle_squares(t, max_lr, total_steps, pct_start=0.3, div_factor=25.0, final_div_factor=1e4):
+    top = total_steps * pct_start - 1
+    if t < top:
+        return max_lr - (max_lr - max_lr / div_factor) * math.cos(math.pi * t / top / 2) ** 2
+    end = max_lr / (div_factor * final_div_factor)
+    return max_lr + (end - max_lr) * math.sin(math.pi / 2 * (t - top) / (total_steps - 1 - top)) ** 2
+
+
+@right("one_cycle_lr", "as a list of phases")
+def one_cycle_phases(t, max_lr, total_steps, pct_start=0.3, div_factor=25.0, final_div_factor=1e4):
+    start = max_lr / div_factor
+    phases = [(pct_start * total_steps - 1, start, max_lr), (total_steps - 1, max_lr, start / final_div_factor)]
+    begin = 0
+    for until, low, high in phases:
+        if t < until or until == total_steps - 1:
+            return high + (low - high) / 2 * (math.cos(math.pi * (t - begin) / (until - begin)) + 1)
+        begin = until
+
+
 # -- training_bytes ---------------------------------------------------------------------------------------------------
 
 right("training_bytes", "counts 16 bytes a number", "4 * 4 * numbers", "16 * numbers")
+right("training_bytes", "asks NumPy for the size", "4 * 4", "4 * np.dtype(np.float32).itemsize")
 right("training_bytes", "answers with a float", "4 * 4 * numbers", "16.0 * numbers")
 
 

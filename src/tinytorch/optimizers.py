@@ -2,8 +2,9 @@
 
 Notation: p parameters, g = dL/dp, lr the learning rate, t the number of the step, from 1; m, v
 and their like are remembered from step to step. Steps are pure NumPy. They change p and what is
-remembered in place, and g is theirs to use up. Small parameters are moved together, as one flat
-array, so that a step is a few passes over memory, however many tensors there are.
+remembered in place; g stays as it is, but for adam_step, which may use it up. Small parameters are
+moved together, as one flat array, so that a step is a few passes over memory, however many tensors
+there are.
 """
 
 import math
@@ -585,8 +586,8 @@ def one_cycle_lr(
 ) -> float:
     """Up in half a cosine from max_lr / div_factor to max_lr, down in another to almost 0.
 
-    The top is at t = pct_start * total_steps - 1. The last step, t = total_steps - 1, has
-    max_lr / div_factor / final_div_factor. Smith and Topin, 2018.
+    The top is at t = pct_start * total_steps - 1; where that is 0 or less, there is no way up.
+    The last step, t = total_steps - 1, has max_lr / div_factor / final_div_factor. Smith and Topin, 2018.
 
     >>> [round(one_cycle_lr(t, 1.0, total_steps=5, pct_start=0.6), 2) for t in range(5)]
     [0.04, 0.52, 1.0, 0.5, 0.0]
