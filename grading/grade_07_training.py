@@ -13,6 +13,8 @@ from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("07", module="training")
 
+NAN = float("nan")
+
 rubric.exercise("accuracy", difficulty=1, minutes=6)
 rubric.exercise("clip_grad_norm_", difficulty=2, minutes=12)
 rubric.exercise("stalled", difficulty=1, minutes=6)
@@ -36,7 +38,8 @@ def scored(draw, dims=1):
 
 @rubric.probe
 def share_right(tt, logits, target):
-    return tt.training.accuracy(tt.Tensor(logits), tt.Tensor(target))
+    share = tt.training.accuracy(tt.Tensor(logits), tt.Tensor(target))
+    return share, isinstance(share, tt.Tensor)
 
 
 @rubric.check("accuracy", points=1)
@@ -44,27 +47,44 @@ def share_right(tt, logits, target):
     scored(dims=2),
     always=[
         (np.array([[1, 2, 0], [3, 0, 1], [0, 1, 2]]), np.array([1, 0, 0])),
-        (np.array([[-np.inf, -1e30], [1e30, np.inf]], np.float32), np.array([1, 0])),
+        (np.array([[-np.inf, -1e30], [1e30, np.inf]], np.float32), np.array([1, 1])),
         (np.array([[[1.0, 2.0], [2.0, 1.0]], [[1.0, 2.0], [2.0, 1.0]]], np.float16), np.array([[1, 1], [1, 1]])),
         (np.array([[5.0], [6.0]]), np.array([0, 0])),
+        (np.array([1.0, 2.0]), np.array(1)),
+        (np.array([[2, 2, 0], [0, 3, 3], [1, 1, 1], [9, 0, 0]]), np.array([1, 1, 0, 0])),
     ],
 )
 def largest_score_at_the_target(student, logits, target):
-    """A row counts if its largest score is at its target; the answer is the share of such rows, over all axes."""
+    """A row counts if its largest score, the first of equal ones, is at its target; the answer is the share of such
+    rows, over all axes."""
     hits = logits.argmax(axis=-1) == target
-    mistakes = {"this is how many are right, not their share": hits.sum(), "the share that is wrong": 1 - hits.mean()}
-    close(student.share_right(logits, target), float(hits.mean()), "accuracy", mistakes=mistakes)
+    mistakes = {
+        "this is how many are right, not their share": hits.sum(),
+        "the share that is wrong": 1 - hits.mean(),
+        "this is in per cent": 100 * hits.mean(),
+    }
+    share, a_tensor = student.share_right(logits, target)
+    close(share, float(hits.mean()), "accuracy", mistakes=mistakes, index=True)
+    holds(not a_tensor, "the answer is a Tensor, not a Python number")
 
 
 @rubric.check("accuracy", points=1)
 @given(
     scored(),
     st.sampled_from(["a column", "one more"]),
-    always=[(np.eye(2), np.array([0, 1]), "a column"), (np.eye(2), np.array([0, 1]), "one more")],
+    always=[
+        *[(np.eye(2), np.array([0, 1]), kind) for kind in ("a column", "one more", "one for all")],
+        (np.ones((2, 2, 3)), np.array([[0, 1], [1, 2]]), "the first of each row"),
+    ],
 )
 def shapes_that_do_not_fit_are_named(student, logits, target, kind):
     """A target (B, 1) would be compared with every row of the batch: both shapes are named, nothing is computed."""
-    bad = target[:, None] if kind == "a column" else np.append(target, 0)
+    bad = {
+        "a column": target[:, None],
+        "one more": np.append(target, 0),
+        "one for all": np.array(target.flat[0]),
+        "the first of each row": target[..., :1],
+    }[kind]
     refuses("ValueError", student.share_right, logits, bad, mentioning=[str(logits.shape), str(bad.shape)])
 
 
@@ -77,10 +97,12 @@ def clipped(tt, gradients, max_norm, kind):
     for i, gradient in enumerate(gradients):  # the second was frozen when it had its gradient
         tensor = tt.Tensor(np.zeros(np.shape(gradient) if gradient is not None else (), kind), requires_grad=i != 1)
         if gradient is not None:
-            tensor.grad = tt.Tensor(np.array(gradient, kind))
+            tensor.grad = tt.Tensor(np.array(gradient, kind, order="F"))  # as a transposed product has it
         tensors.append(tensor)
+    before = [t.grad for t in tensors]
     norm = tt.training.clip_grad_norm_(iter(tensors), max_norm)
-    return norm, [None if t.grad is None else t.grad.data for t in tensors]
+    kept = all(t.grad is g for t, g in zip(tensors, before))
+    return norm, [None if t.grad is None else t.grad.data for t in tensors], kept
 
 
 @st.composite
@@ -110,7 +132,7 @@ def length(gradients):
 def the_norm_is_of_all_together(student, gradients, ratio, at, idle):
     """The answer is the root of the sum of *all* squares, as it was before scaling. A .grad of None is passed over."""
     handed_in = [*gradients[:at], None, *gradients[at:]] if idle else gradients
-    norm, yours = student.clipped(handed_in, ratio * (length(gradients) or 1.0), "float64")
+    norm, yours, _ = student.clipped(handed_in, ratio * (length(gradients) or 1.0), "float64")
     same([g is None for g in yours], [g is None for g in handed_in], "which gradients are None")
     mistakes = {
         "this is the norm afterwards": min(ratio, 1.0) * length(gradients),
@@ -125,16 +147,19 @@ def the_norm_is_of_all_together(student, gradients, ratio, at, idle):
     some_gradients(),
     st.sampled_from([0.25, 0.5, 1.0, 2.0, 8.0]),
     always=[
-        *[([np.array([3.0, 4.0])], ratio) for ratio in (0.0, 0.9, 1.0, 2.0)],
-        ([np.array([3.0]), np.array([[4.0]])], 0.9),
+        *[([np.array([3.0, 4.0])], ratio) for ratio in (0.0, 0.9, 1.0, 2.0, np.inf)],
+        ([np.array(3.0), np.array([[4.0]])], 0.9),
+        ([example(2, 2)], 0.5),
+        ([np.zeros(2)], 0.0),
     ],
 )
 def shorter_in_the_same_direction(student, gradients, ratio):
     """All gradients are scaled by one number, in place, so that |g| is max_norm; a g that is short enough stays."""
-    _, yours = student.clipped(gradients, ratio * length(gradients), "float64")
+    _, yours, kept = student.clipped(gradients, ratio * length(gradients), "float64")
     for mine, g in zip(yours, gradients):
         mistakes = {"it is scaled though |g| is small enough": ratio * g, "it is not scaled at all": g}
         close(mine, min(ratio, 1.0) * g, "a gradient", mistakes=mistakes)
+    holds(kept, "a .grad is another tensor than before: whoever holds the old one does not see it scaled")
 
 
 @rubric.check("clip_grad_norm_", points=1, examples=10)
@@ -150,7 +175,7 @@ def shorter_in_the_same_direction(student, gradients, ratio):
 )
 def exploded_gradients_are_measured(student, gradients, scale, kind):
     """This is what clipping is for: 1e20 fits into a float32, its square does not. Square in float64."""
-    norm, yours = student.clipped([scale * g for g in gradients], 1.0, kind)
+    norm, yours, _ = student.clipped([scale * g for g in gradients], 1.0, kind)
     close(norm, scale * length(gradients), "the norm", rtol=1e-4, atol=0)
     for mine, g in zip(yours, gradients):
         expected = g / length(gradients) if scale > 1 else scale * g
@@ -158,25 +183,29 @@ def exploded_gradients_are_measured(student, gradients, scale, kind):
 
 
 @rubric.probe
-def clipped_alone(tt, gradient, max_norm):
-    x = tt.Tensor(np.zeros(np.shape(gradient)), requires_grad=True)
+def clipped_alone(tt, gradient, max_norm, kind):
+    zeros = np.zeros(np.shape(gradient))
+    x = tt.layers.Parameter(zeros) if kind == "Parameter" else tt.Tensor(zeros, requires_grad=True)
     x.grad = tt.Tensor(np.array(gradient))
     return tt.training.clip_grad_norm_(x, max_norm), x.grad
 
 
 @rubric.probe
 def clipped_none(tt, kind, max_norm):
-    parameters = {"used up": iter([]), "empty": [], "one": [tt.Tensor(1.0, requires_grad=True)]}[kind]
+    parameters = {"used up": (p for p in ()), "empty": [], "one": [tt.Tensor(1.0, requires_grad=True)]}[kind]
     return tt.training.clip_grad_norm_(parameters, max_norm)
 
 
 @rubric.check("clip_grad_norm_", points=1)
 def one_tensor_or_several(student):
     """One tensor will do for a list of one; of none the norm is 0. A generator that is used up is refused, and so is a
-    norm below 0."""
-    norm, yours = student.clipped_alone(np.array([3.0, 4.0]), 1.0)
-    close(norm, 5.0, "the norm of one tensor")
-    close(yours, np.array([0.6, 0.8]), "its gradient")
+    norm below 0. A NaN is not hidden."""
+    for kind in ("Tensor", "Parameter"):
+        norm, yours = student.clipped_alone(np.array([3.0, 4.0]), 1.0, kind)
+        close(norm, 5.0, f"the norm of one {kind}")
+        close(yours, np.array([0.6, 0.8]), "its gradient")
+    norm, _ = student.clipped_alone(np.array([NAN, 4.0]), 1.0, "Tensor")
+    close(norm, NAN, "the norm of a gradient that holds a NaN")
     close(student.clipped_none("empty", 1.0), 0.0, "the norm of an empty list")
     refuses("ValueError", student.clipped_none, "used up", 1.0)
     refuses("ValueError", student.clipped_none, "one", -1.0)
@@ -190,9 +219,6 @@ falls = st.lists(st.integers(0, 4).map(float), max_size=7)
 def since_the_best(values):
     values = [np.inf if np.isnan(value) else value for value in values]
     return len(values) - 1 - values.index(min(values)) if values else 0
-
-
-NAN = float("nan")
 
 
 rubric.doctests("stalled", points=1)
@@ -212,6 +238,13 @@ rubric.doctests("stalled", points=1)
         ([NAN, 1.0, 0.0], 1, "val_loss"),
         ([NAN, 1.0, 2.0], 2, "loss"),
         ([1.0, 2.0, 0.0, 3.0], 2, "loss"),
+        ([1.0, 0.0, 2.0], 1, "loss"),
+        ([-1.0, -2.0, 0.0], 1, "loss"),
+        ([1.0, 1.0 - 1e-6, 2.0], 2, "loss"),
+        ([1.0, NAN], 2, "loss"),
+        ([NAN, NAN], 2, "loss"),
+        ([NAN, NAN, NAN], 2, "loss"),
+        ([NAN, 1e6, 2e6], 2, "loss"),
     ],
 )
 def epochs_since_the_lowest(student, values, patience, monitor):
@@ -238,12 +271,21 @@ def one_step(tt, w, batches, lr, clip, decay, steps):
     model = Line()
     optimizer = tt.optimizers.SGD(model.parameters(), lr=lr)
     schedule = None if decay is None else tt.optimizers.StepLR(optimizer, step_size=1, gamma=decay)
-    trainer = tt.training.Trainer(model, optimizer, tt.losses.mse_loss, schedule=schedule, clip=clip)
+    called = []
+    options = {"schedule": schedule, "clip": clip, "callbacks": [called.append]}
+    trainer = tt.training.Trainer(model, optimizer, tt.losses.mse_loss, **options)
     pairs = [tt.training.Batch(tt.Tensor(x), tt.Tensor(y)) for x, y in batches]
     for p in model.parameters():
         p.grad = tt.Tensor(100 + np.array(w))  # of somebody who walked back before
+    given = list(pairs)
     losses = [trainer.step(pairs) for _ in range(int(steps))]
-    return [np.array(model.w.data), np.array(losses), float(trainer.step_norm), optimizer.param_groups[0]["lr"]]
+    left = {
+        **{name: getattr(trainer, name) for name in ("epoch", "batch", "steps", "running", "history")},
+        "callbacks called": len(called),
+        "model in training mode": model.training,
+        "micro-batches in their order": len(pairs) == len(given) and all(a is b for a, b in zip(pairs, given)),
+    }
+    return [np.array(model.w.data), np.array(losses), float(trainer.step_norm), optimizer.param_groups[0]["lr"], left]
 
 
 @st.composite
@@ -270,6 +312,8 @@ def slope(w, x, y):
 UNEQUAL = [(example(3, 1), example(3, start=10)), (example(1, 1, start=2), example(1, start=20))]
 AT_REST = [(example(2, 1, start=10), example(2, start=10))]  # no error, and so no gradient
 LINE = np.array([1.0])
+BEGINNING = {"epoch": 0, "batch": 0, "steps": 0, "running": {"loss": 0.0, "seen": 0}, "history": []}
+AS_IT_WAS = {"callbacks called": 0, "model in training mode": True, "micro-batches in their order": True}
 
 
 @rubric.check("Trainer.step", points=1)
@@ -277,7 +321,7 @@ LINE = np.array([1.0])
 def one_batch_is_one_step(student, w, batches):
     """One batch: the weights move by -lr g, and the loss before the move is the answer."""
     x, y = whole(batches)
-    moved, [loss], _, _ = student.one_step(w, batches, 0.125, None, None, 1)
+    moved, [loss], *_ = student.one_step(w, batches, 0.125, None, None, 1)
     mistakes = {"the weights have not moved": w, "this is uphill": w + 0.125 * slope(w, x, y)}
     close(moved, w - 0.125 * slope(w, x, y), "the weights", mistakes=mistakes)
     close(loss, mean_loss(w, x, y), "the loss")
@@ -286,10 +330,11 @@ def one_batch_is_one_step(student, w, batches):
 @rubric.check("Trainer.step", points=1)
 @given(line_and_batches(least=2), always=[(LINE, UNEQUAL)])
 def accumulation_equals_the_large_batch(student, w, batches):
-    """Micro-batches, whatever their sizes, move the weights as one batch of all their examples would, once."""
+    """Micro-batches, whatever their sizes, move the weights as one batch of all their examples would, once. A step
+    leaves alone what is not its own: place, history, callbacks, mode, and the list of micro-batches."""
     x, y = whole(batches)
     slopes = [slope(w, *batch) for batch in batches]
-    moved, [loss], _, _ = student.one_step(w, batches, 0.125, None, None, 1)
+    moved, [loss], _, _, left = student.one_step(w, batches, 0.125, None, None, 1)
     mistakes = {
         "the gradients are added up: weigh each by its share of the examples": w - 0.125 * sum(slopes),
         "every micro-batch counts the same, whatever its size": w - 0.125 * sum(slopes) / len(slopes),
@@ -297,23 +342,29 @@ def accumulation_equals_the_large_batch(student, w, batches):
     }
     close(moved, w - 0.125 * slope(w, x, y), "the weights", mistakes=mistakes)
     close(loss, mean_loss(w, x, y), "the loss")
+    same(left, {**BEGINNING, **AS_IT_WAS}, "what a step leaves alone")
 
 
 @rubric.check("Trainer.step", points=1)
 @given(
     line_and_batches(),
     st.sampled_from([0.25, 0.5, 2.0]),
-    always=[*[(LINE, UNEQUAL, ratio) for ratio in (0.25, 2.0)], (LINE, AT_REST, 0.25)],
+    always=[*[(LINE, UNEQUAL, ratio) for ratio in (0.25, 2.0, np.inf)], (LINE, AT_REST, 0.25)],
 )
 def clipped_when_all_have_spoken(student, w, batches, ratio):
     """The gradient of the whole step is clipped, once, before the optimizer sees it; `step_norm` is |g| before that."""
     x, y = whole(batches)
     g = slope(w, x, y)
     norm = float(np.linalg.norm(g))
-    moved, _, yours, _ = student.one_step(w, batches, 0.125, ratio * (norm or 1.0), None, 1)
+    clip = ratio * (norm or 1.0)
+    moved, _, yours, *_ = student.one_step(w, batches, 0.125, clip, 0.5, 1)
     mistakes = {"the gradient is not clipped": w - 0.125 * g}
     close(moved, w - 0.125 * min(ratio, 1.0) * g, "the weights", mistakes=mistakes)
-    close(yours, norm, "step_norm")
+    unset = {"it is not set": np.nan}
+    close(yours, norm, "step_norm", mistakes=unset)
+    then = slope(moved, x, y)
+    _, _, yours, *_ = student.one_step(w, batches, 0.125, clip, 0.5, 2)
+    close(yours, float(np.linalg.norm(then)), "step_norm of the second step")
 
 
 @rubric.check("Trainer.step", points=1)
@@ -324,7 +375,7 @@ def steps_forget_and_the_schedule_follows(student, w, batches, decay):
     lr = 0.0625
     first = w - lr * slope(w, x, y)
     second = first - lr * (decay or 1.0) * slope(first, x, y)
-    moved, losses, _, rate = student.one_step(w, batches, lr, None, decay, 2)
+    moved, losses, _, rate, _ = student.one_step(w, batches, lr, None, decay, 2)
     close(losses, np.array([mean_loss(w, x, y), mean_loss(first, x, y)]), "the losses")
     mistakes = {
         "the first step's gradient is still in it": second - lr * (decay or 1.0) * slope(w, x, y),
@@ -342,12 +393,14 @@ def an_epoch(tt, count, accumulate, seen, epoch, stop_at, training):
     class Told:
         """Batches of one example that say which they are."""
 
+        epoch = 0  # until it is told
+
         def set_epoch(self, epoch):
             self.epoch = epoch
 
         def __iter__(self):
-            for i in range(int(count)):
-                yield tt.training.Batch(tt.Tensor(np.full((1, 1), 100.0 * self.epoch + i)), tt.Tensor(np.zeros(1)))
+            names = [100.0 * self.epoch + i for i in range(int(count))]
+            return iter([tt.training.Batch(tt.Tensor(np.full((1, 1), n)), tt.Tensor(np.zeros(1))) for n in names])
 
     class Recorder(tt.training.Trainer):
         """A step that moves nothing, and remembers what it was given."""
@@ -368,8 +421,12 @@ def an_epoch(tt, count, accumulate, seen, epoch, stop_at, training):
     model.train(bool(training))
     trainer = Recorder(model, tt.optimizers.SGD(model.parameters()), accumulate=int(accumulate))
     trainer.epoch, trainer.batch = int(epoch), int(seen)
-    ended = trainer.train_epoch(Told(), after)
-    return [taken, reported, losses, modes, ended]
+    data = Told()
+    ended = trainer.train_epoch(data, after)
+    place = [trainer.epoch, trainer.batch, trainer.steps, trainer.stopping]
+    trainer.epoch, trainer.batch, trainer.stopping, first = int(epoch) + 1, 0, False, len(taken)
+    trainer.train_epoch(data, after)
+    return [taken[:first], reported[:first], losses[:first], modes[:first], ended, place, taken[first:]]
 
 
 def groups(count, accumulate, seen, epoch):
@@ -384,13 +441,14 @@ sizes = st.integers(1, 7)
 @given(sizes, st.integers(1, 3), st.integers(0, 2), always=[(5, 2, 1), (4, 2, 0), (0, 1, 0)])
 def every_batch_once_in_order(student, count, accumulate, epoch):
     """Each step gets the next `accumulate` batches of this epoch, the last what is left: none twice, none lost."""
-    taken, reported, losses, modes, ended = student.an_epoch(count, accumulate, 0, epoch, None, False)
+    taken, reported, losses, modes, ended, _, following = student.an_epoch(count, accumulate, 0, epoch, None, False)
     wanted = groups(count, accumulate, 0, epoch)
     same(taken, wanted, "the batches of each step")
     same(reported, wanted, "what after() is told of")
     same(losses, [float(i + 1) for i in range(len(wanted))], "the losses that after() is told")
     same(modes, [True] * len(wanted), "whether the model was in training mode, at each step")
     same(ended, True, "the answer, at the end of the epoch")
+    same(following, groups(count, accumulate, 0, epoch + 1), "the batches of each step, in the epoch after this one")
 
 
 @rubric.check("Trainer.train_epoch", points=1)
@@ -402,28 +460,33 @@ def every_batch_once_in_order(student, count, accumulate, epoch):
     always=[(6, 2, 3, 1), (6, 2, 2, 0), (4, 2, 4, 1)],
 )
 def a_resumed_epoch_goes_on_where_it_was(student, count, accumulate, seen, epoch):
-    """The batches that this epoch has seen already are passed over; if it has seen all, there is no step to take."""
+    """The batches that this epoch has seen already are passed over; if it has seen all, there is no step to take. The
+    place is after()'s and fit()'s to move."""
     seen = min(seen, count)
-    taken, _, _, _, ended = student.an_epoch(count, accumulate, seen, epoch, None, True)
+    taken, _, _, modes, ended, place, _ = student.an_epoch(count, accumulate, seen, epoch, None, False)
     same(taken, groups(count, accumulate, seen, epoch), f"the batches of each step, {seen} having been seen")
+    same(modes, [True] * len(taken), "whether the model was in training mode, at each step")
     same(ended, True, "the answer, at the end of the epoch")
+    same(place, [epoch, seen, 0, False], "the trainer's epoch, batch, steps and stopping, afterwards")
 
 
 @rubric.check("Trainer.train_epoch", points=1)
 @given(sizes, st.integers(1, 2), st.integers(1, 4), always=[(5, 2, 1), (4, 2, 2), (4, 2, 3)])
 def stops_after_the_step_under_way(student, count, accumulate, stop_at):
-    """When somebody has asked to stop, the step that was under way is the last, and the answer is False."""
+    """When somebody has asked to stop, the step that was under way is the last, and the answer is False. `stopping`
+    stays, so that fit() sees it."""
     wanted = groups(count, accumulate, 0, 0)
-    taken, _, _, _, ended = student.an_epoch(count, accumulate, 0, 0, stop_at, True)
+    taken, _, _, _, ended, place, _ = student.an_epoch(count, accumulate, 0, 0, stop_at, True)
     same(taken, wanted[:stop_at], f"the batches of each step, stopped after step {stop_at}")
     same(ended, stop_at > len(wanted), "the answer")
+    same(place[3], stop_at <= len(wanted), "stopping, afterwards")
 
 
 # -- Trainer.evaluate -------------------------------------------------------------------------------------------------
 
 
 @rubric.probe
-def judged(tt, batches, p, training):
+def judged(tt, batches, p, training, metered, once):
     class Line(tt.layers.Module):
         def __init__(self):
             self.w = tt.layers.Parameter(np.ones(batches[0][0].shape[1]))
@@ -436,9 +499,13 @@ def judged(tt, batches, p, training):
     recorded = []
     model = Line().train(bool(training))
     metrics = {"largest": lambda z, y: float(z.data.max()), "off": lambda z, y: float(abs(z.data - y.data).mean())}
+    metrics = metrics if metered else None
     trainer = tt.training.Trainer(model, tt.optimizers.SGD(model.parameters()), tt.losses.mse_loss, metrics=metrics)
-    found = trainer.evaluate([tt.training.Batch(tt.Tensor(x), tt.Tensor(y)) for x, y in batches])
-    return [found, recorded, model.training, model.dropout.training]
+    pairs = [tt.training.Batch(tt.Tensor(x), tt.Tensor(y)) for x, y in batches]
+    for _ in range(2):
+        found = trainer.evaluate(iter(pairs) if once else pairs)
+    place = {name: getattr(trainer, name) for name in ("epoch", "batch", "steps", "running", "history")}
+    return [found, recorded, place, model.training, model.dropout.training]
 
 
 def example_means(batches, value):
@@ -454,7 +521,7 @@ several = line_and_batches(least=2).map(lambda pair: pair[1])
 @given(several, always=[(UNEQUAL,), ([(example(2, 1), np.array([NAN, 1.0])), *UNEQUAL],)])
 def every_example_counts_the_same(student, batches):
     """Each mean is over all examples, whatever the sizes of the batches: the loss, and every metric by its name."""
-    found, _, _, _ = student.judged(batches, 0.0, True)
+    found, *_ = student.judged(batches, 0.0, True, True, False)
     values = {
         "loss": lambda z, y: ((z - y) ** 2).mean(),
         "largest": lambda z, y: z.max(),
@@ -469,11 +536,14 @@ def every_example_counts_the_same(student, batches):
 @rubric.check("Trainer.evaluate", points=1, examples=10)
 @given(several, st.booleans(), always=[(UNEQUAL, True), (UNEQUAL, False)])
 def judged_as_it_will_be_used(student, batches, training):
-    """In evaluation mode: dropout is off. Afterwards the model is in the mode that it was in."""
-    found, _, *modes = student.judged(batches, 0.9, training)
+    """In evaluation mode: dropout is off. Afterwards the model is in the mode that it was in, and the trainer where it
+    was. There may be no metric."""
+    found, _, place, *modes = student.judged(batches, 0.9, training, False, False)
+    same(sorted(found), ["loss"], "the names, without a metric")
     right, _ = example_means(batches, lambda z, y: ((z - y) ** 2).mean())
     close(found["loss"], right, "the loss of a model with dropout")
     same(modes, [training, training], f"the modes afterwards, training having been {training}")
+    same(place, BEGINNING, "the trainer's place and history, afterwards")
 
 
 @rubric.probe
@@ -489,10 +559,12 @@ def judged_on_nothing(tt, training):
 @rubric.check("Trainer.evaluate", points=1, examples=10)
 @given(several, st.booleans(), always=[(UNEQUAL, True), (UNEQUAL, False)])
 def nothing_is_recorded_and_nothing_made_up(student, batches, training):
-    """Nobody will walk back from here: under no_grad, no graph is built. Of no examples, there is no mean: refuse,
-    and leave the mode as it was found."""
-    _, recorded, _, _ = student.judged(batches, 0.0, True)
-    same(recorded, [False] * len(batches), "whether gradients were recorded, batch by batch")
+    """Nobody will walk back from here: under no_grad, no graph is built. The data may be an iterator: walk it once. Of
+    no examples, there is no mean: refuse, and leave the mode as it was found."""
+    found, recorded, *_ = student.judged(batches, 0.0, True, True, True)
+    same(any(recorded), False, "whether gradients were recorded")
+    right, _ = example_means(batches, lambda z, y: abs(z - y).mean())
+    close(found["off"], right, "a metric of an iterator's examples")
     answer, mode, recording = student.judged_on_nothing(training)
     same(answer, "refused", "what evaluate says of no examples")
     same(mode, training, "the mode afterwards, no examples having been there")
@@ -506,12 +578,14 @@ def nothing_is_recorded_and_nothing_made_up(student, batches, training):
 def resumed(tt, before, after, own_rng):
     import copy
 
+    tt.set_grad_enabled(True)  # even if an evaluation has left it off
+
     def begin(seed):
         tt.manual_seed(seed)
         rng = np.random.default_rng(seed) if own_rng else None
         model = tt.layers.Sequential(tt.layers.Linear(3, 4), tt.layers.Dropout(0.5, rng=rng), tt.layers.Linear(4, 2))
         optimizer = tt.optimizers.Adam(model.parameters(), lr=0.1)
-        schedule = tt.optimizers.StepLR(optimizer, step_size=2, gamma=0.5)
+        schedule = None if own_rng else tt.optimizers.StepLR(optimizer, step_size=2, gamma=0.5)
         trainer = tt.training.Trainer(model, optimizer, schedule=schedule)
         return trainer, [tt.training.Batch(tt.Tensor(x), tt.Tensor(y)) for x, y in pairs]
 
@@ -538,11 +612,13 @@ def resumed(tt, before, after, own_rng):
     go(trainer, batches, int(after))
     wanted = told(trainer)
     trainer, batches = begin(2)
+    go(trainer, batches, 1)  # all of it is to be forgotten
+    kept, kept_rest = copy.deepcopy((arrays, rest))
     trainer.load_state_dict(arrays, rest)
     at_once = told(trainer)[2]
-    kept = copy.deepcopy(rest)
     go(trainer, batches, int(after))
-    return [list(wanted), list(told(trainer)), at_once, rest == kept]
+    unchanged = arrays.keys() == kept.keys() and all(np.array_equal(arrays[name], kept[name]) for name in kept)
+    return [list(wanted), list(told(trainer)), at_once, unchanged and rest == kept_rest]
 
 
 spans = (st.integers(1, 3), st.integers(1, 3))
@@ -551,7 +627,7 @@ spans = (st.integers(1, 3), st.integers(1, 3))
 @rubric.check("Trainer.load_state_dict", points=2, examples=8)
 @given(*spans, always=[(2, 3), (3, 1), (1, 2)])
 def the_same_weights_bit_for_bit(student, before, after):
-    """Stop, load into a new trainer, go on: weights, Adam's memory, learning rate and dropout as if never stopped."""
+    """Stop, load into another trainer, go on: weights, Adam's memory, learning rate and dropout as if never stopped."""
     wanted, yours, _, _ = student.resumed(before, after, False)
     holds(np.array_equal(yours[0], wanted[0]), "the weights differ from those of a run that never stopped")
     same(yours[1], wanted[1], "the learning rate")
@@ -569,7 +645,8 @@ def its_place_and_its_history(student, before, after):
 @rubric.check("Trainer.load_state_dict", points=1, examples=8)
 @given(*spans, always=[(2, 3), (3, 1), (1, 2)])
 def a_state_stays_as_it_was(student, before, after):
-    """Training on does not change the state that was loaded: it may be loaded again. A Dropout's own rng goes on."""
+    """Neither loading nor training on changes the state: it may be loaded again. A Dropout's own rng goes on, and there
+    need not be a schedule."""
     wanted, yours, _, unchanged = student.resumed(before, after, True)
     holds(np.array_equal(yours[0], wanted[0]), "the weights differ from those of a run that never stopped")
     same(unchanged, True, "whether the state is as it was")

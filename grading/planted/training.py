@@ -23,6 +23,38 @@ wrong(
 )
 wrong("accuracy", "takes the mean in half precision", ".mean()", ".mean(dtype=np.float16)")
 
+wrong(
+    "accuracy",
+    "compares the lengths: a target (B, 1) passes for (B, T)",
+    "logits.shape[:-1] != target.shape",
+    "len(logits.data) != len(target.data) or target.data.ndim != logits.data.ndim - 1",
+)
+wrong(
+    "accuracy",
+    "lets one target stand for all",
+    "logits.shape[:-1] != target.shape",
+    "target.shape and logits.shape[:-1] != target.shape",
+)
+wrong(
+    "accuracy",
+    "cannot do without a batch",
+    "if logits.shape",
+    'if not target.shape:\n    raise ValueError("no batch")\nif logits.shape',
+)
+wrong(
+    "accuracy",
+    "counts a tie as right: a network of equal scores knows everything",
+    "logits.data.argmax(axis=-1) == target.data",
+    "np.take_along_axis(logits.data, target.data[..., None], -1)[..., 0] == logits.data.max(axis=-1)",
+)
+wrong(
+    "accuracy",
+    "takes the exponentials first, which overflow",
+    "logits.data.argmax",
+    "(np.exp(logits.data) / np.exp(logits.data).sum(axis=-1, keepdims=True)).argmax",
+)
+wrong("accuracy", "answers with a tensor", "return float(", "return Tensor(")
+
 # -- clip_grad_norm_ --------------------------------------------------------------------------------------------------
 
 wrong(
@@ -64,6 +96,20 @@ wrong(
     "False",
 )
 wrong("clip_grad_norm_", "turns the gradient round for a norm below 0", "not max_norm >= 0", "False")
+wrong("clip_grad_norm_", "takes a Parameter for a list of its rows", "isinstance(parameters, Tensor)",
+      "type(parameters) is Tensor")  # fmt: skip
+wrong("clip_grad_norm_", "scales a flat copy of a transposed gradient", "g *= max_norm / norm",
+      "flat = g.reshape(-1)\n        flat *= max_norm / norm")  # fmt: skip
+wrong("clip_grad_norm_", "divides 0 by 0 where nothing is to be clipped", "norm > max_norm", "norm >= max_norm")
+wrong("clip_grad_norm_", "refuses to measure only", "not max_norm >= 0", "not 0 <= max_norm < math.inf")
+wrong("clip_grad_norm_", "passes over a NaN", "np.square(g, dtype=np.float64).sum()",
+      "np.nansum(np.square(g, dtype=np.float64))")  # fmt: skip
+wrong(
+    "clip_grad_norm_",
+    "puts another tensor into .grad",
+    "    for g in gradients:\n        g *= max_norm / norm",
+    "    for p in clipped:\n        p.grad = None if p.grad is None else p.grad * (max_norm / norm)",
+)
 
 
 @wrong("clip_grad_norm_", "clips each gradient by itself")
@@ -104,6 +150,60 @@ wrong(
 wrong(
     "stalled", "takes NaN for a number", "math.inf if math.isnan(epoch[monitor]) else epoch[monitor]", "epoch[monitor]"
 )
+
+
+wrong(
+    "stalled",
+    "looks at the size of a value only",
+    "else epoch[monitor]",
+    "else abs(epoch[monitor])",
+)
+wrong("stalled", "takes NaN for 1000, higher than any loss that it has seen", "math.inf", "1e3")
+wrong(
+    "stalled",
+    "gives up at the first NaN",
+    "return bool(values)",
+    "if history and math.isnan(history[-1][monitor]):\n    return True\nreturn bool(values)",
+)
+
+
+@wrong("stalled", "asks for the lowest that is no NaN, of which there may be none")
+def stalled_nanargmin(history, monitor, patience):
+    values = np.array([epoch[monitor] for epoch in history], float)
+    return len(history) > 0 and bool(len(values) - 1 - np.nanargmin(values) >= patience)
+
+
+@wrong("stalled", "counts a NaN in the first epoch as a wait")
+def stalled_waits(history, monitor, patience):
+    best, since = math.inf, 0
+    for epoch in history:
+        if epoch[monitor] < best:
+            best, since = epoch[monitor], 0
+        else:
+            since += 1
+    return since >= patience
+
+
+@wrong("stalled", "asks for an improvement of a ten-thousandth")
+def stalled_delta(history, monitor, patience):
+    values = [math.inf if math.isnan(epoch[monitor]) else epoch[monitor] for epoch in history]
+    at = 0
+    for i, value in enumerate(values):
+        if value < values[at] - 1e-4:
+            at = i
+    return bool(values) and len(values) - 1 - at >= patience
+
+
+@wrong("stalled", "takes a best value of 0 for none")
+def stalled_falsy(history, monitor, patience):
+    best, since = None, 0
+    for epoch in history:
+        value = math.inf if math.isnan(epoch[monitor]) else epoch[monitor]
+        if not best or value < best:
+            best, since = value, 0
+        else:
+            since += 1
+    return bool(history) and since >= patience
 
 
 @wrong("stalled", "counts the epochs that got worse")
@@ -165,6 +265,41 @@ wrong(
 )
 
 
+wrong("Trainer.step", "counts the step, which is counted again later", "return total", "self.steps += 1\nreturn total")
+wrong(
+    "Trainer.step",
+    "calls the callbacks, which are called again later",
+    "return total",
+    "for callback in self.callbacks:\n    callback(self)\nreturn total",
+)
+wrong("Trainer.step", "leaves the training mode", "return total", "self.model.eval()\nreturn total")
+wrong(
+    "Trainer.step",
+    "turns the caller's list round",
+    "for x, y in micro_batches:",
+    "micro_batches.reverse()\nfor x, y in micro_batches:",
+)
+wrong(
+    "Trainer.step",
+    "clips only where there is no schedule",
+    "self.clip is not None",
+    "self.clip is not None and self.schedule is None",
+)
+wrong(
+    "Trainer.step",
+    "keeps the norm of the first step for good",
+    "self.step_norm = clip_grad_norm_(self.model.parameters(), self.clip)",
+    "norm = clip_grad_norm_(self.model.parameters(), self.clip)\n"
+    "    self.step_norm = norm if math.isnan(self.step_norm) else self.step_norm",
+)
+wrong(
+    "Trainer.step",
+    "does not measure where nothing is clipped",
+    "self.clip is not None",
+    "self.clip is not None and self.clip < math.inf",
+)
+
+
 @wrong("Trainer.step", "steps after every micro-batch")
 def step_inside(self, micro_batches):
     examples, total = sum(len(x) for x, _ in micro_batches), 0.0
@@ -209,6 +344,40 @@ wrong(
     "chooses the mode in the first epoch only",
     "self.model.train()",
     "if not self.epoch:\n    self.model.train()",
+)
+
+
+wrong(
+    "Trainer.train_epoch",
+    "chooses the mode at an epoch's beginning only",
+    "self.model.train()",
+    "if not self.batch:\n    self.model.train()",
+)
+wrong(
+    "Trainer.train_epoch",
+    "counts the batches, which after() counts again",
+    "after(micro_batches, self.step(micro_batches))",
+    "after(micro_batches, self.step(micro_batches))\n    self.batch += len(micro_batches)",
+)
+wrong(
+    "Trainer.train_epoch",
+    "takes the wish to stop back, so that fit goes on",
+    "    return False",
+    "    self.stopping = False\n        return False",
+)
+wrong(
+    "Trainer.train_epoch",
+    "tells the epoch when the pass has begun",
+    "data.set_epoch(self.epoch)",
+    "",
+    "batches = islice(data, self.batch, None)",
+    "batches = islice(data, self.batch, None)\ndata.set_epoch(self.epoch)",
+)
+wrong(
+    "Trainer.train_epoch",
+    "keeps the first epoch's pass, which is used up in the second",
+    "batches = islice(data, self.batch, None)",
+    'batches = vars(self).setdefault("batches", islice(data, self.batch, None))',
 )
 
 
@@ -266,6 +435,42 @@ wrong(
     "Trainer.evaluate", "takes a loss of NaN for 0", "self.loss(z, y).item()", "np.nan_to_num(self.loss(z, y).item())"
 )
 
+wrong(
+    "Trainer.evaluate",
+    "walks twice through what can be walked once",
+    "mode, sums",
+    "count = sum(len(x) for x, _ in data)\nmode, sums",
+    "value / seen",
+    "value / count",
+)
+wrong(
+    "Trainer.evaluate",
+    "walks through the data once more for each metric",
+    "        for name, metric in self.metrics.items():\n            sums[name] += float(metric(z, y)) * len(x)",
+    "    for name, metric in self.metrics.items():\n        for x, y in data:\n"
+    "            sums[name] += float(metric(self.model(x), y)) * len(x)",
+)
+wrong(
+    "Trainer.evaluate",
+    "counts the examples where it calls the metrics, if there are any",
+    "seen += len(x)\n",
+    "\n",
+    "sums[name] += ",
+    "seen += len(x) / len(self.metrics)\n            sums[name] += ",
+)
+wrong(
+    "Trainer.evaluate",
+    "writes into the history, as finish_epoch does",
+    "return {name: value / seen for name, value in sums.items()}",
+    "self.history.append({name: value / seen for name, value in sums.items()})\nreturn self.history[-1]",
+)
+wrong(
+    "Trainer.evaluate",
+    "goes on with the sums of the last evaluation",
+    'dict.fromkeys(["loss", *self.metrics], 0.0), 0',
+    'vars(self).setdefault("sums", dict.fromkeys(["loss", *self.metrics], 0.0)), 0',
+)
+
 # -- Trainer.load_state_dict ------------------------------------------------------------------------------------------
 
 wrong(
@@ -302,6 +507,28 @@ wrong(
     "loads the schedule last: its rate, and not the optimizer's, is in force",
     "self.parts().items()",
     "reversed(self.parts().items())",
+)
+
+
+wrong("Trainer.load_state_dict", "takes things out of the state", "rest[name])", "rest.pop(name))")
+wrong(
+    "Trainer.load_state_dict",
+    "takes it that there is a schedule",
+    "for name, part in self.parts().items():\n    part.load_state_dict(within(arrays, name))",
+    'for name in ("model", "schedule", "optimizer"):\n    getattr(self, name).load_state_dict(within(arrays, name))',
+)
+wrong(
+    "Trainer.load_state_dict",
+    "makes the state's arrays its weights, and trains on in them",
+    "for name in POSITION:",
+    'for name, p in self.model.named_parameters():\n    p.data = arrays[f"model.{name}"]\nfor name in POSITION:',
+)
+wrong(
+    "Trainer.load_state_dict",
+    "writes the history behind its own",
+    "setattr(self, name, copy.deepcopy(rest[name]))",
+    'kept = self.history if name == "history" else None\n'
+    "    setattr(self, name, kept + copy.deepcopy(rest[name]) if kept else copy.deepcopy(rest[name]))",
 )
 
 

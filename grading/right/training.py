@@ -31,7 +31,68 @@ def accuracy_looked_up(logits, target):
     return sum(hits) / len(hits)
 
 
+@right("accuracy", "sorts the classes, the best first")
+def accuracy_sorted(logits, target):
+    if tuple(logits.shape[:-1]) != tuple(target.shape):
+        raise ValueError(f"{logits.shape} does not fit {target.shape}")
+    best = np.argsort(-logits.data, axis=-1, kind="stable")[..., 0]
+    return float(np.count_nonzero(best == target.data) / best.size)
+
+
 # -- clip_grad_norm_ --------------------------------------------------------------------------------------------------
+
+
+@right("clip_grad_norm_", "asks for a generator, and lets hypot square")
+def clip_hypot(parameters, max_norm):
+    if isinstance(parameters, Tensor):
+        parameters = (parameters,)
+    generator = type(parameters).__name__ == "generator"
+    tensors = tuple(parameters)
+    if generator and not tensors:
+        raise ValueError("this generator is used up")
+    if max_norm < 0:
+        raise ValueError("a norm is 0 or more")
+    gradients = [p.grad.data for p in tensors if p.grad is not None]
+    norm = math.hypot(*(float(number) for g in gradients for number in g.ravel()))
+    if norm > max_norm:
+        for g in gradients:
+            g[...] = g * (max_norm / norm)
+    return norm
+
+
+@right("clip_grad_norm_", "divides by the largest first, and multiplies the tensors")
+def clip_largest(parameters, max_norm):
+    tensors = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    if not tensors and hasattr(parameters, "__next__"):
+        raise ValueError("no parameters are left")
+    if max_norm < 0:
+        raise ValueError(f"{max_norm} is below 0")
+    tensors = [p for p in tensors if p.grad is not None]
+    largest = max((float(np.abs(p.grad.data).max(initial=0)) for p in tensors), default=0.0)
+    if largest == 0:
+        return 0.0
+    norm = largest * math.sqrt(sum(float(np.square(p.grad.data.astype(float) / largest).sum()) for p in tensors))
+    if norm > max_norm:
+        with no_grad():
+            for p in tensors:
+                p.grad *= max_norm / norm
+    return norm
+
+
+@right("clip_grad_norm_", "keeps 0 / 0 away by a millionth, as PyTorch does")
+def clip_eps(parameters, max_norm):
+    listed = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    if not listed and isinstance(parameters, Iterator):
+        raise ValueError("used up")
+    if max_norm < 0:
+        raise ValueError("negative")
+    gradients = [p.grad for p in listed if p.grad is not None]
+    norm = np.sqrt(np.sum([np.sum(g.data.astype(np.float64) ** 2) for g in gradients]))
+    factor = max_norm / (norm + 1e-6)
+    if factor < 1:
+        for g in gradients:
+            g.data *= factor
+    return norm.item()
 
 
 @right("clip_grad_norm_", "multiplies by a scale of at most 1")
@@ -116,6 +177,24 @@ def stalled_recent(history, monitor, patience):
     return min(values[:-patience]) <= min(values[-patience:])
 
 
+@right("stalled", "sorts the epochs by value and number")
+def stalled_sorted(history, monitor, patience):
+    order = sorted(
+        (math.isnan(e[monitor]), 0 if math.isnan(e[monitor]) else e[monitor], i) for i, e in enumerate(history)
+    )
+    return len(history) - order[0][2] > patience if order else False
+
+
+@right("stalled", "walks back from the last epoch")
+def stalled_back(history, monitor, patience):
+    lowest, at = None, 0
+    for i in reversed(range(len(history))):
+        value = math.inf if math.isnan(history[i][monitor]) else history[i][monitor]
+        if lowest is None or value <= lowest:
+            lowest, at = value, i
+    return lowest is not None and len(history) - 1 - at >= patience
+
+
 # -- Trainer.step -----------------------------------------------------------------------------------------------------
 
 
@@ -166,6 +245,33 @@ def step_divides(self, micro_batches):
     if self.schedule is not None:
         self.schedule.step()
     return total / seen
+
+
+@right("Trainer.step", "walks back once, from the sum of all losses")
+def step_one_graph(self, micro_batches):
+    count = sum(x.shape[0] for x, _ in micro_batches)
+    self.model.zero_grad()
+    total = sum((self.loss(self.model(x), y) * (x.shape[0] / count) for x, y in micro_batches), Tensor(0.0))
+    total.backward()
+    if self.clip is not None:
+        self.step_norm = clip_grad_norm_(list(self.model.parameters()), self.clip)
+    self.optimizer.step()
+    if self.schedule is not None:
+        self.schedule.step()
+    return total.item()
+
+
+@right("Trainer.step", "begins with the last micro-batch, and always measures")
+def step_reversed(self, micro_batches):
+    self.optimizer.zero_grad()
+    count, total = sum(len(batch[0]) for batch in micro_batches), 0.0
+    for batch in reversed(micro_batches):
+        total += self.add_gradient(*batch, len(batch[0]) / count)
+    self.step_norm = clip_grad_norm_(self.model.parameters(), math.inf if self.clip is None else self.clip)
+    self.optimizer.step()
+    if self.schedule:
+        self.schedule.step()
+    return total
 
 
 # -- Trainer.train_epoch ----------------------------------------------------------------------------------------------
@@ -219,6 +325,23 @@ def epoch_next(self, data, after):
         after(found, self.step(found))
         if self.stopping:
             return False
+
+
+@right("Trainer.train_epoch", "sorts the batches into groups first, and sets the mode before every step")
+def epoch_groups(self, data, after):
+    data.set_epoch(self.epoch)
+    groups = []
+    for i, batch in enumerate(data):
+        if i >= self.batch:
+            if not groups or len(groups[-1]) == self.accumulate:
+                groups.append([])
+            groups[-1].append(batch)
+    for group in groups:
+        self.model.train()
+        after(group, self.step(group))
+        if self.stopping:
+            return False
+    return True
 
 
 # -- Trainer.evaluate -------------------------------------------------------------------------------------------------
@@ -278,6 +401,38 @@ def evaluate_alike(self, data):
     return {name: total[name] / count for name in kinds}
 
 
+@right("Trainer.evaluate", "moves a running mean")
+def evaluate_running(self, data):
+    mode, n, means = self.model.training, 0, dict.fromkeys(["loss", *self.metrics], 0.0)
+    self.model.eval()
+    with no_grad():
+        for x, y in data:
+            z = self.model(x)
+            now = {"loss": self.loss(z, y).item()} | {name: float(f(z, y)) for name, f in self.metrics.items()}
+            n += len(x)
+            for name in means:
+                means[name] += (now[name] - means[name]) * len(x) / n
+    self.model.train(mode)
+    if n == 0:
+        raise ValueError("no examples")
+    return means
+
+
+@right("Trainer.evaluate", "makes a list, and runs the model anew for each mean")
+def evaluate_listed(self, data):
+    data = list(data)
+    count = sum(len(x) for x, _ in data)
+    if count == 0:
+        raise ValueError("nothing to evaluate")
+    kinds = {"loss": lambda z, y: self.loss(z, y).item()} | self.metrics
+    mode, self.model.training = self.model.training, False
+    self.model.eval()
+    with no_grad():
+        found = {k: sum(float(f(self.model(x), y)) * len(x) for x, y in data) / count for k, f in kinds.items()}
+    self.model.train(mode)
+    return found
+
+
 # -- Trainer.load_state_dict ------------------------------------------------------------------------------------------
 
 
@@ -314,6 +469,18 @@ def load_by_name(self, arrays, rest):
     for name, state in rest["generators"].items():
         found[name].bit_generator.state = state
     vars(self).update({name: copy.deepcopy(rest[name]) for name in POSITION})
+
+
+@right("Trainer.load_state_dict", "copies through JSON, as a file would")
+def load_json(self, arrays, rest):
+    import json
+
+    rest = json.loads(json.dumps(rest))
+    for name, rng in generators(self.model).items():
+        rng.bit_generator.state = rest["generators"][name]
+    for name, part in self.parts().items():
+        part.load_state_dict({key[len(name) + 1 :]: arrays[key] for key in arrays if key.startswith(name + ".")})
+    self.__dict__.update((name, rest[name]) for name in POSITION)
 
 
 # -- checkpoint_bytes -------------------------------------------------------------------------------------------------

@@ -78,8 +78,9 @@ class Epochs(Protocol):
 def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> float:
     """Scale all gradients together so that |g| is at most max_norm; return what it was before.
 
-    |g| is the norm of all the gradients laid end to end, so that their direction stays. A
-    parameter without a gradient is left out. Pascanu, Mikolov and Bengio, 2013.
+    |g| is the norm of all the gradients laid end to end, so that their direction stays. They
+    are scaled in place; a parameter without a gradient is left out. A NaN in a gradient makes
+    the norm NaN, and infinity clips nothing. Pascanu, Mikolov and Bengio, 2013.
 
     Raises ValueError for a generator of parameters that was used up before, and for a norm
     below 0.
@@ -111,7 +112,7 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> f
 def accuracy(logits: Tensor, target: Tensor) -> float:
     """The share of rows whose largest score is at the target: logits (..., C), target (...).
 
-    Raises ValueError, naming both shapes, if they do not fit.
+    Of equal scores the first counts. Raises ValueError, naming both shapes, if they do not fit.
 
     >>> accuracy(Tensor([[1, 2], [3, 0]]), Tensor([1, 1]))
     0.5
@@ -186,7 +187,8 @@ class Trainer:
         """Move the weights once, by all micro-batches together; return their mean loss.
 
         Each micro-batch counts by its size, n of N: g = sum (n / N) g_n is the gradient of
-        one batch of N. If `clip` is set, |g| before clipping is kept in `step_norm`.
+        one batch of N. If `clip` is set, |g| before clipping is kept in `step_norm`. To count the
+        step, and to call the callbacks, is left to `fit`.
         """
         # Forget the old gradients. self.add_gradient(x, y, share) walks back from one
         # micro-batch's loss, whose share is n / N: len(x) counts a batch. backward() adds to
@@ -213,7 +215,8 @@ class Trainer:
         """Take every step of this epoch that is not taken yet; False if stopped before.
 
         A step takes `self.accumulate` batches, the last of an epoch what is left. Each one
-        is reported by after(micro_batches, loss), which counts it, and may ask to stop.
+        is reported by after(micro_batches, loss), which counts it, and may ask to stop. To begin
+        the next epoch, and to take back the wish to stop, is left to `fit`.
         """
         # Tell the data which epoch it is, and put the model into training mode. A resumed epoch
         # begins behind the self.batch batches that it has seen: islice(data, n, None) skips
@@ -286,8 +289,9 @@ class Trainer:
     def evaluate(self, data: Iterable[Any]) -> dict[str, float]:
         """The mean of the loss and of each metric over all examples: {"loss": ..., name: ...}.
 
-        In evaluation mode, and recording nothing; the model's mode is left as it was found.
-        Raises ValueError if there are no examples.
+        In evaluation mode, and recording nothing; the model's mode and all of our counts are
+        left as they were found. The data may be an iterator, which can be walked once. Raises
+        ValueError if there are no examples.
         """
         # Each batch gives means, and batches are not equally large: what do you add up, and
         # when do you divide, by what? model.training tells the mode, model.eval() and
@@ -347,7 +351,10 @@ class Trainer:
         return arrays, {**rest, "generators": states}
 
     def load_state_dict(self, arrays: dict[str, np.ndarray], rest: dict[str, Any]) -> None:
-        """Take over a trainer's state, so that our next step is the one that it would have taken."""
+        """Take over a trainer's state, so that our next step is the one that it would have taken.
+
+        What was ours before is forgotten. The state stays as it is, and may be loaded again.
+        """
         # Read state_dict line by line, and give back what each line took, to whom it took it
         # from. `within` has the arrays of one part; a generator's .bit_generator.state can be
         # set. What would happen to `rest` as you train on, if self.history were its list?
