@@ -576,8 +576,9 @@ def dropout(x, *, p=0.5, rng=generator):
     """z = x * mask, where mask is 0 with probability p, else 1 / (1 - p): the expectation of z is x.
 
     Each element has a number u of its own in rng.random(x.shape, np.float32), and is kept if u >= p.
-    Returns (z, {"mask": mask}), because the derivative needs the mask; z is new, never x itself. Raises
-    ValueError, saying what p was, unless 0 <= p < 1, and TypeError for an x of integers. Srivastava et al., 2014.
+    Returns (z, {"mask": mask}), because the derivative needs the mask; z is new, never x itself.
+    Raises ValueError, saying what p was, unless 0 <= p < 1, and TypeError for an x of integers.
+    Srivastava et al., 2014.
 
     >>> dropout([1, 2, 3, 4], p=0.5, rng=np.random.default_rng(5))
     tensor([2., 4., 0., 8.])

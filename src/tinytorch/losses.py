@@ -111,8 +111,9 @@ def cross_entropy(logits, target, *, label_smoothing=0.0, reduction="mean"):
     """-ln p[target] with p = softmax(logits), reduced: logits (B, C), target (B,) class indices.
 
     With label smoothing s the target is not one class but (1 - s) of it and s spread evenly
-    over all C (Szegedy et al., 2016). Raises ValueError for shapes, an s or a reduction that does not fit,
-    TypeError for targets that are not whole numbers, IndexError for a class outside 0..C-1.
+    over all C (Szegedy et al., 2016). Raises ValueError for shapes or an s that do not fit, or
+    for another reduction; TypeError for targets that are not whole numbers, IndexError for a
+    class outside 0..C-1.
 
     >>> cross_entropy([[0, 0], [100, 0]], np.array([0, 1]), reduction="none")
     tensor([  0.6931, 100.    ])

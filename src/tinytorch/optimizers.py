@@ -587,7 +587,8 @@ def one_cycle_lr(
     """Up in half a cosine from max_lr / div_factor to max_lr, down in another to almost 0.
 
     The top is at t = pct_start * total_steps - 1; where that is 0 or less, there is no way up.
-    The last step, t = total_steps - 1, has max_lr / div_factor / final_div_factor. Smith and Topin, 2018.
+    The last step, t = total_steps - 1, has max_lr / div_factor / final_div_factor. Smith and
+    Topin, 2018.
 
     >>> [round(one_cycle_lr(t, 1.0, total_steps=5, pct_start=0.6), 2) for t in range(5)]
     [0.04, 0.52, 1.0, 0.5, 0.0]
