@@ -105,6 +105,14 @@ def test_planted_answers_lose_points_with_other_seeds_too(chapter, seed):
         assert kept == []
 
 
+def test_an_answer_that_leaves_recording_off_costs_the_next_one_nothing():
+    left_off = "    import tinytorch\n\n    tinytorch.set_grad_enabled(False)\n    return {}\n"
+    source = load("07").source
+    with Scorer("07", deadline=PATIENT) as scorer:
+        assert scorer.score("Trainer.evaluate", stubs.with_body(source, "Trainer.evaluate", left_off))[1]
+        assert scorer.score("Trainer.step", source)[1] == {}
+
+
 @per_chapter
 def test_every_check_catches_something(chapter):
     """A check that cannot fail is a defect: each loses to at least one planted answer."""
