@@ -17,6 +17,14 @@ wrong("relu", "stops at 6, as a relative of relu does", "np.maximum(x, 0)", "np.
 wrong("relu", "overwrites x", "np.maximum(x, 0)", "np.maximum(x, 0, out=x)")
 wrong("relu", "answers in half precision", "np.maximum(x, 0)", "np.maximum(np.float16(x), 0)")
 
+
+@wrong("relu", "fills a flat copy: of a transposed x it is no view")
+def relu_flat(x):
+    z = np.zeros_like(x)
+    z.ravel()[:] = np.maximum(x, 0).ravel()
+    return z
+
+
 # -- leaky_relu -------------------------------------------------------------------------------------------------------
 
 wrong("leaky_relu", "scales both sides", "np.maximum(x, 0) + negative_slope * np.minimum(x, 0)", "negative_slope * x")
@@ -43,6 +51,11 @@ def leaky_constant(x, *, negative_slope=0.01):
 @wrong("leaky_relu", "has the leak on the wrong side")
 def leaky_wrong_side(x, *, negative_slope=0.01):
     return np.where(x < 0, x, negative_slope * x)
+
+
+@wrong("leaky_relu", "takes the slope without its sign")
+def leaky_unsigned(x, *, negative_slope=0.01):
+    return np.where(x > 0, x, abs(negative_slope) * x)
 
 
 # -- sigmoid ----------------------------------------------------------------------------------------------------------
@@ -78,6 +91,11 @@ def sigmoid_clipped(x):
     return 1 / (1 + np.exp(-np.clip(x, -10, 10)))
 
 
+@wrong("sigmoid", "clips x where float32 would overflow: a float64 goes further")
+def sigmoid_clipped_wide(x):
+    return 1 / (1 + np.exp(-np.clip(x, -88, 88)))
+
+
 # -- softplus ---------------------------------------------------------------------------------------------------------
 
 wrong("softplus", "takes log where log1p keeps the digits", "np.log1p(", "np.log(1 + ")
@@ -101,6 +119,16 @@ def softplus_where(x):
     return np.where(x > 20, x, np.log1p(np.exp(x)))
 
 
+@wrong("softplus", "becomes x above 10, where e^-x still counts")
+def softplus_threshold(x):
+    return np.where(x > 10, x, np.log1p(np.exp(np.minimum(x, 10))))
+
+
+@wrong("softplus", "becomes 0 below -50, where e^x still has all its digits")
+def softplus_ends(x):
+    return np.where(x < -50, 0, np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
+
+
 # -- silu -------------------------------------------------------------------------------------------------------------
 
 wrong("silu", "returns the gate alone", "x *", "")
@@ -109,6 +137,9 @@ wrong("silu", "shuts the gate where it should open", "(x)", "(-x)")
 wrong("silu", "gates a relu: nothing negative comes out", "x * sigmoid", "np.maximum(x, 0) * sigmoid")
 wrong("silu", "overwrites x", "return x * sigmoid.function(x)", "x *= sigmoid.function(x)\nreturn x")
 wrong("silu", "answers in half precision", "x * sigmoid.function(x)", "np.float16(x * sigmoid.function(x))")
+
+wrong("silu", "becomes 0 below -20", "x * sigmoid.function(x)", "np.where(x < -20, 0, x * sigmoid.function(x))")
+wrong("silu", "computes in float32", "sigmoid.function(x)", "sigmoid.function(np.float32(x))")
 
 # -- gelu -------------------------------------------------------------------------------------------------------------
 
@@ -131,6 +162,10 @@ wrong(
 wrong("gelu", "ignores a form that it does not have", 'approximate != "tanh"', "False")
 wrong("gelu", "overwrites x", "0.5 * x * (1 + np.tanh(inner))", "np.multiply(x, 0.5 * (1 + np.tanh(inner)), out=x)")
 wrong("gelu", "answers in half precision", "inner = math", "x = np.float16(x)\ninner = math")
+
+wrong("gelu", "takes an empty name for the default", 'approximate != "tanh"', 'approximate and approximate != "tanh"')
+wrong("gelu", "looks for the name inside of the name", 'approximate != "tanh"', 'approximate not in "tanh"')
+wrong("gelu", "does not mind capitals", 'approximate != "tanh"', 'approximate.lower() != "tanh"')
 
 # -- normal_cdf -------------------------------------------------------------------------------------------------------
 
@@ -176,6 +211,21 @@ def normal_by_erf(x):
     return np.reshape(np.array(gate, x.dtype), x.shape)
 
 
+@wrong("normal_cdf", "is content with 1 above 5")
+def normal_ends(x):
+    gate = [1 if v > 5 else 0.5 * math.erfc(-v / math.sqrt(2)) for v in x.astype(np.float64).flat]
+    return np.reshape(np.array(gate, x.dtype), x.shape)
+
+
+@wrong("normal_cdf", "fills a flat copy: of a transposed x it is no view")
+def normal_flat(x):
+    z = np.zeros_like(x)
+    flat = z.ravel()
+    for i, v in enumerate(x.ravel()):
+        flat[i] = 0.5 * math.erfc(-v / math.sqrt(2))
+    return z
+
+
 # -- softmax ----------------------------------------------------------------------------------------------------------
 
 wrong(
@@ -210,6 +260,22 @@ def softmax_epsilon(x, *, dim=-1):
     e = np.exp(x - x.max(axis=dim, keepdims=True))
     return e / (e.sum(axis=dim, keepdims=True) + 1e-3)
 
+
+@wrong("softmax", "adds very little to the sum, against a division by zero that cannot happen")
+def softmax_small_epsilon(x, *, dim=-1):
+    e = np.exp(x - x.max(axis=dim, keepdims=True))
+    return e / (e.sum(axis=dim, keepdims=True) + 1e-8)
+
+
+@wrong("softmax", "knows three axes")
+def softmax_three_axes(x, *, dim=-1):
+    e = np.exp(x - x.max(axis=dim, keepdims=True))
+    if x.ndim < 3:
+        return e / e.sum(axis=dim, keepdims=True)
+    return e / np.einsum(["ijk->jk", "ijk->ik", "ijk->ij"][dim], e).reshape(e.sum(axis=dim, keepdims=True).shape)
+
+
+wrong("softmax", "computes in float32", "e = np", "x = np.float32(x)\ne = np")
 
 # -- log_softmax ------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from tinytorch.activations import softplus
 from tito.rubrics.planted import right
 
 # -- relu -------------------------------------------------------------------------------------------------------------
@@ -19,6 +20,8 @@ def relu_cleared(x):
     z[x < 0] = 0
     return z
 
+
+right("relu", "zeros of x's own dtype", "np.maximum(x, 0)", "np.maximum(np.zeros_like(x), x)")
 
 # -- leaky_relu -------------------------------------------------------------------------------------------------------
 
@@ -50,6 +53,12 @@ def leaky_slopes(x, *, negative_slope=0.01):
     return x * slope
 
 
+@right("leaky_relu", "the larger or the smaller of x and its scaled copy, by the slope")
+def leaky_by_slope(x, *, negative_slope=0.01):
+    scaled = negative_slope * x
+    return np.maximum(x, scaled) if negative_slope <= 1 else np.minimum(x, scaled)
+
+
 # -- sigmoid ----------------------------------------------------------------------------------------------------------
 
 
@@ -74,6 +83,18 @@ def sigmoid_by_logarithm(x):
     return np.exp(-np.logaddexp(np.zeros_like(x), -x))
 
 
+@right("sigmoid", "the shares of e^x and 1, the larger of them taken out")
+def sigmoid_of_two(x):
+    yes, no = np.exp(np.minimum(x, 0)), np.exp(np.minimum(-x, 0))
+    return yes / (yes + no)
+
+
+@right("sigmoid", "Python's exp, one number at a time")
+def sigmoid_by_python(x):
+    shares = [1 / (1 + math.exp(-v)) if v > 0 else math.exp(v) / (1 + math.exp(v)) for v in x.ravel().tolist()]
+    return np.array(shares, x.dtype).reshape(x.shape)
+
+
 # -- softplus ---------------------------------------------------------------------------------------------------------
 
 right("softplus", "NumPy's own", "np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))", "np.logaddexp(np.zeros_like(x), x)")
@@ -84,6 +105,11 @@ right("softplus", "the positive part as half of x + |x|", "np.maximum(x, 0)", "(
 def softplus_chosen(x):
     rest = np.log1p(np.exp(np.where(x > 0, -x, x)))
     return np.where(x > 0, x + rest, rest)
+
+
+@right("softplus", "becomes x above 20, as PyTorch's does")
+def softplus_above(x):
+    return np.where(x > 20, x, np.log1p(np.exp(np.minimum(x, 20))))
 
 
 # -- silu -------------------------------------------------------------------------------------------------------------
@@ -98,12 +124,26 @@ def silu_written_out(x):
     return np.where(x >= 0, x, x * e) / (1 + e)
 
 
+@right("silu", "the gate as e to the minus softplus of -x")
+def silu_by_softplus(x):
+    return x * np.exp(-softplus.function(-x))
+
+
 # -- gelu -------------------------------------------------------------------------------------------------------------
 
 right("gelu", "a power for the cube", "x * x * x", "x**3")
 right("gelu", "NumPy's root, which is float64", "math.sqrt(2 / math.pi)", "np.sqrt(2 / np.pi)")
 right("gelu", "takes x out", "x + 0.044715 * x * x * x", "x * (1 + 0.044715 * x * x)")
 right("gelu", "the gate as a sigmoid", "0.5 * x * (1 + np.tanh(inner))", "x * sigmoid.function(2 * inner)")
+
+
+@right("gelu", "Python's tanh, one number at a time")
+def gelu_by_python(x, *, approximate="tanh"):
+    if approximate not in ["tanh"]:
+        raise ValueError(f"no form {approximate}")
+    c = math.sqrt(2 / math.pi)
+    z = [v / 2 + v / 2 * math.tanh(c * (v + 0.044715 * v**3)) for v in x.ravel().tolist()]
+    return np.array(z, x.dtype).reshape(x.shape)
 
 
 # -- normal_cdf -------------------------------------------------------------------------------------------------------
@@ -161,6 +201,14 @@ def normal_by_quotients(x):
     return np.asarray(np.where(x > 0, 1 - tail, tail)).astype(x.dtype)
 
 
+@right("normal_cdf", "fills an array, index by index")
+def normal_by_index(x):
+    z = np.empty(x.shape, x.dtype)
+    for index, v in np.ndenumerate(x):
+        z[index] = math.erfc(-float(v) * math.sqrt(0.5)) / 2
+    return z
+
+
 # -- softmax ----------------------------------------------------------------------------------------------------------
 
 
@@ -182,6 +230,22 @@ def softmax_in_place(x, *, dim=-1):
     z = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
     np.exp(z, out=z)
     z /= z.sum(axis=dim, keepdims=True)
+    return z
+
+
+@right("softmax", "as the hint has it; an axis of none is not asked for")
+def softmax_by_the_hint(x, *, dim=-1):
+    e = np.exp(x - x.max(axis=dim, keepdims=True))
+    return e / e.sum(axis=dim, keepdims=True)
+
+
+@right("softmax", "line by line")
+def softmax_by_lines(x, *, dim=-1):
+    z = np.empty_like(x)
+    lines, shares = np.moveaxis(x, dim, -1), np.moveaxis(z, dim, -1)
+    for index in np.ndindex(lines.shape[:-1]):
+        e = np.exp(lines[index] - lines[index].max())
+        shares[index] = e / e.sum()
     return z
 
 
@@ -207,6 +271,12 @@ def log_softmax_moved(x, *, dim=-1):
     with np.errstate(divide="ignore"):
         z = z - np.log(np.exp(z).sum(axis=0))
     return np.moveaxis(z, 0, dim)
+
+
+@right("log_softmax", "as the hint has it; an axis of none is not asked for")
+def log_softmax_by_the_hint(x, *, dim=-1):
+    shifted = x - x.max(axis=dim, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))
 
 
 # -- accounting -------------------------------------------------------------------------------------------------------
