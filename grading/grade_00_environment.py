@@ -84,7 +84,12 @@ def the_first_call_is_left_out(student, seconds, repeats):
 
 
 @rubric.check("timeit", points=1)
-@given(powers, st.integers(1, 4), st.sampled_from([0.0, 1.0, 3.0, 8.0]), always=[(0.125, 2, 8.0), (0.5, 1, 4.0)])
+@given(
+    powers,
+    st.integers(1, 4),
+    st.sampled_from([0.0, 1.0, 3.0, 8.0]),
+    always=[(0.125, 2, 8.0), (0.5, 1, 4.0), (2**-11, 1, 1.0)],
+)
 def calls_are_doubled_until_they_fill_the_time(student, seconds, repeats, at_least):
     """Runs of 1, 2, 4... calls are tried until one takes at_least; as many calls are in each run that counts."""
     (median, *_), calls, readings = student.timed(seconds, [seconds], 0.0, 0.0, repeats, at_least)
@@ -139,33 +144,45 @@ def timings(counts):
     return st.sampled_from(counts).flatmap(lambda n: st.lists(seconds, min_size=n, max_size=n))
 
 
+NANOSECONDS = [3.1e-9, 1.2e-9, 7.3e-9, 4.4e-9]
+
 rubric.doctests("summarize", points=1)
 
 
 @rubric.check("summarize", points=1)
-@given(timings([1, 3, 5, 2, 4]), always=[[9.0, 1.0, 2.0], [9.0, 1.0, 4.0, 2.0], [1, 2], [0.5, 0.5]])
+@given(timings([1, 3, 5, 2, 4]), always=[[9.0, 1.0, 2.0], [9.0, 1.0, 4.0, 2.0], [1, 2], [0.5, 0.5], NANOSECONDS])
 def half_are_faster_and_half_are_slower(student, seconds):
     """The median is the middle one in order; of an even number of timings, the point halfway between the middle two."""
     mistakes = {
         "this is the mean: one slow run moves it": statistics.fmean(seconds),
         "this is the middle of the list as it came: put it in order first": seconds[len(seconds) // 2],
         "an even number has two in the middle: take the point halfway between": sorted(seconds)[len(seconds) // 2],
+        "an even number has two in the middle, this is the lower": sorted(seconds)[(len(seconds) - 1) // 2],
     }
-    close(student.summarized(seconds)[0], statistics.median(seconds), "the median", mistakes=mistakes)
+    yours, expected = student.summarized(seconds)[0], statistics.median(seconds)
+    close(yours, expected, "the median", rtol=1e-9, atol=0, mistakes=mistakes)
 
 
 @rubric.check("summarize", points=1)
-@given(timings([1, 2, 3, 4]), always=[[2.0, 9.0, 1.0, 4.0], [3, 1, 2]])
+@given(timings([1, 2, 3, 4]), always=[[2.0, 9.0, 1.0, 4.0], [3, 1, 2], NANOSECONDS])
 def extremes_have_their_places(student, seconds):
     """The fastest run took the fewest seconds, the slowest the most."""
     _, fastest, slowest = student.summarized(seconds)
-    close(fastest, min(seconds), "fastest")
-    close(slowest, max(seconds), "slowest")
+    close(fastest, min(seconds), "fastest", rtol=1e-9, atol=0)
+    close(slowest, max(seconds), "slowest", rtol=1e-9, atol=0)
 
 
 # -- nbytes -----------------------------------------------------------------------------------------------------------
 
-DTYPES = ["int8", "float16", "float32", "float64", "int64"]
+DTYPES = ["int8", "float16", "float32", "float64", "int64", "bool", "complex128"]
+
+
+@rubric.probe
+def said_otherwise(tt, shape, dtype):
+    """nbytes of a dtype that is given as np.dtype("int8"), and of one that is given as np.int8."""
+    kind = np.dtype(dtype)
+    return [int(tt.environment.nbytes(shape, dtype)) for dtype in (kind, kind.type)]
+
 
 rubric.doctests("nbytes", points=1)
 
@@ -173,11 +190,13 @@ rubric.doctests("nbytes", points=1)
 @rubric.check("nbytes", points=1)
 @given(
     st.tuples(shapes(dims=4, sides=4), st.sampled_from(DTYPES)),
-    always=[((50_000, 50_000, 3), "float32"), ((2, 3), "int8"), ((2, 3), "float16"), ((2, 3), "int64")],
+    always=[((50_000, 50_000, 3), "float32"), *[((2, 3), name) for name in DTYPES if name != "float32"]],
 )
 def elements_times_the_size_of_one(student, shape, dtype):
     """An array's bytes are the product of its axes, times the bytes of one element, however many there are."""
-    same(plain(student.nbytes(shape, dtype)), math.prod(shape) * np.dtype(dtype).itemsize, "the bytes")
+    expected = math.prod(shape) * np.dtype(dtype).itemsize
+    same(plain(student.nbytes(shape, dtype)), expected, "the bytes")
+    same(student.said_otherwise(shape, dtype), [expected] * 2, "the number of bytes by np.dtype(name) and by its type")
 
 
 @rubric.check("nbytes", points=1)
@@ -211,7 +230,14 @@ rubric.doctests("forecast", points=1)
 @rubric.check("forecast", points=1)
 @given(
     st.tuples(whole, whole, whole, whole),
-    always=[(7, 1, 2, 1), (1, 7, 1, 2), (4.0, 6.0, 2.0, 3.0), (2e12, 1e9, 1e11, 2e10), (3e8, 5e9, 1e11, 2e10)],
+    always=[
+        (7, 1, 2, 1),
+        (1, 7, 1, 2),
+        (4.0, 6.0, 2.0, 3.0),
+        (2e12, 1e9, 1e11, 2e10),
+        (3e8, 5e9, 1e11, 2e10),
+        (2e3, 60, 1e11, 2e10),
+    ],
 )
 def the_later_of_two(student, flops, moved, peak, bandwidth):
     """Arithmetic takes flops / peak, memory takes moved / bandwidth; they go on at once, and the later one counts."""
@@ -222,7 +248,9 @@ def the_later_of_two(student, flops, moved, peak, bandwidth):
         "this counts the operations alone": computing,
         "this counts the bytes alone": moving,
     }
-    close(student.forecast(flops, moved, peak, bandwidth), max(computing, moving), "the time", mistakes=mistakes)
+    close(
+        student.forecast(flops, moved, peak, bandwidth), max(computing, moving), "the time", atol=0, mistakes=mistakes
+    )
 
 
 # -- manual_seed ------------------------------------------------------------------------------------------------------
@@ -232,10 +260,10 @@ def the_later_of_two(student, flops, moved, peak, bandwidth):
 def draw_after_seeding(tt, seed, before):
     held = tt.environment.generator
     held.bit_generator.state = np.random.default_rng(99).bit_generator.state
-    held.random(before)
+    held.random(before, np.float32)  # takes half a number of the generator's, which keeps the other half
     tt.environment.manual_seed(seed)
     tt.environment.generator = held
-    return held.random(3)
+    return held.random(3, np.float32)
 
 
 @rubric.probe
@@ -254,7 +282,7 @@ rubric.doctests("manual_seed", points=1)
 def those_who_hold_the_generator_see_it_restart(student, seed, before):
     """Whatever was drawn before, a generator held since the import continues as default_rng(seed) begins."""
     yours = student.draw_after_seeding(seed, before)
-    close(yours, np.random.default_rng(seed).random(3), "the next three numbers")
+    close(yours, np.random.default_rng(seed).random(3, np.float32), "the next three numbers")
 
 
 @rubric.check("manual_seed", points=1)

@@ -28,11 +28,13 @@ CASES = {
     "there are nan or inf in it": [(X * np.nan, X), (X * np.inf, X)],
     "there are numbers where nan or inf are expected": [(0 * X, X * np.nan), (X, np.where(X > 1, X, np.inf))],
     "it is all zeros": [(0 * X, X)],
+    "it is 0": [(0.0, 2.5)],
     "the shapes differ": [(np.ones(3), np.ones(2))],
     "this is the square": [(X * X, X)],
     "the answer is None": [(None, X)],
     "the answer is an object of type Liar": [(Foreign("Liar"), X)],
-    "the answer is a list": [([1.0], X)],
+    "the answer is a list, not an array of numbers": [([1.0], X), ([1.0], np.array(1.0)), ([1.0], [1.0])],
+    "the answer is a list, not a number": [([48], 48), ([48.0], np.float64(48))],
 }
 
 

@@ -6,7 +6,7 @@ from statistics import median
 
 import numpy as np
 
-from tinytorch.environment import Timing, summarize
+from tinytorch.environment import Timing, generator, summarize
 from tito.rubrics.planted import wrong
 
 # -- timeit -----------------------------------------------------------------------------------------------------------
@@ -84,6 +84,8 @@ def timeit_of_all_runs(function, repeats=7, at_least=2e-3):
     return Timing(mean, mean, mean)
 
 
+wrong("timeit", "gives up after a thousand calls", "run(calls) < at_least", "run(calls) < at_least and calls < 1000")
+
 # -- summarize --------------------------------------------------------------------------------------------------------
 
 wrong("summarize", "takes the mean for the median", "median", "sum(seconds) / len")
@@ -101,6 +103,14 @@ def summarize_exchanged(seconds):
     return Timing(median(seconds), max(seconds), min(seconds))
 
 
+wrong(
+    "summarize",
+    "rounds to microseconds",
+    "median(seconds), min(seconds)",
+    "round(median(seconds), 6), round(min(seconds), 6)",
+)
+wrong("summarize", "keeps seven digits", "return", "seconds = [float(np.float32(s)) for s in seconds]\nreturn")
+
 # -- nbytes -----------------------------------------------------------------------------------------------------------
 
 wrong("nbytes", "counts elements, not bytes", "* np.dtype(dtype).itemsize", "")
@@ -114,6 +124,18 @@ wrong("nbytes", "takes np.prod, which makes the float 1.0 of ()", "math.prod", "
 @wrong("nbytes", "takes every element for four bytes")
 def nbytes_four(shape, dtype=np.float32):
     return 4 * math.prod(shape)
+
+
+@wrong("nbytes", "has a table of names, and takes any other dtype for a float32")
+def nbytes_by_name(shape, dtype=np.float32):
+    size = {"float16": 2, "float64": 8, "int8": 1, "int64": 8, "bool": 1, "complex128": 16}.get(str(dtype), 4)
+    return math.prod(shape) * size
+
+
+@wrong("nbytes", "reads the bits in the dtype's name")
+def nbytes_by_bits(shape, dtype=np.float32):
+    bits = "".join(c for c in np.dtype(dtype).name if c.isdigit())
+    return math.prod(shape) * (int(bits) // 8 if bits else 4)
 
 
 # -- matmul_flops -----------------------------------------------------------------------------------------------------
@@ -136,6 +158,13 @@ wrong("forecast", "divides whole numbers", "flops / peak, moved / bandwidth", "f
 def forecast_sum(flops, moved, peak, bandwidth):
     return flops / peak + moved / bandwidth
 
+
+wrong(
+    "forecast",
+    "rounds to microseconds",
+    "max(flops / peak, moved / bandwidth)",
+    "round(max(flops / peak, moved / bandwidth), 6)",
+)
 
 # -- manual_seed ------------------------------------------------------------------------------------------------------
 
@@ -171,6 +200,16 @@ def seed_new_generator(seed):
     if seed < 0:
         raise ValueError(f"a seed is 0 or more, got {seed}")
     generator = np.random.default_rng(seed)
+    return generator
+
+
+@wrong("manual_seed", "leaves the half of a number that a float32 has not used")
+def seed_all_but_the_half(seed):
+    if seed < 0:
+        raise ValueError(f"a seed is 0 or more, got {seed}")
+    state = generator.bit_generator.state
+    state["state"] = np.random.default_rng(seed).bit_generator.state["state"]
+    generator.bit_generator.state = state
     return generator
 
 

@@ -52,6 +52,21 @@ def timeit_in_one_loop(function, repeats=7, at_least=2e-3):
     return Timing(median(seconds), min(seconds), max(seconds))
 
 
+@right("timeit", "calls what stands in a list, which is doubled")
+def timeit_of_a_list(function, repeats=7, at_least=2e-3):
+    def seconds_for(calls):
+        start = time.perf_counter()
+        for call in calls:
+            call()
+        return time.perf_counter() - start
+
+    function()
+    calls = [function]
+    while seconds_for(calls) < at_least:
+        calls = calls * 2
+    return summarize([seconds_for(calls) / len(calls) for _ in range(repeats)])
+
+
 # -- summarize --------------------------------------------------------------------------------------------------------
 
 right("summarize", "NumPy's median", "median(seconds)", "float(np.median(seconds))")
@@ -72,6 +87,13 @@ def summarize_two_middles(seconds):
     return Timing(median=0.5 * (lower + upper), fastest=min(ordered), slowest=max(ordered))
 
 
+right(
+    "summarize",
+    "NumPy's numbers",
+    "median(seconds), min(seconds), max(seconds)",
+    "np.quantile(seconds, 0.5), np.min(seconds), np.max(seconds)",
+)
+
 # -- nbytes -----------------------------------------------------------------------------------------------------------
 
 right("nbytes", "NumPy's product, as an integer", "math.prod(shape)", "int(np.prod(shape))")
@@ -85,6 +107,8 @@ def nbytes_by_axes(shape, dtype=np.float32):
         size *= axis
     return size
 
+
+right("nbytes", "asks an array of one", "np.dtype(dtype).itemsize", "np.zeros((), dtype).nbytes")
 
 # -- matmul_flops -----------------------------------------------------------------------------------------------------
 
@@ -115,6 +139,12 @@ def forecast_by_intensity(flops, moved, peak, bandwidth):
     return moved / bandwidth
 
 
+@right("forecast", "half of the sum and of the difference")
+def forecast_by_halves(flops, moved, peak, bandwidth):
+    computing, moving = flops / peak, moved / bandwidth
+    return (computing + moving + abs(computing - moving)) / 2
+
+
 # -- manual_seed ------------------------------------------------------------------------------------------------------
 
 right("manual_seed", "turned round", "seed < 0", "not seed >= 0")
@@ -135,6 +165,14 @@ def seed_by_steps(seed):
     fresh = np.random.default_rng(seed)
     ours = generator.bit_generator
     ours.state = fresh.bit_generator.state
+    return generator
+
+
+@right("manual_seed", "begins the bit generator again, in place")
+def seed_by_beginning_again(seed):
+    if seed < 0:
+        raise ValueError(f"no seed: {seed}")
+    generator.bit_generator.__init__(seed)
     return generator
 
 

@@ -43,8 +43,9 @@ def close(
     )
     fail = functools.partial(Mismatch, what=what, yours=yours, expected=expected)
     if mine is None:
-        message, diagnosis = f"{what} is not an array", f"{what} is {_kind(yours)}, not an array of numbers"
-        raise fail(message, kind="type", diagnosis=diagnosis)
+        form, of = ("an array", " of numbers") if isinstance(expected, np.ndarray) or wanted.ndim else ("a number", "")
+        diagnosis = f"{what} is {_kind(yours)}, not {form}{of}"
+        raise fail(f"{what} is not {form}", kind="type", diagnosis=diagnosis)
     if like is not None:
         mine, wanted = summed_to(mine, np.shape(like)), summed_to(wanted, np.shape(like))
         wrongs = {say: summed_to(wrong, np.shape(like)) for say, wrong in wrongs.items()}

@@ -34,7 +34,7 @@ def diagnose(yours: np.ndarray, expected: np.ndarray, rtol: float, atol: float, 
         if yours.ndim == 2 and yours.shape[0] == yours.shape[1] and same(yours.T, expected):
             return "transposed"
         if not yours.any():
-            return "it is all zeros"
+            return "it is all zeros" if yours.ndim else "it is 0"
         if same(-yours, expected):
             return "the sign is flipped"
         return _factor(yours, expected, same)
