@@ -8,9 +8,9 @@ from itertools import product
 
 import numpy as np
 from hypothesis import strategies as st
-from strategies import example, in_dtype, in_each_dtype, mixed, shapes, shuffled
+from strategies import example, in_dtype, in_each_dtype, mixed, shuffled
 
-from tito.rubrics.compare import close, holds, nudged, refuses
+from tito.rubrics.compare import close, holds, refuses
 from tito.rubrics.rubric import Rubric, given
 
 rubric = Rubric("09", module="convolutions")
@@ -47,18 +47,24 @@ def seen(kernel, stride, dilation, i, j):
         yield a, b, i * stride[0] + a * dilation[0], j * stride[1] + b * dilation[1]
 
 
+def pairs(least, most):
+    """(rows, columns), each from least to most, in one draw, which is quicker than two; shrinks to the smallest."""
+    return st.sampled_from(sorted(product(range(least, most + 1), repeat=2), key=sum))
+
+
+ONE_TO_3, NONE_TO_2, ONE_OR_2 = pairs(1, 3), pairs(0, 2), pairs(1, 2)
+
+
 @st.composite
-def moving(draw, padded=True, dilated=True, overlapping=False):
+def moving(draw, padded=True, overlapping=False):
     """A kernel, its stride, its padding, its dilation, and height and width in which it fits; shrinks to 1 x 1."""
-    small = st.integers(1, 3)
-    kernel = draw(st.tuples(small, small))
-    stride = draw(st.tuples(*[st.integers(1, k) if overlapping else small for k in kernel]))
-    padding = draw(st.tuples(*[st.integers(0, 2)] * 2)) if padded else NONE
-    dilation = draw(st.tuples(*[st.integers(1, 2)] * 2)) if dilated else ONE
+    kernel, stride, dilation = draw(ONE_TO_3), draw(ONE_TO_3), draw(ONE_OR_2)
+    stride = tuple(map(min, stride, kernel)) if overlapping else stride
+    padding = draw(NONE_TO_2) if padded else NONE
     sides = []
-    for k, s, p, d in zip(kernel, stride, padding, dilation):
-        fits = d * (k - 1) + 1 + (draw(st.integers(1, 3)) - 1) * s - 2 * p
-        sides.append(max(1, fits + draw(st.integers(0, s - 1))))  # what is left over at the end is never seen
+    for k, s, p, d, more, left in zip(kernel, stride, padding, dilation, draw(NONE_TO_2), draw(NONE_TO_2)):
+        fits = d * (k - 1) + 1 + more * s - 2 * p
+        sides.append(max(1, fits + left % s))  # what is left over at the end is never seen
     return kernel, stride, padding, dilation, tuple(sides)
 
 
@@ -70,6 +76,7 @@ ACROSS = (6, 4), ((3, 2), (1, 3), (0, 2), (2, 1))
 PLAIN = (3, 3), ((2, 2), ONE, NONE, ONE)
 STRIDED = (3, 4), ((2, 2), (2, 2), NONE, ONE)
 WIDE = (2, 2), ((1, 1), ONE, ONE, ONE)  # more padding than a kernel's span
+SPREAD = (3, 4), ((2, 2), ONE, (1, 0), (1, 2))  # stride 1, and a dilation
 
 
 def or_nothing(oracle, *arguments):
@@ -99,17 +106,18 @@ def correlated(x, weight, bias, stride, padding, dilation, groups=1):
 def images_and_filters(draw):
     """Images, filters, and how they move over them."""
     kernel, stride, padding, dilation, sides = draw(moving())
-    b, c, k = draw(few), draw(few), draw(few)
+    b, (c, k) = draw(few), draw(ONE_OR_2)
     return draw(mixed((b, c, *sides))), draw(mixed((k, c, *kernel))), stride, padding, dilation
 
 
 @st.composite
 def grouped(draw):
-    """Images, filters, one bias for each of them (or None), in two or three groups; nothing else is unusual."""
-    groups, c, k, kernel = draw(st.integers(2, 3)), draw(few), draw(few), draw(st.tuples(few, few))
-    sides = tuple(size + draw(few) - 1 for size in kernel)
+    """Images, filters, one bias for each of them (or None), in two or three groups; the window moves as it does if
+    nothing is said."""
+    groups, (c, k), kernel, more = draw(st.integers(2, 3)), draw(ONE_OR_2), draw(ONE_OR_2), draw(pairs(0, 1))
+    sides = tuple(map(sum, zip(kernel, more)))
     x, weight = draw(mixed((1, groups * c, *sides))), draw(mixed((groups * k, c, *kernel)))
-    return x, weight, draw(st.one_of(mixed((groups * k,)), st.none())), groups
+    return x, weight, draw(st.one_of(mixed((groups * k,)), st.none())), groups, 1, 0, 1
 
 
 def filtered(over, batch=2, channels=2, filters=2):
@@ -150,29 +158,38 @@ def every_window_times_the_filter(student, x, weight, stride, padding, dilation)
 @given(
     grouped(),
     always=[
-        (example(1, 4, 2, 2), example(4, 2, 2, 2, start=-5), example(4, start=7), 2),
-        (example(1, 3, 2, 2), example(6, 1, 1, 2, start=-5), None, 3),
-        in_dtype(np.float32, example(1, 2, 2, 2), example(2, 1, 2, 2, start=-5), example(2, start=7), 2),
+        (example(1, 4, 2, 2), example(4, 2, 2, 2, start=-5), example(4, start=7), 2, 1, 0, 1),
+        (example(1, 3, 2, 2), example(6, 1, 1, 2, start=-5), None, 3, 1, 0, 1),
+        (example(1, 1, 1, 2), example(2, 1, 1, 1), example(2, start=7), 1, 1, 0, 1),
+        (example(2, 2, 2, 3), example(2, 1, 2, 2, start=-5), example(2, start=7), 2, (2, 1), (1, 0), (1, 2)),
+        (*in_dtype(np.float32, example(1, 2, 2, 2), example(2, 1, 2, 2, start=-5), example(2, start=7)), 2, 1, 0, 1),
     ],
 )
-def each_group_sees_its_own_channels(student, x, weight, bias, groups):
+def each_group_sees_its_own_channels(student, x, weight, bias, groups, stride, padding, dilation):
     """The first K / groups filters see the first C / groups channels, and so on. A window gets its bias once."""
-    plain = correlated(x, weight, None, ONE, NONE, ONE, groups)
-    channels = weight.shape[1]
+    moves, channels = [n if isinstance(n, tuple) else (n, n) for n in (stride, padding, dilation)], weight.shape[1]
+    plain = correlated(x, weight, None, *moves, groups)
     mistakes = {
         "the filter is turned round: the first weight meets the first pixel": correlated(
-            x, weight[:, :, ::-1, ::-1], bias, ONE, NONE, ONE, groups
+            x, weight[:, :, ::-1, ::-1], bias, *moves, groups
         ),
-        "every filter sees the first group's channels": correlated(x[:, :channels], weight, bias, ONE, NONE, ONE),
+        "every filter sees the first group's channels": correlated(x[:, :channels], weight, bias, *moves),
         "the groups take turns: neighbouring filters belong together": correlated(
-            x, turns(weight, groups), bias, ONE, NONE, ONE, groups
+            x, turns(weight, groups), bias, *moves, groups
         )[:, np.argsort(turns(np.arange(len(weight)), groups))],
+        "stride, padding and dilation are forgotten where there are groups": or_nothing(
+            correlated, x, weight, bias, ONE, NONE, ONE, groups
+        ),
+        "the dilation is forgotten where there are groups": or_nothing(
+            correlated, x, weight, bias, *moves[:2], ONE, groups
+        ),
     }
     if bias is not None:
         mistakes["the bias is forgotten"] = plain
         mistakes["the bias is added once for every product"] = plain + weight[0].size * bias[:, None, None]
-    expected = correlated(x, weight, bias, ONE, NONE, ONE, groups)
-    close(student.conv2d_naive(x, weight, bias, groups=groups), expected, "z", mistakes=mistakes)
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    expected = correlated(x, weight, bias, *moves, groups)
+    close(student.conv2d_naive(x, weight, bias, **options), expected, "z", mistakes=mistakes)
 
 
 def turns(filters, groups):
@@ -203,7 +220,7 @@ def unfold(tt, x, kernel, stride, padding, dilation):
 def padded_images(draw):
     """Images (B, H, W, C) that are padded already, and the window that moves over them."""
     kernel, stride, padding, dilation, (h, w) = draw(moving())
-    b, c, (ph, pw) = draw(few), draw(few), padding
+    (b, c), (ph, pw) = draw(ONE_OR_2), padding
     x = np.pad(draw(mixed((b, h, w, c))), ((0, 0), (ph, ph), (pw, pw), (0, 0)))
     return x, kernel, stride, padding, dilation
 
@@ -215,7 +232,7 @@ def pixels(over, batch=2, channels=2):
     return example(*shape), kernel, stride, padding, dilation
 
 
-OVERS = [DOWN, ACROSS, PLAIN, STRIDED, WIDE]
+OVERS = [DOWN, ACROSS, PLAIN, STRIDED, WIDE, SPREAD]
 
 rubric.doctests("im2col", points=1)
 
@@ -273,7 +290,7 @@ def added_back(rows, shape, kernel, stride, dilation, winner=None):
 def rows_to_add(draw):
     """The rows of windows that overlap, and the shape (padded) of the images that they came from."""
     kernel, stride, padding, dilation, sides = draw(moving(overlapping=True))
-    b, c = draw(few), draw(few)
+    b, c = draw(ONE_OR_2)
     shape = (b, *[size + 2 * p for size, p in zip(sides, padding)], c)
     down, across = outputs(shape[1:3], kernel, stride, dilation)
     rows = draw(mixed((b * down * across, kernel[0] * kernel[1] * c)))
@@ -369,7 +386,7 @@ def input_slopes(g, weight, shape, stride, padding, dilation, cut=True):
 def images_and_gradients(draw):
     """x (B, H, W, C), weight (kh, kw, C, K), g (B, H', W', K), and how the window moves."""
     kernel, stride, padding, dilation, (h, w) = draw(moving())
-    b, c, k = draw(st.integers(1, 3)), draw(few), draw(few)
+    b, (c, k) = draw(st.integers(1, 3)), draw(ONE_OR_2)
     sides = [size + 2 * p for size, p in zip((h, w), padding)]
     g = draw(mixed((b, *outputs(sides, kernel, stride, dilation), k)))
     return draw(mixed((b, h, w, c))), draw(mixed((*kernel, c, k))), g, stride, padding, dilation
@@ -397,7 +414,7 @@ def walked(over, batch=2, channels=2, filters=3):
 
 WALKED = [
     *[walked(over) for over in OVERS],
-    *[case for over in OVERS for case in in_each_dtype(*walked(over, 2, 1, 2))],
+    *[case for over in (PLAIN, STRIDED, WIDE) for case in in_each_dtype(*walked(over, 2, 1, 2))],
 ]
 
 
@@ -430,8 +447,14 @@ def a_weight_is_used_in_every_window(student, x, weight, g, stride, padding, dil
 def filters_agree_with_nudges(student, x, weight, g, stride, padding, dilation, groups):
     """Nudge one weight of conv2d: the output answers as the gradient that a walk back finds says."""
     _, yours = student.walked_back(x, weight, g, stride, padding, dilation, groups)
-    whole = x.astype(np.int64)  # integers are not nudged
-    [slope] = nudged(student.convolved, whole, weight, stride, padding, dilation, groups, g=g, step=1e-3)
+    # conv2d is linear: what a nudge of one weight does is what a filter of that weight alone gives.
+    alone = np.tile(np.eye(weight[0].size).reshape(-1, *weight.shape[1:]), (groups, 1, 1, 1))
+    answers = student.convolved(x, alone, stride, padding, dilation, groups)
+    answers, slopes = (
+        answers.reshape(len(x), groups, 1, weight[0].size, -1),
+        g.reshape(len(x), groups, -1, 1, g[0, 0].size),
+    )
+    slope = (answers * slopes).sum(axis=(0, -1)).reshape(weight.shape)
     close(yours, slope, "weight.grad", rtol=1e-6, atol=1e-6)
 
 
@@ -460,8 +483,10 @@ def pixels_get_g_from_every_window(student, x, weight, g, stride, padding, dilat
 def images_agree_with_nudges(student, x, weight, g, stride, padding, dilation, groups):
     """Nudge one pixel under conv2d: the output answers as the gradient that a walk back finds says."""
     yours, _ = student.walked_back(x, weight, g, stride, padding, dilation, groups)
-    whole = weight.astype(np.int64)
-    [slope] = nudged(student.convolved, x, whole, stride, padding, dilation, groups, g=g, step=1e-3)
+    # conv2d is linear: what a nudge of one pixel does is what an image of that pixel alone gives.
+    alone = np.eye(x[0].size).reshape(-1, *x.shape[1:])
+    answers = student.convolved(alone, weight, stride, padding, dilation, groups)
+    slope = (g.reshape(len(g), -1) @ answers.reshape(len(alone), -1).T).reshape(x.shape)
     close(yours, slope, "x.grad", rtol=1e-6, atol=1e-6)
 
 
@@ -482,14 +507,13 @@ def pooled(x, kernel, stride, padding, border=-np.inf, choose=np.max):
 @st.composite
 def poolings(draw, border=False):
     """A kernel, its stride, a padding of at most half of it, and height and width; with `border`, not without."""
-    kernel = draw(st.tuples(st.integers(1 + border, 3), st.integers(1 + border, 3)))
-    stride = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
-    padding = tuple(draw(st.integers(int(border), k // 2)) for k in kernel)
-    sides = tuple(max(1, k - 2 * p) + draw(st.integers(0, 3)) for k, p in zip(kernel, padding))
+    kernel, stride, wanted = draw(pairs(1 + border, 3)), draw(ONE_TO_3), ONE if border else draw(pairs(0, 1))
+    padding = tuple(min(p, k // 2) for p, k in zip(wanted, kernel))
+    sides = tuple(max(1, k - 2 * p) + more for k, p, more in zip(kernel, padding, draw(pairs(0, 3))))
     return kernel, stride, padding, sides
 
 
-NO_BORDER = example(1, 2, 4, 5)
+NO_BORDER = example(2, 2, 4, 5)
 BY_TWO = (2, 2), (2, 2), NONE
 LOW = np.array([-np.inf, -np.inf, -1e30, -np.inf, -np.inf, -1e9, -2e9, -1e9, -np.inf]).reshape(1, 1, 3, 3)
 UNKNOWN = np.array([1.0, np.nan, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, np.inf]).reshape(1, 1, 3, 3)
@@ -504,7 +528,7 @@ rubric.doctests("max_pool2d", points=1)
     always=[
         (NO_BORDER, (2, 3), (2, 1), (1, 0), True),
         (NO_BORDER, (3, 2), (1, 3), (0, 1), True),
-        (NO_BORDER, (2, 2), (1, 1), NONE, False),
+        (NO_BORDER, (3, 2), ONE, NONE, False),
         (UNKNOWN, (2, 2), ONE, ONE, True),
         (NO_BORDER[:0], *BY_TWO, True),
         *in_each_dtype(NO_BORDER, *BY_TWO, True),
@@ -534,7 +558,8 @@ def largest_of_each_window(student, x, kernel, stride, padding, given_stride):
     always=[(LOW, (2, 2), ONE, ONE), (LOW, (2, 2), (2, 2), ONE), *in_each_dtype(example(1, 1, 2, 2), (2, 2), ONE, ONE)],
 )
 def a_border_never_wins(student, x, kernel, stride, padding):
-    """Where all pixels are below 0, a border of zeros would be the largest. What is outside does not count."""
+    """Where all pixels are below 0, a border of zeros would be the largest. What is outside does not count; and a
+    padding of more than half of a kernel, where a window might see nothing else, is refused."""
     x = -np.abs(x)
     yours = student.max_pool2d(x, kernel_size=kernel, stride=stride, padding=padding)
     mistakes = {
@@ -542,14 +567,15 @@ def a_border_never_wins(student, x, kernel, stride, padding):
         "the border is 0, which is more than any pixel": pooled(x, kernel, stride, padding, 0),
     }
     close(yours, pooled(x, kernel, stride, padding), "z", mistakes=mistakes)
+    refuses("ValueError", student.max_pool2d, x, kernel_size=kernel, stride=stride, padding=kernel)
 
 
 def winners(x, g, kernel, stride, padding, how="first", border=None):
     """dx by a search in each window: g goes to the first of the largest; or, the mistakes, elsewhere.
 
-    A border with a value takes part; None is no pixel, and gets nothing.
+    A border with a value takes part; None is no pixel, and gets nothing. NaN is the largest.
     """
-    (ph, pw), (h, w) = padding, x.shape[2:]
+    (ph, pw), (h, w), x = padding, x.shape[2:], np.where(np.isnan(x), np.inf, x)
     x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=border or 0)
     dx, inside = np.zeros(x.shape, g.dtype), lambda row, column: ph <= row < ph + h and pw <= column < pw + w
     for b, c, i, j in list(np.ndindex(g.shape))[:: -1 if how == "kept" else 1]:
@@ -575,10 +601,9 @@ def ties(draw):
 @st.composite
 def overlapping(draw):
     """Images without ties, windows that overlap, and g."""
-    kernel = draw(st.tuples(st.integers(2, 3), st.integers(2, 3)))
-    stride = tuple(draw(st.integers(1, k - 1)) for k in kernel)
-    padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
-    x = draw(shuffled((2, 1, *[k + draw(st.integers(0, 2)) for k in kernel])))
+    kernel, padding = draw(pairs(2, 3)), draw(pairs(0, 1))
+    stride = tuple(min(s, k - 1) for s, k in zip(draw(ONE_OR_2), kernel))
+    x = draw(shuffled((2, 1, *map(sum, zip(kernel, draw(NONE_TO_2))))))
     return x, draw(mixed(pooled(x, kernel, stride, padding).shape)), kernel, stride, padding
 
 
@@ -589,6 +614,7 @@ def tied(x, kernel, stride, padding):
 
 
 LEVEL = np.array([0, 1, 1, 0, 1, 1, 0, 0, 0, 1, 0, 1, 1, 0, 0, 0.0]).reshape(1, 1, 4, 4)
+BESIDE = (3, 2), (3, 2), NONE
 MOVES = [BY_TWO, ((2, 2), (2, 1), NONE), ((2, 2), (1, 2), NONE), ((3, 2), ONE, ONE), ((2, 2), (2, 2), ONE)]
 
 
@@ -599,12 +625,15 @@ MOVES = [BY_TWO, ((2, 2), (2, 1), NONE), ((2, 2), (1, 2), NONE), ((3, 2), ONE, O
         *[tied(LEVEL, *how) for how in MOVES],
         *[tied(LEVEL - 1, *how) for how in MOVES],
         *[tied(LOW, *how) for how in MOVES],
+        *[tied(1 + 1e-9 * LEVEL, *how) for how in (BY_TWO, BESIDE)],  # nearly equal is not equal
+        *[tied(UNKNOWN, *how) for how in (BY_TWO, ((2, 2), ONE, ONE))],
         *[tied(LEVEL.astype(kind), *how) for kind in (np.float32, np.float16) for how in MOVES[:2]],
     ],
 )
 def the_first_of_equals_gets_it_all(student, x, g, kernel, stride, padding):
-    """g goes to the largest pixel of its window, and to no other; among equals to the first, line by line."""
-    z = pooled(x, kernel, stride, padding)
+    """g goes to the largest pixel of its window, and to no other; among equals to the first, line by line. NaN is the
+    largest. Without a stride, windows lie side by side."""
+    z, moves = pooled(x, kernel, stride, padding), {} if stride == kernel else {"stride": stride}
     wrong = lambda how: winners(x, g, kernel, stride, padding, how)
     mistakes = {
         "a border of 0 wins as well: it gets what a pixel should": winners(x, g, kernel, stride, padding, border=0),
@@ -614,7 +643,7 @@ def the_first_of_equals_gets_it_all(student, x, g, kernel, stride, padding):
         "a window overwrites what another has sent: add": wrong("overwritten"),
         "windows overwrite what others have sent: add": wrong("kept"),
     }
-    yours = student.max_pool2d_vjp(g, z, x, kernel_size=kernel, stride=stride, padding=padding)
+    yours = student.max_pool2d_vjp(g, z, x, kernel_size=kernel, padding=padding, **moves)
     close(yours, wrong("first"), "dx", mistakes=mistakes)
 
 
@@ -632,7 +661,12 @@ def a_pixel_may_win_several_windows(student, x, g, kernel, stride, padding):
         "windows overwrite what others have sent: add": winners(x, g, kernel, stride, padding, "kept"),
     }
     close(yours, winners(x, g, kernel, stride, padding), "dx", mistakes=mistakes)
-    [slope] = nudged(student.pool, x, kernel, stride, padding, g=g, step=1e-3)
+    step, alone = 1e-3, np.eye(x[0].size).reshape(-1, *x.shape[1:])
+    moved = np.stack([image + sign * step * alone for sign in (1, -1) for image in x])  # one batch of all nudges
+    more, less = student.pool(moved.reshape(-1, *x.shape[1:]), kernel, stride, padding).reshape(
+        2, len(x), len(alone), -1
+    )
+    slope = ((more - less) @ g.reshape(len(g), -1, 1) / (2 * step)).reshape(x.shape)
     close(yours, slope, "dx", rtol=1e-6, atol=1e-6)
 
 
@@ -653,12 +687,22 @@ def normalised(tt, x, mean, var, weight, bias, training, momentum, eps):
     return z, held, [r.data for r in running]
 
 
+@rubric.probe
+def left_by_a_refusal(tt, x, mean, var, weight, bias):
+    running = tt.layers.Buffer(np.array(mean)), tt.layers.Buffer(np.array(var))
+    try:
+        tt.convolutions.batch_norm(tt.Tensor(x), *running, tt.Tensor(weight), tt.Tensor(bias), training=True)
+    except ValueError:
+        return [r.data for r in running]
+    raise AssertionError("this should be refused")
+
+
 @rubric.in_place("mean", "var")
 def normalised_slopes(tt, x, g, mean, var, weight, training):
     x, weight, bias = (tt.Tensor(a, requires_grad=True) for a in (x, weight, weight))
     z = tt.convolutions.batch_norm(x, tt.Tensor(mean), tt.Tensor(var), weight, bias, training=training, eps=1.0)
     z.backward(tt.Tensor(g))
-    return x.grad
+    return x.grad, weight.grad, bias.grad
 
 
 @rubric.probe
@@ -680,12 +724,12 @@ def normalised_in_parts(tt, x, g, weight, at, eps):
         try:
             mine = tt.Tensor(np.array(x[parts[number]]), requires_grad=True)
             running = tt.Tensor(np.zeros(len(weight))), tt.Tensor(np.ones(len(weight)))
-            scale = tt.Tensor(weight)
+            scale, shift = (tt.Tensor(np.array(weight), requires_grad=True) for _ in range(2))
             share = lambda part: sums(number, part)
             with tt.convolutions.sharing(share):
-                z = tt.convolutions.batch_norm(mine, *running, scale, scale, training=True, eps=eps) * 1.0
+                z = tt.convolutions.batch_norm(mine, *running, scale, shift, training=True, eps=eps) * 1.0
                 z.backward(tt.Tensor(np.array(g[parts[number]])))
-            found[number] = [z.data, mine.grad.data, running[1].data]
+            found[number] = [z.data, mine.grad.data, running[1].data, scale.grad, shift.grad]
         except BaseException as error:
             errors.append(error)
             sums.barrier.abort()
@@ -697,7 +741,8 @@ def normalised_in_parts(tt, x, g, weight, at, eps):
         thread.join()
     if errors:
         raise min(errors, key=lambda error: isinstance(error, threading.BrokenBarrierError))
-    return [np.concatenate([found[0][i], found[1][i]]) for i in (0, 1)] + [found[0][2], found[1][2]]
+    whole = [np.concatenate([found[0][i], found[1][i]]) for i in (0, 1)]
+    return whole + [[found[0][i], found[1][i]] for i in (2, 3, 4)]
 
 
 def along(channels, x):
@@ -714,12 +759,15 @@ def standardized(x, mean, var, weight, bias, eps):
     return along(weight, x) * (x - along(mean, x)) / np.sqrt(along(var, x) + eps) + along(bias, x)
 
 
+PLACES = st.sampled_from([(), (1,), (2,), (1, 1), (1, 2), (2, 1), (2, 2)])
+
+
 @st.composite
 def channels_of(draw):
     """A batch (B, C), (B, C, T) or (B, C, H, W) of two or more numbers a channel, and four numbers of each channel."""
-    b, c, rest = draw(st.integers(2, 4)), draw(st.integers(1, 3)), draw(shapes(dims=2, sides=2))
-    x = draw(mixed((b, c, *rest)))
-    means, variances, weight, bias = (draw(mixed((c,))) for _ in range(4))
+    (b, c), rest = draw(pairs(1, 3)), draw(PLACES)
+    x = draw(mixed((b + 1, c, *rest)))
+    means, variances, weight, bias = draw(mixed((4, c)))
     return x, means, np.abs(variances), weight, bias
 
 
@@ -734,6 +782,8 @@ epsilons = st.sampled_from([1.0, 0.25])
 FORMS = [numbered(*shape) for shape in [(2, 2), (1, 2, 3), (3, 2, 2), (2, 3, 2, 1), (2, 1, 2, 3)]]
 SINGLE = in_dtype(np.float32, *FORMS[2])
 FAR_OFF = 1e8 + example(3, 1, start=0), *FORMS[4][1:]
+FAR_SINGLE = in_dtype(np.float32, 2**22 + np.array([[4.0, 1], [0, 3], [1, 5], [3, 6], [2, 5]]), *numbered(5, 2)[1:])
+DEAD = *FORMS[2][:3], np.array([0.0, 3.0]), FORMS[2][4]  # a weight is 0, so that z says nothing of x
 
 
 # -- standardize_vjp --------------------------------------------------------------------------------------------------
@@ -767,7 +817,7 @@ def uneven(x, start):
 @given(
     channels_of(),
     epsilons,
-    always=[*[(*form, 0.25) for form in FORMS], (*in_dtype(np.float32, *FORMS[4]), 0.25), (*SINGLE, 1.0)],
+    always=[*[(*form, 0.25) for form in (*FORMS, DEAD)], (*in_dtype(np.float32, *FORMS[4]), 0.25), (*SINGLE, 1.0)],
 )
 def mean_and_std_move_with_x(student, x, running_mean, running_var, weight, bias, eps):
     """Statistics that are x's own: nudge one number, and mean, std and all z of its channel move. dx counts it all."""
@@ -786,7 +836,8 @@ def mean_and_std_move_with_x(student, x, running_mean, running_var, weight, bias
     epsilons,
     st.booleans(),
     always=[
-        *[(*FORMS[2], 0.25, learned) for learned in (True, False)],
+        *[(*form, 0.25, learned) for form in (FORMS[2], DEAD) for learned in (True, False)],
+        (*FAR_SINGLE, 0.25, True),
         (*FORMS[4], 1.0, False),
         (*SINGLE, 0.25, False),
     ],
@@ -816,11 +867,17 @@ def weight_and_bias_and_constants(student, x, running_mean, running_var, weight,
 @rubric.check("standardize_vjp", points=1, examples=10)
 @given(channels_of(), st.integers(1, 3), always=[(*FORMS[2], 1), (*FORMS[2], 2)])
 def parts_of_a_batch_move_together(student, x, running_mean, running_var, weight, bias, at):
-    """Two threads have a part of the batch each: a number moves the mean and the std of both parts. Use all_sum."""
+    """Two threads have a part of the batch each: a number moves the mean and the std of both parts. Use all_sum. dw and
+    db are those of a thread's own part."""
     g, at = uneven(x, bias[0]), min(at, len(x) - 1)
-    _, dx, *_ = student.normalised_in_parts(x, g, weight, at, 1.0)
-    right = slopes_of(x, g, weight, np.sqrt(moments(x)[1] + 1))[1]
+    _, dx, _, dws, dbs = student.normalised_in_parts(x, g, weight, at, 1.0)
+    n, right = slopes_of(x, g, weight, np.sqrt(moments(x)[1] + 1))
     close(dx, right.pop("all"), "x.grad", mistakes=right)
+    for name, found, each in (("weight.grad", dws, g * n), ("bias.grad", dbs, g)):
+        over = lambda part: part.sum(axis=tuple(axis for axis in range(x.ndim) if axis != 1))
+        mistakes = {"this is the whole batch's: a thread answers for its own part": over(each)}
+        for mine, part in zip(found, (each[:at], each[at:])):
+            close(mine, over(part), f"{name} of a part", mistakes=mistakes)
 
 
 # -- batch_norm, on top of it -----------------------------------------------------------------------------------------
@@ -853,20 +910,29 @@ def mean_0_and_variance_1_per_channel(student, x, running_mean, running_var, wei
 @rubric.check("batch_norm", points=1, examples=10)
 @given(channels_of(), st.booleans(), always=[(*form, training) for form in FORMS[1::2] for training in (True, False)])
 def statistics_of_x_move_with_x(student, x, running_mean, running_var, weight, bias, training):
-    """Nudge a number: in training mean and variance move too, and dx knows; the running ones stay where they are."""
-    g = bias[0] + np.arange(x.size).reshape(x.shape) % 5
-    yours = student.normalised_slopes(x, g, running_mean, running_var, weight, training)
-    whole = [a.astype(np.int64) for a in (running_mean, running_var, weight)]  # integers are not nudged
-    [slope] = nudged(student.normalised_alone, x, *whole, training, g=g, step=1e-4)
-    _, var = moments(x) if training else (running_mean, running_var)
+    """Nudge a number: in training mean and variance move too, and dx knows; the running ones stay where they are. The
+    weight and the bias get gradients, too."""
+    g, step, form = bias[0] + np.arange(x.size).reshape(x.shape) % 5, 1e-4, (len(x), 2, x.size, *x.shape[1:])
+    yours, dw, db = student.normalised_slopes(x, g, running_mean, running_var, weight, training)
+    # Channels do not see each other: all nudged copies of x, side by side as channels, are one batch.
+    alone = step * np.eye(x.size).reshape(-1, *x.shape)
+    copies = np.moveaxis(np.concatenate([x + alone, x - alone]), 0, 1).reshape(len(x), -1, *x.shape[2:])
+    channels = [np.tile(a, 2 * x.size) for a in (running_mean, running_var, weight)]
+    z = student.normalised_alone(copies, *channels, training).reshape(form)
+    slope = ((z[:, 0] - z[:, 1]) * g[:, None]).sum(axis=(0, *range(2, x.ndim + 1))).reshape(x.shape) / (2 * step)
+    mean, var = moments(x) if training else (running_mean, running_var)
     mistakes = {"mean and variance are taken as fixed": g * along(weight, x) / np.sqrt(along(var, x) + 1)}
     close(yours, slope, "x.grad", rtol=1e-5, atol=1e-5, mistakes=mistakes)
+    n, axes = (x - along(mean, x)) / np.sqrt(along(var, x) + 1), tuple(axis for axis in range(x.ndim) if axis != 1)
+    close(dw, (g * n).sum(axis=axes), "weight.grad")
+    close(db, g.sum(axis=axes), "bias.grad")
 
 
 @rubric.check("batch_norm", points=1)
 @given(channels_of(), st.sampled_from([0.25, 0.1, 1.0]), always=[(*FORMS[1], 0.1), (*FORMS[4], 0.25), (*SINGLE, 0.25)])
 def running_statistics_follow_in_place(student, x, running_mean, running_var, weight, bias, momentum):
-    """In training r += momentum * (the batch's - r), in place, with the unbiased variance; of one number, refuse."""
+    """In training r += momentum * (the batch's - r), in place, with the unbiased variance; of one number, refuse,
+    before anything moves."""
     _, held, now = student.normalised(x, running_mean, running_var, weight, bias, True, momentum, 1.0)
     (mean, var), (_, biased) = moments(x, ddof=1), moments(x)
     for name, mine, kept, before, own in zip(
@@ -892,12 +958,16 @@ def running_statistics_follow_in_place(student, x, running_mean, running_var, we
         )
     one = x[:1].reshape(x.shape[1], -1)[:, 0][None]
     refuses("ValueError", student.normalised, one, running_mean, running_var, weight, bias, True, momentum, 1.0)
+    left = student.left_by_a_refusal(one, running_mean, running_var, weight, bias)
+    for name, mine, before in zip(("running_mean", "running_var"), left, (running_mean, running_var)):
+        close(mine, before, f"{name} after a refusal")
 
 
 @rubric.check("batch_norm", points=1)
-@given(channels_of(), epsilons, always=[(*FORMS[1], 0.25), (*FORMS[4], 1.0), (*SINGLE, 0.25)])
+@given(channels_of(), epsilons, always=[*[(*form, 0.25) for form in FORMS[:2]], (*FORMS[4], 1.0), (*SINGLE, 0.25)])
 def running_statistics_serve_afterwards(student, x, running_mean, running_var, weight, bias, eps):
-    """Out of training the running statistics are used, and stay as they are: one example is treated as in a batch."""
+    """Out of training the running statistics are used, and stay as they are: one example is treated as in a batch, and
+    of none nothing is asked."""
     z, _, now = student.normalised(x, running_mean, running_var, weight, bias, False, 0.5, eps)
     expected = standardized(x, running_mean, running_var, weight, bias, eps)
     mistakes = {"these are the batch's own statistics": standardized(x, *moments(x), weight, bias, eps)}
@@ -906,6 +976,8 @@ def running_statistics_serve_afterwards(student, x, running_mean, running_var, w
         close(mine, before, f"{name} after evaluation")
     one, _, _ = student.normalised(x[:1], running_mean, running_var, weight, bias, False, 0.5, eps)
     close(one, expected[:1], "z of the first example alone", mistakes=mistakes)
+    none, _, _ = student.normalised(x[:0], running_mean, running_var, weight, bias, False, 0.5, eps)
+    close(none, expected[:0], "z of no example")
 
 
 @rubric.check("batch_norm", points=1, examples=10)
@@ -913,7 +985,7 @@ def running_statistics_serve_afterwards(student, x, running_mean, running_var, w
 def parts_of_a_batch_share_their_sums(student, x, running_mean, running_var, weight, bias, at):
     """Two threads with a part each, whose sums `statistics` adds up, find what one finds with the whole batch."""
     g, at = bias[0] + np.arange(x.size).reshape(x.shape) % 5, min(at, len(x) - 1)
-    z, dx, *variances = student.normalised_in_parts(x, g, weight, at, 1.0)
+    z, dx, variances, _, _ = student.normalised_in_parts(x, g, weight, at, 1.0)
     mean, var = moments(x)
     both = lambda part: standardized(part, *moments(part), weight, weight, 1.0)
     mistakes = {"each part has statistics of its own": np.concatenate([both(x[:at]), both(x[at:])])}

@@ -116,6 +116,10 @@ def test_col2im_is_the_transpose_of_im2col():
         assert (rows * back).sum() == pytest.approx((x * col2im(back, x.shape, over)).sum())
 
 
+def test_im2col_of_no_images_has_rows_of_the_right_length():
+    assert im2col(np.zeros((0, 4, 5, 2)), window((3, 2))).shape == (0, 3 * 2 * 2)
+
+
 def test_views_of_windows_are_what_im2col_copies():
     x = noise(2, 7, 6, 3)
     for over in (window(3), window((2, 3), (2, 1)), window((3, 2), 1, 0, (2, 3))):

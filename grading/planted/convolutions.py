@@ -2,7 +2,19 @@
 
 import numpy as np
 
-from tinytorch.convolutions import col2im, im2col, padded, pooling, standardize, statistics, unpadded
+from tinytorch.convolutions import (
+    all_sum,
+    col2im,
+    conv2d_naive,
+    im2col,
+    padded,
+    pooling,
+    standardize,
+    statistics,
+    unpadded,
+    window,
+)
+from tinytorch.kernels import convolve
 from tito.rubrics.planted import wrong
 
 # -- conv2d_naive -----------------------------------------------------------------------------------------------------
@@ -41,6 +53,21 @@ wrong("conv2d_naive", "exchanges the padding of rows and columns", "(ph, ph), (p
 wrong("conv2d_naive", "takes the rows' stride for the columns", "j * sw, j * sw", "j * sh, j * sh")
 wrong("conv2d_naive", "takes the rows' dilation for the columns", "dw * (kw - 1) + 1, dw", "dh * (kw - 1) + 1, dh")
 
+
+@wrong("conv2d_naive", "convolves each group by itself, and forgets how the window moves")
+def naive_recursion(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
+    if groups > 1:
+        parts = zip(np.split(x, groups, axis=1), np.split(weight, groups))
+        z = np.concatenate([conv2d_naive(*part) for part in parts], axis=1)
+        return z if bias is None else z + bias[:, None, None]
+    over = window(weight.shape[2:], stride, padding, dilation)
+    z = np.zeros((len(x), len(weight), *over.outputs(*x.shape[2:])), x.dtype)
+    x = padded(x, over.padding)
+    for i, j, rows, columns in over.taps(*z.shape[2:]):
+        z += np.einsum("bcij,kc->bkij", x[:, :, rows, columns], weight[:, :, i, j])
+    return z if bias is None else z + bias[:, None, None]
+
+
 # -- im2col -----------------------------------------------------------------------------------------------------------
 
 wrong(
@@ -59,7 +86,12 @@ wrong(
     "x[:, rows, columns]",
     "x[:, rows, columns].transpose(1, 2, 0, 3)",
 )
-wrong("im2col", "makes a column of each window", "(b * down * across, -1)", "(b * down * across, -1).T")
+wrong(
+    "im2col",
+    "makes a column of each window",
+    "return seen.reshape(b * down * across, math.prod(over.kernel) * c)",
+    "return seen.reshape(b * down * across, math.prod(over.kernel) * c).T",
+)
 wrong(
     "im2col",
     "counts the padding twice",
@@ -195,6 +227,16 @@ def input_stride(g, weight, shape, over):
     return col2im(rows, (b, h + 2 * ph, w + 2 * pw, c), over)[:, ph : ph + h, pw : pw + w]
 
 
+@wrong("input_gradient", "takes the short way with a padding that knows no dilation")
+def input_undilated(g, weight, shape, over):
+    (b, h, w, c), (kh, kw), (ph, pw) = shape, over.kernel, over.padding
+    if over.stride == (1, 1) and ph < kh and pw < kw:
+        return convolve(g, weight[::-1, ::-1].swapaxes(2, 3), over._replace(padding=(kh - 1 - ph, kw - 1 - pw)))
+    filters = weight.shape[-1]
+    rows = g.reshape(-1, filters) @ weight.reshape(-1, filters).T
+    return col2im(rows, (b, h + 2 * ph, w + 2 * pw, c), over)[:, ph : ph + h, pw : pw + w]
+
+
 # -- max_pool2d -------------------------------------------------------------------------------------------------------
 
 wrong("max_pool2d", "pads with zeros", ", -np.inf", "")
@@ -210,6 +252,19 @@ wrong(
 wrong("max_pool2d", "answers in half precision", "padded(x,", "padded(np.float16(x),")
 wrong("max_pool2d", "leaves NaN out", "np.maximum", "np.fmax")
 wrong("max_pool2d", "pads with a number that pixels may lie below", "-np.inf", "-1e6")
+wrong("max_pool2d", "pools the first image only", "return z", "return z[:1].repeat(len(z), axis=0)")
+wrong(
+    "max_pool2d",
+    "moves by the rows of the kernel along both axes if no stride is given",
+    "stride, padding)",
+    "np.ravel(kernel_size)[0] if stride is None else stride, padding)",
+)
+wrong(
+    "max_pool2d",
+    "takes any padding, so that a window may see nothing else",
+    "pooling(kernel_size, stride, padding)",
+    "window(kernel_size, kernel_size if stride is None else stride, padding)",
+)
 
 
 @wrong("max_pool2d", "takes the mean")
@@ -242,6 +297,15 @@ wrong("max_pool2d_vjp", "fills an array of float64", "np.zeros_like(x)", "np.zer
 wrong("max_pool2d_vjp", "takes windows for apart that overlap along one axis", "all(s >= k", "any(s >= k")
 wrong(
     "max_pool2d_vjp", "takes windows never to overlap", "all(s >= k for s, k in zip(over.stride, over.kernel))", "True"
+)
+
+wrong("max_pool2d_vjp", "moves by one pixel if no stride is given", "stride, padding)", "stride or 1, padding)")
+wrong("max_pool2d_vjp", "leaves a window with NaN in it without a winner", "comparable(x, z)", "(x, z)")
+wrong(
+    "max_pool2d_vjp",
+    "takes nearly equal for equal",
+    "x[part, :, rows, columns] == z[part]",
+    "np.isclose(x[part, :, rows, columns], z[part])",
 )
 
 
@@ -281,6 +345,32 @@ wrong("standardize_vjp", "adds up its own part only", "all_sum(np.concatenate([d
 wrong("standardize_vjp", "takes the slope of the variance for that of std", "scale / std * gn_mean",
       "scale / std * 2 * gn_mean")  # fmt: skip
 wrong("standardize_vjp", "forgets to divide dw by std", "per_channel(dot, several) / std", "per_channel(dot, several)")
+
+wrong("standardize_vjp", "gives the whole batch's dw and db", "return from_lines(dx, shape), dw, db",
+      "return from_lines(dx, shape), sums[len(db) : -1], sums[: len(db)]")  # fmt: skip
+
+
+@wrong("standardize_vjp", "gets n back from z, which a weight of 0 does not allow")
+def slopes_from_z(g, z, x, weight, bias, *, mean, std, learned=False):
+    form, axes = (-1, *[1] * (x.ndim - 2)), (0, *range(2, x.ndim))
+    n, scale = (z - bias.reshape(form)) / weight.reshape(form), (weight / std).reshape(form)
+    db, dw = g.sum(axis=axes), (g * n).sum(axis=axes)
+    if not learned:
+        return scale * g, dw, db
+    g_mean, gn_mean = (all_sum(part).reshape(form) / all_sum(np.array(x[:, 0].size)) for part in (db, dw))
+    return (scale * (g - g_mean - n * gn_mean)).astype(x.dtype), dw, db
+
+
+@wrong("standardize_vjp", "takes the mean off after the sum, not before")
+def slopes_late_mean(g, z, x, weight, bias, *, mean, std, learned=False):
+    form, axes = (-1, *[1] * (x.ndim - 2)), (0, *range(2, x.ndim))
+    n, scale = (x - mean.reshape(form)) / std.reshape(form), (weight / std).reshape(form)
+    db = g.sum(axis=axes)
+    dw = ((g * x).sum(axis=axes) - mean * db) / std
+    if not learned:
+        return scale * g, dw, db
+    g_mean, gn_mean = (all_sum(part).reshape(form) / all_sum(np.array(x[:, 0].size)) for part in (db, dw))
+    return (scale * (g - g_mean - n * gn_mean)).astype(x.dtype), dw, db
 
 
 @wrong("standardize_vjp", "averages over the examples only, not over the places")
@@ -373,6 +463,24 @@ wrong(
     "weight.data /= std\nstd = np.ones_like(std)\nreturn standardize",
 )
 
+wrong(
+    "batch_norm",
+    "refuses after the running mean has moved",
+    "if n < 2:",
+    "running_mean.data += momentum * (mean - running_mean.data)\n    if n < 2:",
+    "    running_mean.data += momentum * (mean - running_mean.data)",
+    "",
+)
+wrong(
+    "batch_norm",
+    "looks at the batch in evaluation too, which may be one of none",
+    "if training:",
+    "own = statistics(x.data)\nif training:",
+    "= statistics(x.data)",
+    "= own",
+)
+wrong("batch_norm", "lets no gradient through to the weight", "(x, weight,", "(x, weight.detach(),")
+
 
 @wrong("batch_norm", "moves the running statistics in evaluation too")
 def norm_moves_in_eval(x, running_mean, running_var, weight, bias, training, momentum, eps):
@@ -390,7 +498,7 @@ def norm_axes(x, running_mean, running_var, weight, bias, training, momentum, ep
     if not training:
         std = np.sqrt(running_var.data + eps)
         return standardize(x, weight, bias, mean=running_mean.data, std=std)
-    if x.size // x.shape[1] < 2:
+    if x.data.size // x.shape[1] < 2:
         raise ValueError("too few")
     per_pixel = (1, -1) + (1,) * (x.ndim - 2)
     mean, var = x.data.mean(axis=0), x.data.var(axis=0)
@@ -405,7 +513,7 @@ def norm_axes(x, running_mean, running_var, weight, bias, training, momentum, ep
 def norm_apart(x, running_mean, running_var, weight, bias, training, momentum, eps):
     mean, var = running_mean.data, running_var.data
     if training:
-        axes, n = (0, *range(2, x.ndim)), x.size // x.shape[1]
+        axes, n = (0, *range(2, x.ndim)), x.data.size // x.shape[1]
         mean, var = x.data.mean(axis=axes), x.data.var(axis=axes)
         if n < 2:
             raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")

@@ -6,9 +6,11 @@ Read, never run; see tito/rubrics/planted.py.
 import numpy as np
 
 from tinytorch.convolutions import (
+    Window,
     all_sum,
     col2im,
     comparable,
+    conv2d_naive,
     im2col,
     padded,
     pooling,
@@ -17,6 +19,7 @@ from tinytorch.convolutions import (
     unpadded,
     window,
 )
+from tinytorch.tensor import Tensor
 from tito.rubrics.planted import right
 
 # -- conv2d_naive -----------------------------------------------------------------------------------------------------
@@ -73,6 +76,23 @@ def naive_windows(x, weight, bias=None, *, stride=1, padding=0, dilation=1, grou
     return z if bias is None else z + np.asarray(bias)[None, :, None, None]
 
 
+@right("conv2d_naive", "by groups, by recursion")
+def naive_groups(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
+    if groups > 1:
+        how = {"stride": stride, "padding": padding, "dilation": dilation}
+        parts = zip(np.split(x, groups, axis=1), np.split(weight, groups))
+        z = np.concatenate([conv2d_naive(*part, **how) for part in parts], axis=1)
+        return z if bias is None else z + bias[:, None, None]
+    over = window(weight.shape[2:], stride, padding, dilation)
+    z = np.zeros((len(x), len(weight), *over.outputs(*x.shape[2:])), x.dtype)
+    x = padded(x, over.padding)
+    for i, j, rows, columns in over.taps(*z.shape[2:]):
+        z += np.tensordot(x[:, :, rows, columns], weight[:, :, i, j], (1, 1)).transpose(0, 3, 1, 2)
+    if bias is not None:
+        z += bias[:, None, None]
+    return z
+
+
 # -- im2col -----------------------------------------------------------------------------------------------------------
 
 
@@ -103,6 +123,16 @@ def im2col_stacked(x, over):
     down, across = over._replace(padding=(0, 0)).outputs(h, w)
     views = [x[:, rows, columns] for _, _, rows, columns in over.taps(down, across)]
     return np.stack(views, axis=3).reshape(b * down * across, len(views) * c)
+
+
+@right("im2col", "by indices")
+def im2col_indices(x, over):
+    b, h, w, c = x.shape
+    (kh, kw), (sh, sw), (dh, dw) = over.kernel, over.stride, over.dilation
+    down, across = over._replace(padding=(0, 0)).outputs(h, w)
+    rows = (np.arange(down) * sh)[:, None, None, None] + (np.arange(kh) * dh)[:, None]
+    columns = (np.arange(across) * sw)[:, None, None] + np.arange(kw) * dw
+    return x[:, rows, columns].reshape(b * down * across, kh * kw * c)
 
 
 # -- col2im -----------------------------------------------------------------------------------------------------------
@@ -139,6 +169,24 @@ def col2im_places(rows_of_windows, shape, over):
     return x
 
 
+@right("col2im", "pixel by pixel: who saw it")
+def col2im_pixels(rows_of_windows, shape, over):
+    b, h, w, c = shape
+    (kh, kw), (sh, sw), (dh, dw) = over.kernel, over.stride, over.dilation
+    down, across = over._replace(padding=(0, 0)).outputs(h, w)
+    seen = rows_of_windows.reshape(b, down, across, kh, kw, c)
+    x = np.zeros(shape, seen.dtype)
+    for r in range(h):
+        for q in range(w):
+            for u in range(kh):
+                for v in range(kw):
+                    i, ri = divmod(r - u * dh, sh)
+                    j, rj = divmod(q - v * dw, sw)
+                    if ri == rj == 0 and 0 <= i < down and 0 <= j < across:
+                        x[:, r, q] += seen[:, i, j, u, v]
+    return x
+
+
 # -- weight_gradient --------------------------------------------------------------------------------------------------
 
 
@@ -170,6 +218,16 @@ def weight_images(x, g, over):
     return dw
 
 
+@right("weight_gradient", "einsum over sliding windows")
+def weight_einsum(x, g, over):
+    (ph, pw), (dh, dw), (kh, kw), (sh, sw) = over.padding, over.dilation, over.kernel, over.stride
+    x = np.pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0)))
+    v = np.lib.stride_tricks.sliding_window_view(x, (dh * (kh - 1) + 1, dw * (kw - 1) + 1), axis=(1, 2))[
+        :, ::sh, ::sw, :, ::dh, ::dw
+    ]
+    return np.einsum("bijcuv,bijk->uvck", v, g)
+
+
 # -- input_gradient ---------------------------------------------------------------------------------------------------
 
 
@@ -198,6 +256,19 @@ def input_images(g, weight, shape, over):
     matrix = np.ascontiguousarray(weight.reshape(-1, filters).T)
     found = [col2im(one.reshape(-1, filters) @ matrix, (1, h + 2 * ph, w + 2 * pw, c), over)[0] for one in g]
     return np.array(found)[:, ph : h + ph, pw : w + pw]
+
+
+@right("input_gradient", "spreads g by the stride and convolves with the kernel turned")
+def input_spread(g, weight, shape, over):
+    b, h, w, c = shape
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = over
+    down, across, k = g.shape[1:]
+    spread = np.zeros((b, h + 2 * ph + dh * (kh - 1), w + 2 * pw + dw * (kw - 1), k), g.dtype)
+    spread[:, dh * (kh - 1) :: sh, dw * (kw - 1) :: sw][:, :down, :across] = g
+    turned = Window((kh, kw), (1, 1), (0, 0), (dh, dw))
+    columns = im2col(spread, turned)
+    matrix = weight[::-1, ::-1].swapaxes(2, 3).reshape(-1, c)
+    return (columns @ matrix).reshape(b, h + 2 * ph, w + 2 * pw, c)[:, ph : ph + h, pw : pw + w]
 
 
 # -- max_pool2d -------------------------------------------------------------------------------------------------------
@@ -232,6 +303,16 @@ def pool_from_below(x, *, kernel_size, stride=None, padding=0):
     for _, _, rows, columns in over.taps(down, across):
         z = np.maximum(z, x[:, :, rows, columns])
     return z
+
+
+@right("max_pool2d", "rows first, then columns")
+def pool_rows(x, *, kernel_size, stride=None, padding=0):
+    over = pooling(kernel_size, stride, padding)
+    (kh, kw), (sh, sw) = over.kernel, over.stride
+    down, across = over.outputs(*x.shape[2:])
+    x = padded(x, over.padding, -np.inf)
+    tall = np.stack([x[:, :, i * sh : i * sh + kh].max(axis=2) for i in range(down)], axis=2)
+    return np.stack([tall[..., j * sw : j * sw + kw].max(axis=3) for j in range(across)], axis=3)
 
 
 # -- max_pool2d_vjp ---------------------------------------------------------------------------------------------------
@@ -272,6 +353,22 @@ def pool_vjp_first(g, z, x, *, kernel_size, stride=None, padding=0):
     for number, (_, _, rows, columns) in enumerate(taps):
         dx[:, :, rows, columns] += g * (first == number)
     return unpadded(dx, over.padding)
+
+
+@right("max_pool2d_vjp", "a search in every window, > and nan by hand")
+def pool_vjp_search(g, z, x, *, kernel_size, stride=None, padding=0):
+    over = pooling(kernel_size, stride, padding)
+    (kh, kw), (sh, sw), (ph, pw), _ = over
+    dx = np.zeros_like(x)
+    for b, c, i, j in np.ndindex(g.shape):
+        best, value = None, None
+        for r in range(max(0, i * sh - ph), min(x.shape[2], i * sh - ph + kh)):
+            for q in range(max(0, j * sw - pw), min(x.shape[3], j * sw - pw + kw)):
+                pixel = x[b, c, r, q]
+                if best is None or pixel > value or (np.isnan(pixel) and not np.isnan(value)):
+                    best, value = (r, q), pixel
+        dx[(b, c, *best)] += g[b, c, i, j]
+    return dx
 
 
 # -- standardize_vjp --------------------------------------------------------------------------------------------------
@@ -320,6 +417,20 @@ def slopes_by_channel(g, z, x, weight, bias, *, mean, std, learned=False):
     return dx, dw, db
 
 
+@right("standardize_vjp", "with one all_sum for all")
+def slopes_stacked(g, z, x, weight, bias, *, mean, std, learned=False):
+    c = x.shape[1]
+    n = (x.swapaxes(0, 1).reshape(c, -1) - mean[:, None]) / std[:, None]
+    gs = g.swapaxes(0, 1).reshape(c, -1)
+    db, dw = gs.sum(1), (gs * n).sum(1)
+    back = lambda a: a.reshape(c, len(x), *x.shape[2:]).swapaxes(0, 1)
+    if not learned:
+        return back(gs * (weight / std)[:, None]), dw, db
+    total = all_sum(np.stack([db, dw, np.full(c, gs.shape[1], x.dtype)]))
+    a, b, count = total[:, :, None]
+    return back(((gs - a / count - n * b / count) * (weight / std)[:, None]).astype(x.dtype)), dw, db
+
+
 # -- batch_norm -------------------------------------------------------------------------------------------------------
 
 
@@ -362,6 +473,21 @@ def norm_out(x, running_mean, running_var, weight, bias, training=False, momentu
         np.add(running_mean.data, momentum * (mean - running_mean.data), out=running_mean.data)
         np.add(running_var.data, momentum * (n / (n - 1) * var - running_var.data), out=running_var.data)
     return standardize(x, weight, bias, mean=mean, std=np.sqrt(var + eps), learned=training)
+
+
+@right("batch_norm", "Tensor operations in evaluation")
+def norm_tensors(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
+    if not training:
+        form = (1, -1, *[1] * (x.ndim - 2))
+        scale = weight / Tensor(np.sqrt(running_var.data + eps))
+        shift = bias - Tensor(running_mean.data.copy()) * scale
+        return x * scale.reshape(form) + shift.reshape(form)
+    mean, var, n = statistics(x.data)
+    if n < 2:
+        raise ValueError(f"one number: {x.shape}")
+    running_mean.data[...] += momentum * (mean - running_mean.data)
+    running_var.data[...] += momentum * (var * n / (n - 1) - running_var.data)
+    return standardize(x, weight, bias, mean=mean, std=np.sqrt(var + eps), learned=True)
 
 
 # -- columns_bytes ----------------------------------------------------------------------------------------------------

@@ -150,7 +150,7 @@ def im2col(x: np.ndarray, over: Window) -> np.ndarray:
     seen = np.empty((b, down, across, *over.kernel, c), x.dtype)
     for i, j, rows, columns in over.taps(down, across):
         seen[:, :, :, i, j] = x[:, rows, columns]
-    return seen.reshape(b * down * across, -1)
+    return seen.reshape(b * down * across, math.prod(over.kernel) * c)
 
 
 def col2im(rows_of_windows: np.ndarray, shape: tuple[int, ...], over: Window) -> np.ndarray:
@@ -415,9 +415,9 @@ def unpadded(x: np.ndarray, padding: tuple[int, int]) -> np.ndarray:
 
 @primitive
 def max_pool2d(x, *, kernel_size, stride=None, padding=0):
-    """z = the largest of each window: x (B, C, H, W) -> (B, C, H', W').
+    """z = the largest of each window, NaN if one is in it: x (B, C, H, W) -> (B, C, H', W').
 
-    The stride is the kernel's size if none is given.
+    The stride is the kernel's size if none is given. Raises ValueError if the padding is more than half of the kernel.
 
     >>> max_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), kernel_size=2)
     tensor([[[[ 5.,  7.],
@@ -439,7 +439,7 @@ def max_pool2d(x, *, kernel_size, stride=None, padding=0):
 
 @max_pool2d.vjp(reads="z x")
 def max_pool2d_vjp(g, z, x, *, kernel_size, stride=None, padding=0):
-    """z = the largest of each window   =>   g goes to it, of equals to the first, line by line
+    """z = the largest of each window   =>   g goes to it, of equals to the first, line by line; NaN is the largest
 
     >>> x, g = np.array([[3.0, 5.0], [5.0, 1.0]]).reshape(1, 1, 2, 2), np.ones((1, 1, 1, 1))
     >>> max_pool2d_vjp(g, np.full_like(g, 5), x, kernel_size=2)
@@ -715,7 +715,7 @@ def batch_norm(
     In training, mean and variance are the batch's own, and the running ones move towards them,
     in place: r += momentum * (batch's - r), where the batch's variance is the unbiased one. Else
     the running ones are used. Raises ValueError, in training, for a batch with one number a
-    channel. Ioffe and Szegedy, 2015.
+    channel, before anything moves. Ioffe and Szegedy, 2015.
 
     >>> x, mean, var = Tensor([[0.0], [2.0]]), Tensor([0.0]), Tensor([1.0])
     >>> batch_norm(x, mean, var, Tensor([1.0]), Tensor([0.0]), training=True, eps=0.0)
