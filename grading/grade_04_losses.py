@@ -75,6 +75,7 @@ far_off = [
         *[(x, word) for x in (*dtyped(table)[:2], holed, holed.T) for word in WORDS],
         (dtyped()[0], "sum"),
         (table[0] * 1.0, "sum"),
+        (table + 1.0, "mean"),
     ],
 )
 def three_reductions(student, values, reduction):
