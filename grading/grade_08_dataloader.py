@@ -42,7 +42,11 @@ def ordered(values):
     st.integers(4, 8),
     st.integers(1, 4),
     st.integers(0, 3),
-    always=[(5, 1, 0), (6, 1, 2), (6, 2, 1), (6, 1, 9), (6, 2**40 + 1, 1), (6, 0, 2**33), (1, 1, 1), (0, 1, 1)],
+    always=[
+        *[(5, 1, 0), (6, 1, 2), (6, 2, 1), (6, 1, 9), (6, 2**40 + 1, 1), (6, 0, 2**33), (1, 1, 1), (0, 1, 1)],
+        (6, 2**62 + 1, 1),  # a seed as `drawn_seed` draws it: too long for a float
+        (12, 67886, 1),  # the 24 bits that float32 has are alike in two of these keys
+    ],
 )
 def seed_and_epoch_choose_the_order(student, n, seed, epoch):
     """Every number below n once, in the order of the keys that PCG64([seed, epoch]) draws: another epoch, another."""
@@ -84,7 +88,33 @@ def batches_of(tt, order, batch_size, drop_last):
     return [list(sampler), list(sampler), len(sampler)]
 
 
-ORDERS = [([], 1), ([3, 1, 2, 0], 2), ([2, 0, 1], 2), ([1, 0], 2), ([1, 0], 3)]
+@rubric.probe
+def walks_of(tt, order, batch_size):
+    """Two walks in turn through an order that has no length, each list emptied once it was seen, and a third after a
+    walk that was left at its first batch."""
+
+    class Order:
+        def __iter__(self):
+            return iter(order)
+
+    def seen(at):
+        kept = list(at)
+        if isinstance(at, list):
+            at.clear()
+        return kept
+
+    sampler = tt.dataloader.BatchSampler(Order(), batch_size)
+    walks, in_turn, end = [iter(sampler), iter(sampler)], [[], []], object()
+    for _ in range(len(order) + 1):
+        for walk, batches in zip(walks, in_turn):
+            if (at := next(walk, end)) is not end:
+                batches.append(seen(at))
+    sampler = tt.dataloader.BatchSampler(Order(), batch_size)
+    next(iter(sampler), None)
+    return [*in_turn, list(sampler)]
+
+
+ORDERS = [([], 1), ([3, 1, 2, 0], 2), ([2, 0, 1], 2), ([1, 0], 2), ([1, 0], 3), ([4, 1, 3, 0, 2], 4)]
 orders = st.integers(0, 7).flatmap(lambda n: st.permutations(range(n)))
 
 
@@ -95,21 +125,31 @@ def cut(order, size, drop_last):
 
 def told(yours, right, what):
     """Why these are not the batches, where one can say it; then the plain comparison."""
+    lists_only(yours)
     holds([] not in yours, f"{what}: there is an empty one", yours=yours, expected=right)
     same(yours, right, what)
+
+
+def lists_only(yours):
+    holds(all(isinstance(batch, list) for batch in yours), "a batch is a list of numbers", yours=yours)
 
 
 @rubric.check("BatchSampler.__iter__", points=1)
 @given(orders, st.integers(1, 4), always=ORDERS)
 def every_number_once_in_order(student, order, batch_size):
     """Lists of batch_size numbers in the order that the sampler has in this pass; the last holds what is left, and none
-    is empty."""
+    is empty. An order may have no length, and a pass knows nothing of another one."""
     first, second, count = student.batches_of(order, batch_size, False)
     right = cut(order, batch_size, False)
+    lists_only(first)
     holds(first != cut(order, batch_size, True) or first == right, "the short batch at the end is missing", yours=first)
     told(first, right, "the list of batches")
     same(second, cut(order[::-1], batch_size, False), "the list of a second pass, for which the order was turned round")
     same(len(first), count, "the number of batches, beside len()")
+    one, other, after = student.walks_of(order, batch_size)
+    told(one, right, "the list of one of two passes that take turns")
+    told(other, right, "the list of the other of two passes that take turns")
+    told(after, right, "the list of a pass after one that was left at its first batch")
 
 
 @rubric.check("BatchSampler.__iter__", points=1)
@@ -118,6 +158,7 @@ def short_ones_may_be_dropped(student, order, batch_size):
     """With drop_last a batch that is not full is left out: the last one, and only if it is short."""
     first, _, count = student.batches_of(order, batch_size, True)
     right = cut(order, batch_size, True)
+    lists_only(first)
     holds(len(first) >= len(right), "a full batch is missing", yours=first, expected=right)
     holds(all(len(batch) == batch_size for batch in first), "a short batch is left", yours=first, expected=right)
     told(first, right, "the list of batches")
@@ -131,13 +172,18 @@ rubric.doctests("collate", points=1)
 
 @rubric.probe
 def collated(tt, examples, as_tensors):
-    """The batch as a tree: what kind each node is, and what stands below it; and whether the list is as it was."""
+    """The batch as a tree: what kind each node is, and what stands below it; and whether the examples are as they were.
+
+    With `as_tensors` arrays are Tensors, and pairs are Batches already.
+    """
 
     def wrapped(value):
         if isinstance(value, np.ndarray):
             return tt.Tensor(value) if as_tensors else value
         if isinstance(value, dict):
             return {key: wrapped(item) for key, item in value.items()}
+        if as_tensors and isinstance(value, tuple) and len(value) == 2:
+            return tt.dataloader.Batch(*map(wrapped, value))
         return type(value)(map(wrapped, value)) if isinstance(value, (tuple, list)) else value
 
     def tree(value):
@@ -148,9 +194,9 @@ def collated(tt, examples, as_tensors):
         return [type(value).__name__, value.data if isinstance(value, tt.Tensor) else str(value)]
 
     own = [wrapped(example) for example in examples]
-    kept = list(own)
+    kept, shown = list(own), repr(own)
     batch = tree(tt.dataloader.collate(own))
-    return batch, len(own) == len(kept) and all(a is b for a, b in zip(own, kept))
+    return batch, len(own) == len(kept) and all(a is b for a, b in zip(own, kept)) and repr(own) == shown
 
 
 def leaf(count):
@@ -200,7 +246,9 @@ def stack(examples):
         return ["dict", {key: stack([example[key] for example in examples]) for key in first}]
     if isinstance(first, tuple | list):
         return ["Batch" if len(first) == 2 else "tuple", [stack(column) for column in zip(*examples)]]
-    dtype = {int: np.int64, float: np.float32}.get(type(first))
+    if isinstance(first, str):
+        return ["list", [["str", text] for text in examples]]
+    dtype = np.float32 if float in map(type, examples) else {int: np.int64, bool: np.bool_}.get(type(first))
     return ["Tensor", np.array(examples, dtype) if dtype else np.stack(examples)]
 
 
@@ -209,6 +257,8 @@ def compare(yours, expected, where="the batch"):
     same(kind, right, f"the type of {where}")
     if right == "Tensor":
         return close(inside, parts, where)
+    if right == "str":
+        return same(inside, parts, where)
     if right == "dict":
         same(sorted(inside), sorted(parts), f"the keys of {where}")
         return [compare(inside[key], parts[key], f"{where}[{key!r}]") for key in parts]
@@ -227,6 +277,14 @@ TOLD = [
     [((1, {"a": 2}), 3), ((4, {"a": 5}), 6)],
     [np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32)],
     [(np.uint8([1, 2]), np.float64([0.5])), (np.uint8([3, 4]), np.float64([1.5]))],
+    [(7, 0.5)],
+    [np.float32([1, 2])],
+    [np.array(1), np.array(2)],
+    [1, 0.5],
+    [True, False],
+    [np.uint8([1]), np.float32([0.5])],
+    [("a", 1), ("bc", 2)],
+    [{"a": 1, "b": 0.5}, {"b": 1.5, "a": 2}],
 ]
 
 
@@ -237,25 +295,31 @@ TOLD = [
     always=[(examples, as_tensors) for examples in TOLD for as_tensors in (False, True)],
 )
 def the_form_stays_and_each_column_is_stacked(student, examples, as_tensors):
-    """Numbers and arrays are stacked, pairs are a Batch, other tuples a tuple, dicts a dict; inside of these, again."""
+    """Numbers and arrays are stacked, texts listed, pairs are a Batch, other tuples a tuple, dicts a dict; inside of
+    these, again. The examples stay as they are."""
     batch, unchanged = student.collated(examples, as_tensors)
     compare(batch, stack(examples))
-    same(unchanged, True, "whether the list of examples is as it was")
+    holds(unchanged, "the examples are not what they were before the call")
 
 
-@rubric.check("collate", points=1, examples=15)
+@rubric.check("collate", points=1, examples=8)
 @given(
     shapes(dims=2, least=1).map(list),
     st.sampled_from(["bare", "pairs", "dicts"]),
-    always=[([2], "bare"), ([1, 2], "pairs"), ([2], "dicts")],
+    always=[([2], "bare"), ([1], "bare"), ([1, 2], "pairs"), ([2], "dicts")],
 )
 def what_does_not_fit_together_is_refused(student, shape, kind):
-    """Shapes that differ are named; and if one pair has two parts and another only one, nothing is lost in silence."""
+    """Shapes that differ are named in a ValueError, tuples of different lengths are one, too, a None is a TypeError:
+    nothing is lost, stretched or left out in silence."""
     small, large = np.zeros(shape), np.zeros([*shape[:-1], shape[-1] + 1])
     make = {"bare": lambda x: x, "pairs": lambda x: (x, 1), "dicts": lambda x: {"x": x}}[kind]
     examples = [make(small), make(large)]
-    refuses("ValueError", student.collated, examples, False, mentioning=[str(small.shape), str(large.shape)])
-    refuses("ValueError", student.collated, [(small, 1), (small,)], False)
+    for some in (examples, examples[::-1]):
+        refuses("ValueError", student.collated, some, False, mentioning=[str(small.shape), str(large.shape)])
+    for some in ([(small, 1), (small,)], [(small,), (small, 1)]):
+        refuses("ValueError", student.collated, some, False)
+    for some in ([small, None], [None, small], [(small, None), (small, None)]):
+        refuses("TypeError", student.collated, some, False)
 
 
 # -- normalize --------------------------------------------------------------------------------------------------------
@@ -286,12 +350,24 @@ def to_normalize(draw):
 def normalized(tt, images, mean, std):
     own = images.copy()
     z = tt.dataloader.normalize(own, mean=mean, std=std)
-    return z, own
+    before, kept = np.array(z), own.copy()
+    own += 1
+    return before, np.array(z), kept
+
+
+def left_alone(images, afterwards, answer, later):
+    """What was given is as it was; and the answer stays when that is changed."""
+    unchanged, apart = (np.array_equal(x, y, equal_nan=True) for x, y in [(images, afterwards), (answer, later)])
+    holds(unchanged, "the images are not what they were: write into a new array", before=images, afterwards=afterwards)
+    holds(apart, "the answer shares the images' memory: it changes when they do", before=answer, afterwards=later)
 
 
 IMAGES = example(2, 2, 1, 3)
 BYTES = np.array([0, 255, 1, 128], np.uint8).reshape(1, 2, 1, 2)
 CHANNELS = [0.25, 1.0], [0.5, 2.0]
+SMALL = np.float32([0.25, 1.0]), np.float32([2.0**-10, 2.0])  # arrays, and a std beside which an epsilon counts
+PARTS = (IMAGES - 4) / 7  # below zero, too, and with more digits than float16 has
+UNKNOWN = np.where(IMAGES == 3, np.nan, PARTS)
 
 
 @rubric.check("normalize", points=1)
@@ -299,12 +375,18 @@ CHANNELS = [0.25, 1.0], [0.5, 2.0]
     to_normalize(),
     always=[
         (BYTES, *CHANNELS),
-        *[(images, *CHANNELS) for images in (IMAGES.astype(kind) for kind in ["f4", "f8", "f2", "i8", "i4"])],
+        *[(images, *CHANNELS) for images in (IMAGES.astype(kind) for kind in ["f4", "f8", "i8", "i4", "u2", "i1"])],
+        (PARTS.astype("f2"), *CHANNELS),
+        *[(images, *SMALL) for images in (BYTES, PARTS.astype("f4"), UNKNOWN.astype("f4"))],
+        (BYTES, np.float64([0.25, 1.0]), np.float64([0.5, 2.0])),
+        (BYTES, [0, 1], [2, 4]),
+        (IMAGES.astype("f4"), [0, 0], [1, 1]),
         (IMAGES[:0].astype(np.uint8), *CHANNELS),
     ],
 )
 def each_channel_by_its_own(student, images, mean, std):
-    """z = (x - mean) / std, channel by channel; bytes are x / 255 first; float32 comes out, and x stays as it is."""
+    """z = (x - mean) / std, channel by channel; bytes (uint8) are x / 255 first; a new array of float32 comes out, and
+    x, mean and std stay as they are."""
     center, spread = (np.reshape(value, (1, -1, 1, 1)) for value in (mean, std))
     is_bytes = images.dtype == np.uint8
     x = images / 255 if is_bytes else images.astype(np.float64)
@@ -321,13 +403,13 @@ def each_channel_by_its_own(student, images, mean, std):
         mistakes["bytes are to count as x / 255"] = (images - center) / spread
         mistakes["there are 255 steps from 0 to 1, not 256"] = (images / 256 - center) / spread
     else:
-        mistakes["only bytes are divided by 255"] = (x / 255 - center) / spread
+        mistakes["only bytes (uint8) are divided by 255"] = (x / 255 - center) / spread
     if images.shape[1] == images.shape[3]:
         wrong = (x - np.reshape(mean, (1, 1, 1, -1))) / np.reshape(std, (1, 1, 1, -1))
         mistakes["mean and std run along the columns (W): the channel is axis 1"] = wrong
-    yours, afterwards = student.normalized(images, mean, std)
+    yours, later, afterwards = student.normalized(images, mean, std)
     close(yours, right, "z", rtol=1e-4, atol=1e-5, mistakes=mistakes)
-    close(afterwards, images, "the input, looked at afterwards,")
+    left_alone(images, afterwards, yours, later)
 
 
 # -- crop -------------------------------------------------------------------------------------------------------------
@@ -342,9 +424,9 @@ rubric.doctests("crop", points=1)
 def cropped(tt, images, seed, padding):
     own, rng = images.copy(), np.random.default_rng(seed)
     moved = tt.dataloader.crop(own, rng, padding)
-    before = np.array(moved)
+    before, kept = np.array(moved), own.copy()
     own += 1
-    return before, np.array(moved), own - 1, rng.random()
+    return before, np.array(moved), kept, rng.random()
 
 
 def window(image, dy, dx, padding, **how):
@@ -395,8 +477,7 @@ def nothing_else_changes(student, images, seed, padding):
     yours, later, afterwards, drawn = student.cropped(images, seed, padding)
     same(list(yours.shape), list(images.shape), "the shape of the crop")
     same(yours.dtype.name, images.dtype.name, "the dtype of the crop")
-    close(afterwards, images, "the input, looked at afterwards,")
-    close(later, yours, "the crop, once the images have changed,")
+    left_alone(images, afterwards, yours, later)
     holds(drawn == rng.random(), "rng has drawn something else than integers(0, 2 * padding + 1, (2, B))")
 
 
@@ -408,8 +489,10 @@ rubric.doctests("flip", points=1)
 @rubric.probe
 def flipped(tt, images, seed, p):
     own, rng = images.copy(), np.random.default_rng(seed)
-    mirrored = np.array(tt.dataloader.flip(own, rng, p))
-    return mirrored, own, rng.random()
+    mirrored = tt.dataloader.flip(own, rng, p)
+    before, kept = np.array(mirrored), own.copy()
+    own += 1
+    return before, np.array(mirrored), kept, rng.random()
 
 
 @rubric.check("flip", points=1)
@@ -423,7 +506,8 @@ def flipped(tt, images, seed, p):
     ],
 )
 def left_to_right_where_chance_says_so(student, images, seed, p):
-    """Image b is mirrored, left to right, where rng.random(B)[b] < p; the others, and what was given, stay."""
+    """Image b is mirrored, left to right, where rng.random(B)[b] < p; the others, and what was given, stay. The answer
+    is a new array, even if no image is mirrored, or all are."""
     rng = np.random.default_rng(seed)
     chosen = (rng.random(len(images)) < p).reshape(-1, 1, 1, 1)
     every, none, other = images[..., ::-1], images, np.where(chosen, images, images[..., ::-1])
@@ -445,9 +529,9 @@ def left_to_right_where_chance_says_so(student, images, seed, p):
         "the batch is in reverse, not the columns": images[::-1],
     }
     mistakes |= {say: np.where(chosen, way, images) for say, way in ways.items()}
-    yours, afterwards, drawn = student.flipped(images, seed, p)
+    yours, later, afterwards, drawn = student.flipped(images, seed, p)
     close(yours, np.where(chosen, images[..., ::-1], images), "the answer", mistakes=mistakes)
-    close(afterwards, images, "the input, looked at afterwards,")
+    left_alone(images, afterwards, yours, later)
     holds(drawn == rng.random(), "rng has drawn something else than random(B): one number for each image")
 
 
@@ -461,16 +545,19 @@ def taken_from(tt, items, depth, failure):
     import threading
     import traceback
 
+    # What is found by its name here is an item like any other, though no == and no isinstance tells it from an end.
+    odd = {"an array": np.array([1, 2]), "an error": ValueError("an item")}
+
     def the_source():
         makers.append(threading.current_thread())
-        yield from items
+        yield from [odd.get(item, item) for item in items]
         if failure is not None:
             raise getattr(builtins, failure)("no more film")
 
     def take():
         try:
             for item in tt.dataloader.prefetch(the_source(), depth):
-                taken.append(item)
+                taken.append(next((name for name, value in odd.items() if value is item), item))
         except BaseException as error:
             frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
             raised.append([type(error).__name__, str(error), "the_source" in frames])
@@ -498,18 +585,41 @@ def watch(answer):
     return answer
 
 
+@rubric.probe
+def taken_in_turn(tt, items, depth):
+    """Two at once: one item of each, again and again."""
+    import threading
+
+    def take():
+        both = [tt.dataloader.prefetch(iter(items), depth), tt.dataloader.prefetch(iter(items[::-1]), depth)]
+        taken.extend(list(pair) for pair in zip(*both))
+
+    taken = []
+    caller = threading.Thread(target=take, daemon=True)
+    caller.start()
+    caller.join(2.0)
+    return {"taken": list(taken), "hangs": caller.is_alive()}
+
+
 things = st.lists(st.sampled_from([1, 2, 3, 0, None, "", False]), max_size=6)
 OWN = "the caller's own thread makes the items: they are to be made in another one"
 
 
 @rubric.check("prefetch", points=1)
-@given(things, st.integers(1, 3), always=[([], 1), ([None], 1), ([1, None, 2, False, ""], 2)])
+@given(
+    things,
+    st.integers(1, 3),
+    always=[([], 1), ([None], 1), ([1, None, 2, False, ""], 2), (["an array", "an error", 1], 2)],
+)
 def the_same_items_in_order(student, items, depth):
-    """What the source yields, all of it, in order, made in another thread. None is an item like any other."""
+    """What the source yields, all of it, in order, made in another thread. None, an array and an error are items like
+    any others, and two such lines do not get in each other's way."""
     seen = watch(student.taken_from(items, depth, None))
-    same(seen["taken"], items, "the list of items")
     same(seen["raised"], [], "what was raised")
+    same(seen["taken"], items, "the list of items")
     holds(not seen["by the caller"], OWN)
+    in_turn = watch(student.taken_in_turn(items, depth))
+    same(in_turn["taken"], [list(pair) for pair in zip(items, items[::-1])], "the list of pairs from two at once")
 
 
 @rubric.check("prefetch", points=1, examples=15)
@@ -570,7 +680,11 @@ def so_many_ahead_and_no_more(student):
         [made] = seen["made"]
         shown = {"depth": depth, "item in work": held, "items made": made, "expected": held + depth}
         holds(made > held, "nothing is made ahead: the next item is begun when the caller asks for it", **shown)
-        holds(made >= held + depth, "fewer are made ahead: release room before you yield", **shown)
+        holds(
+            made >= held + depth,
+            "fewer than `depth` are made ahead: each item that is taken makes room for one",
+            **shown,
+        )
         holds(made <= held + depth, "too many are made ahead: memory has no bound then", **shown)
         holds(not seen["by the caller"], OWN)
         holds(seen["daemons"], "the thread is no daemon: a program that ends in mid-pass would wait for it for ever")

@@ -947,7 +947,9 @@ def test_workers_make_batches_ahead_and_texts_stay_texts():
 # -- nothing is accepted and then ignored --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("examples", [[None, None], [1.0, None], [(1.0, None), (2.0, None)], [{"a": None}, {"a": 1}]])
+@pytest.mark.parametrize(
+    "examples", [[None, None], [1.0, None], [(1.0, None), (2.0, None)], [{"a": None}, {"a": 1}], ["a", None]]
+)
 def test_a_none_among_the_examples_is_named(examples):
     with pytest.raises(TypeError, match="an example is None"):
         next(iter(DataLoader(examples, 2)))

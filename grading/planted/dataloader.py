@@ -6,7 +6,7 @@ from itertools import islice
 
 import numpy as np
 
-from tinytorch.dataloader import Pipeline, bundle, collate, image_axes, stacked
+from tinytorch.dataloader import Pipeline, bundle, collate, image_axes, prefetch, stacked
 from tinytorch.tensor import Tensor
 from tito.rubrics.planted import wrong
 
@@ -19,6 +19,8 @@ wrong("shuffled", "exchanges seed and epoch", "[seed, epoch]", "[epoch, seed]")
 wrong("shuffled", "answers with the sorted keys", "np.argsort", "np.sort", ', kind="stable"', "")
 wrong("shuffled", "has two orders that take turns", "[seed, epoch]", "[seed, epoch % 2]")
 wrong("shuffled", "keeps 16 bits of the seed", "[seed, epoch]", "[seed % 2**16, epoch]")
+wrong("shuffled", "takes the seed for a float", "[seed, epoch]", "[int(float(seed)), epoch]")
+wrong("shuffled", "keeps 24 bits of the keys", ".random_raw(n)", ".random_raw(n).astype(np.float32)")
 
 
 @wrong("shuffled", "answers with the rank of each key")
@@ -115,6 +117,54 @@ def batches_by_index(self):
         yield self.sampler[start : start + self.batch_size]
 
 
+@wrong("BatchSampler.__iter__", "asks an order for its length")
+def batches_counted(self):
+    order = iter(self.sampler)
+    for _ in range(len(self)):
+        yield list(islice(order, self.batch_size))
+
+
+@wrong("BatchSampler.__iter__", "keeps its batch: what a pass left behind comes in the next")
+def batches_kept(self):
+    self.at = getattr(self, "at", [])
+    for i in self.sampler:
+        self.at.append(i)
+        if len(self.at) == self.batch_size:
+            yield self.at
+            self.at = []
+    if self.at and not self.drop_last:
+        yield self.at
+    self.at = []
+
+
+@wrong("BatchSampler.__iter__", "keeps its place: two passes at once share it")
+def batches_sharing(self):
+    self.order = iter(self.sampler)
+    while at := list(islice(self.order, self.batch_size)):
+        if len(at) == self.batch_size or not self.drop_last:
+            yield at
+
+
+@wrong("BatchSampler.__iter__", "makes all batches about equally long")
+def batches_balanced(self):
+    order = list(self.sampler)
+    if self.drop_last:
+        order = order[: len(order) // self.batch_size * self.batch_size]
+    if order:
+        yield from (part.tolist() for part in np.array_split(order, -(-len(order) // self.batch_size)))
+
+
+@wrong("BatchSampler.__iter__", "looks at the end into the list that it has given away")
+def batches_given_away(self):
+    order = iter(self.sampler)
+    while at := list(islice(order, self.batch_size)):
+        if len(at) < self.batch_size and self.drop_last:
+            return
+        yield at
+        if len(at) < self.batch_size:
+            return
+
+
 # -- collate ----------------------------------------------------------------------------------------------------------
 
 wrong("collate", "makes a plain tuple of pairs", "bundle", "tuple")
@@ -155,6 +205,64 @@ wrong(
     "return stacked(examples)",
     "z = stacked(examples)\nif isinstance(examples, list):\n    examples.clear()\nreturn z",
 )
+
+
+wrong("collate", "takes a text for a list, whose letters are texts again", "tuple | list", "tuple | list | str")
+wrong("collate", "leaves out what is None", "first = examples[0]",
+      "examples = [example for example in examples if example is not None]\nfirst = examples[0]")  # fmt: skip
+wrong(
+    "collate",
+    "takes the parts out of the caller's dicts",
+    "example[key]",
+    "example.pop(key)",
+    "in first}",
+    "in list(first)}",
+)
+wrong(
+    "collate",
+    "looks at the exact type: a Batch is no tuple",
+    "isinstance(first, tuple | list)",
+    "type(first) in (tuple, list)",
+)
+wrong(
+    "collate",
+    "loses what the first example has too few of",
+    "[collate(column) for column in zip(*examples, strict=True)]",
+    "[collate(column) for column in zip(*[example[: len(first)] for example in examples], strict=True)]",
+)
+wrong(
+    "collate",
+    "takes a dict's values by place, not by key",
+    "{key: collate([example[key] for example in examples]) for key in first}",
+    "dict(zip(first, [collate(column) for column in zip(*[example.values() for example in examples])]))",
+)
+wrong(
+    "collate",
+    "does not stack a single example",
+    "return stacked(examples)",
+    "return first if len(examples) == 1 and isinstance(first, Tensor) else stacked(examples)",
+)
+wrong(
+    "collate",
+    "makes whole numbers of all if the first is one",
+    "return stacked(examples)",
+    "z = stacked(examples)\nreturn Tensor(z.data.astype(np.int64)) if isinstance(first, int) else z",
+)
+
+
+@wrong("collate", "fills an array made for the first example: others are stretched to it")
+def collate_fills(examples):
+    first = examples[0]
+    if isinstance(first, dict):
+        return {key: collate([example[key] for example in examples]) for key in first}
+    if isinstance(first, tuple | list):
+        return bundle([collate(column) for column in zip(*examples, strict=True)])
+    if not isinstance(first, np.ndarray):
+        return stacked(examples)
+    room = np.empty((len(examples), *first.shape), first.dtype)
+    for i, example in enumerate(examples):
+        room[i] = example
+    return Tensor(room)
 
 
 @wrong("collate", "knows no dicts")
@@ -205,6 +313,18 @@ wrong(
     "images, scale, out=images if images.dtype == np.float32 else None,",
 )
 wrong("normalize", "takes all integers for bytes", "images.dtype == np.uint8", 'images.dtype.kind in "iu"')
+wrong("normalize", "takes all numbers without a sign for bytes", "images.dtype == np.uint8", 'images.dtype.kind == "u"')
+wrong("normalize", "adds an epsilon to std", "(value, (-1, 1, 1)) for value in (mean, std)",
+      "(value, (-1, 1, 1)) for value in (mean, np.add(std, 1e-5))")  # fmt: skip
+wrong("normalize", "takes numbers below zero for zero", "np.multiply(images", "np.multiply(np.maximum(images, 0)")
+wrong("normalize", "takes NaN for zero", "np.multiply(images", "np.multiply(np.nan_to_num(images)")
+wrong("normalize", "rounds to half precision", "np.multiply(images", "np.multiply(images.astype(np.float16)")
+wrong(
+    "normalize",
+    "returns the images themselves where nothing is to be done",
+    "return np.multiply",
+    "if images.dtype == np.float32 and (scale == 1).all() and not shift.any():\n    return images\nreturn np.multiply",
+)
 wrong(
     "normalize", "takes images with a number above 1 for bytes", "images.dtype == np.uint8", "images.max(initial=0) > 1"
 )
@@ -238,6 +358,23 @@ def normalize_in_place(images, rng=None, *, mean, std):
     images -= center
     images /= spread
     return images
+
+
+@wrong("normalize", "writes into mean and std where they are arrays of float32")
+def normalize_into_mean(images, rng=None, *, mean, std):
+    mean, std = np.asarray(mean, np.float32), np.asarray(std, np.float32)
+    if images.dtype == np.uint8:
+        mean *= 255
+        std *= 255
+    return (images.astype(np.float32) - mean.reshape(-1, 1, 1)) / std.reshape(-1, 1, 1)
+
+
+@wrong("normalize", "divides whole numbers by whole numbers")
+def normalize_whole(images, rng=None, *, mean, std):
+    image_axes(images)
+    unit = 255 if images.dtype == np.uint8 else 1
+    center, factor = np.reshape(mean, (-1, 1, 1)), np.reciprocal(np.reshape(std, (-1, 1, 1)))
+    return ((images / unit - center) * factor).astype(np.float32)
 
 
 # -- crop -------------------------------------------------------------------------------------------------------------
@@ -322,6 +459,12 @@ def flip_in_place(images, rng, p=0.5):
 def flip_columns(images, rng, p=0.5):
     *_, w = image_axes(images)
     return np.where(rng.random(w) < p, images[..., ::-1], images)
+
+
+wrong("flip", "returns the images themselves if none is chosen", "return np.where",
+      "if not mirrored.any():\n    return images\nreturn np.where")  # fmt: skip
+wrong("flip", "returns a view of them if all are chosen", "return np.where",
+      "if mirrored.all():\n    return images[..., ::-1]\nreturn np.where")  # fmt: skip
 
 
 # -- prefetch ---------------------------------------------------------------------------------------------------------
@@ -454,6 +597,53 @@ def prefetch_calls(items, depth=2):
             return
         line.room.release()
         yield item
+
+
+wrong(
+    "prefetch",
+    "compares an item with None, which an array does for each of its numbers",
+    "isinstance(reason, StopIteration)",
+    "item == None and isinstance(reason, StopIteration)",
+)
+
+
+@wrong("prefetch", "has one line for all passes")
+def prefetch_one_line(items, depth=2):
+    prefetch.line = Pipeline(depth)
+    thread = threading.Thread(target=prefetch.line.make, args=(items,), daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, reason = prefetch.line.ready.get()
+            if isinstance(reason, StopIteration):
+                return
+            if reason is not None:
+                raise reason
+            prefetch.line.room.release()
+            yield item
+    finally:
+        prefetch.line.abandon()
+        thread.join()
+
+
+@wrong("prefetch", "takes an item that is an error for one that was raised")
+def prefetch_raises_items(items, depth=2):
+    line, end = Pipeline(depth), object()
+    thread = threading.Thread(target=line.make, args=(items,), daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, reason = line.ready.get()
+            answer = end if isinstance(reason, StopIteration) else reason or item
+            if answer is end:
+                return
+            if isinstance(answer, BaseException):
+                raise answer
+            line.room.release()
+            yield item
+    finally:
+        line.abandon()
+        thread.join()
 
 
 # -- steps_taken ------------------------------------------------------------------------------------------------------

@@ -198,7 +198,7 @@ class RandomSampler(SequentialSampler):
 
 
 class BatchSampler:
-    """An order cut into lists of batch_size numbers; the last may be shorter, or dropped.
+    """An order, anything iterable, cut into lists of batch_size numbers; the last may be shorter, or dropped.
 
     >>> list(BatchSampler(range(5), 2)), list(BatchSampler(range(5), 2, drop_last=True))
     ([[0, 1], [2, 3], [4]], [[0, 1], [2, 3]])
@@ -226,11 +226,12 @@ class BatchSampler:
 
 
 def collate(examples: Sequence[Any]) -> Any:
-    """Examples as one batch: arrays and numbers stacked, pairs as a Batch of two stacks.
+    """Examples as one batch: arrays and numbers stacked, texts in a list, pairs as a Batch of two stacks.
 
     Tuples of another length and dicts keep their form; what they hold is collated. Floats of
-    Python become float32, its ints int64. Raises ValueError, naming them, if shapes differ,
-    TypeError for a None among them.
+    Python become float32, its ints int64. The examples stay as they are. Raises ValueError,
+    naming them, if shapes differ, and for tuples of different lengths, TypeError for a None
+    among them.
 
     >>> collate([(np.array([1, 2]), 7), (np.array([3, 4]), 8)])
     Batch(x=tensor([[1, 2],
@@ -255,10 +256,10 @@ def bundle(columns: Sequence[Any]) -> Any:
 
 def stacked(examples: Sequence[Any]) -> Any:
     """Numbers, arrays or tensors of one shape, as one tensor with an axis more; texts stay a list."""
-    if isinstance(examples[0], str | bytes):
-        return list(examples)
     if any(x is None for x in examples):
         raise TypeError("an example is None: does the data set's __getitem__ return what it makes?")
+    if isinstance(examples[0], str | bytes):
+        return list(examples)
     if not isinstance(examples[0], np.ndarray | Tensor):
         return tensor(list(examples))
     arrays = [x.data if isinstance(x, Tensor) else x for x in examples]
@@ -281,7 +282,7 @@ def image_axes(images: np.ndarray) -> tuple[int, ...]:
 
 
 def normalize(images: np.ndarray, rng: Any = None, *, mean: Any, std: Any) -> np.ndarray:
-    """z = (x - mean) / std for each channel, float32, where bytes count as x / 255.
+    """z = (x - mean) / std for each channel, a new array of float32, where bytes (uint8) count as x / 255.
 
     >>> normalize(np.array([0, 255], np.uint8).reshape(1, 1, 1, 2), mean=[0.5], std=[0.25])
     array([[[[-2.,  2.]]]], dtype=float32)
@@ -299,7 +300,7 @@ def normalize(images: np.ndarray, rng: Any = None, *, mean: Any, std: Any) -> np
 
 
 def crop(images: np.ndarray, rng: np.random.Generator, padding: int = 4) -> np.ndarray:
-    """Each image, moved by up to `padding` pixels either way; zeros come in at the edges.
+    """Each image, moved by up to `padding` pixels either way, in a new array; zeros come in at the edges.
 
     Image b is the H x W window of its zero-padded self whose corner is at (dy[b], dx[b]), with
     dy, dx = rng.integers(0, 2 * padding + 1, (2, B)). Krizhevsky, Sutskever and Hinton, 2012.
@@ -321,6 +322,8 @@ def crop(images: np.ndarray, rng: np.random.Generator, padding: int = 4) -> np.n
 
 def flip(images: np.ndarray, rng: np.random.Generator, p: float = 0.5) -> np.ndarray:
     """Each image mirrored, left to right, with probability p: b where rng.random(B)[b] < p.
+
+    The answer is a new array, even if no image is mirrored, or all are.
 
     >>> flip(np.arange(3).reshape(1, 1, 1, 3), np.random.default_rng(0), p=1.0)
     array([[[[2, 1, 0]]]])
