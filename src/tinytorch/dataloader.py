@@ -198,7 +198,9 @@ class RandomSampler(SequentialSampler):
 
 
 class BatchSampler:
-    """An order, anything iterable, cut into lists of batch_size numbers; the last may be shorter, or dropped.
+    """An order, cut into lists of batch_size numbers; the last may be shorter, or dropped.
+
+    The order may be anything iterable.
 
     >>> list(BatchSampler(range(5), 2)), list(BatchSampler(range(5), 2, drop_last=True))
     ([[0, 1], [2, 3], [4]], [[0, 1], [2, 3]])
@@ -226,12 +228,11 @@ class BatchSampler:
 
 
 def collate(examples: Sequence[Any]) -> Any:
-    """Examples as one batch: arrays and numbers stacked, texts in a list, pairs as a Batch of two stacks.
+    """Examples as one batch: arrays and numbers stacked, texts listed, pairs as a Batch of two.
 
     Tuples of another length and dicts keep their form; what they hold is collated. Floats of
-    Python become float32, its ints int64. The examples stay as they are. Raises ValueError,
-    naming them, if shapes differ, and for tuples of different lengths, TypeError for a None
-    among them.
+    Python become float32, its ints int64. The examples stay as they are. Raises ValueError
+    if shapes differ, naming them, or if tuples have different lengths; TypeError for a None.
 
     >>> collate([(np.array([1, 2]), 7), (np.array([3, 4]), 8)])
     Batch(x=tensor([[1, 2],
@@ -282,7 +283,7 @@ def image_axes(images: np.ndarray) -> tuple[int, ...]:
 
 
 def normalize(images: np.ndarray, rng: Any = None, *, mean: Any, std: Any) -> np.ndarray:
-    """z = (x - mean) / std for each channel, a new array of float32, where bytes (uint8) count as x / 255.
+    """z = (x - mean) / std for each channel, new and float32; bytes (uint8) count as x / 255.
 
     >>> normalize(np.array([0, 255], np.uint8).reshape(1, 1, 1, 2), mean=[0.5], std=[0.25])
     array([[[[-2.,  2.]]]], dtype=float32)
@@ -300,10 +301,11 @@ def normalize(images: np.ndarray, rng: Any = None, *, mean: Any, std: Any) -> np
 
 
 def crop(images: np.ndarray, rng: np.random.Generator, padding: int = 4) -> np.ndarray:
-    """Each image, moved by up to `padding` pixels either way, in a new array; zeros come in at the edges.
+    """Each image, moved by up to `padding` pixels either way; zeros come in at the edges.
 
     Image b is the H x W window of its zero-padded self whose corner is at (dy[b], dx[b]), with
-    dy, dx = rng.integers(0, 2 * padding + 1, (2, B)). Krizhevsky, Sutskever and Hinton, 2012.
+    dy, dx = rng.integers(0, 2 * padding + 1, (2, B)). The answer is a new array. Krizhevsky,
+    Sutskever and Hinton, 2012.
 
     >>> crop(np.ones((1, 1, 2, 2), int), np.random.default_rng(1), padding=1)
     array([[[[1, 1],

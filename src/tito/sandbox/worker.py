@@ -150,8 +150,8 @@ class Shop:
     def do_patch(self, request: dict[str, Any]) -> None:
         """Define again: as if the text stood at the end of the module. Where recording was left off it is on again."""
         exec(compile(request["source"], self.module.__file__, "exec"), vars(self.module))
-        if hasattr(tensor := sys.modules.get("tinytorch.tensor"), "set_grad_enabled"):
-            tensor.set_grad_enabled(True)
+        record: Any = getattr(sys.modules.get("tinytorch.tensor"), "set_grad_enabled", bool)
+        record(True)
 
     def do_examples(self, request: dict[str, Any]) -> list[dict[str, Any]]:
         """Run the examples of a docstring one after the other; answer with what each showed or raised."""
