@@ -17,6 +17,8 @@ wrong("relu", "stops at 6, as a relative of relu does", "np.maximum(x, 0)", "np.
 wrong("relu", "overwrites x", "np.maximum(x, 0)", "np.maximum(x, 0, out=x)")
 wrong("relu", "answers in half precision", "np.maximum(x, 0)", "np.maximum(np.float16(x), 0)")
 
+wrong("relu", "computes in float32", "x, 0)", "np.float32(x) if x.dtype.kind == 'f' else x, 0)")
+
 
 @wrong("relu", "fills a flat copy: of a transposed x it is no view")
 def relu_flat(x):
@@ -31,6 +33,7 @@ wrong("leaky_relu", "scales both sides", "np.maximum(x, 0) + negative_slope * np
 wrong("leaky_relu", "overwrites x", "np.minimum(x, 0)", "np.minimum(x, 0, out=x)")
 wrong("leaky_relu", "answers in half precision", "return np", "x = np.float16(x)\nreturn np")
 wrong("leaky_relu", "takes NaN for 0", "np.maximum", "np.fmax", "np.minimum", "np.fmin")
+wrong("leaky_relu", "computes in float32", "return np", "x = np.float32(x)\nreturn np")
 
 
 @wrong("leaky_relu", "takes the larger of x and its scaled copy: right for slopes up to 1 only")
@@ -56,6 +59,11 @@ def leaky_wrong_side(x, *, negative_slope=0.01):
 @wrong("leaky_relu", "takes the slope without its sign")
 def leaky_unsigned(x, *, negative_slope=0.01):
     return np.where(x > 0, x, abs(negative_slope) * x)
+
+
+@wrong("leaky_relu", "adds x and |x|, which overflows")
+def leaky_by_absolute(x, *, negative_slope=0.01):
+    return 0.5 * ((1 + negative_slope) * x + (1 - negative_slope) * np.abs(x))
 
 
 # -- sigmoid ----------------------------------------------------------------------------------------------------------
@@ -96,6 +104,12 @@ def sigmoid_clipped_wide(x):
     return 1 / (1 + np.exp(-np.clip(x, -88, 88)))
 
 
+@wrong("sigmoid", "becomes 1 above 10")
+def sigmoid_ends(x):
+    e = np.exp(-np.abs(x))
+    return np.where(x > 10, 1, np.where(x < 0, e, 1) / (1 + e))
+
+
 # -- softplus ---------------------------------------------------------------------------------------------------------
 
 wrong("softplus", "takes log where log1p keeps the digits", "np.log1p(", "np.log(1 + ")
@@ -127,6 +141,11 @@ def softplus_threshold(x):
 @wrong("softplus", "becomes 0 below -50, where e^x still has all its digits")
 def softplus_ends(x):
     return np.where(x < -50, 0, np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
+
+
+@wrong("softplus", "becomes e^x below -10")
+def softplus_tail(x):
+    return np.where(x < -10, np.exp(np.minimum(x, 0)), np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
 
 
 # -- silu -------------------------------------------------------------------------------------------------------------
@@ -166,6 +185,17 @@ wrong("gelu", "answers in half precision", "inner = math", "x = np.float16(x)\ni
 wrong("gelu", "takes an empty name for the default", 'approximate != "tanh"', 'approximate and approximate != "tanh"')
 wrong("gelu", "looks for the name inside of the name", 'approximate != "tanh"', 'approximate not in "tanh"')
 wrong("gelu", "does not mind capitals", 'approximate != "tanh"', 'approximate.lower() != "tanh"')
+
+wrong(
+    "gelu",
+    "takes None for the default",
+    'approximate != "tanh"',
+    'approximate is not None and approximate != "tanh"',
+)
+wrong("gelu", "strips the name", 'approximate != "tanh"', 'str(approximate).strip() != "tanh"')
+wrong(
+    "gelu", "becomes x above 4", "0.5 * x * (1 + np.tanh(inner))", "np.where(x > 4, x, 0.5 * x * (1 + np.tanh(inner)))"
+)
 
 # -- normal_cdf -------------------------------------------------------------------------------------------------------
 
@@ -215,6 +245,14 @@ def normal_by_erf(x):
 def normal_ends(x):
     gate = [1 if v > 5 else 0.5 * math.erfc(-v / math.sqrt(2)) for v in x.astype(np.float64).flat]
     return np.reshape(np.array(gate, x.dtype), x.shape)
+
+
+@wrong("normal_cdf", "chooses one way for all numbers, by the largest")
+def normal_one_way(x):
+    v = x.astype(np.float64).ravel().tolist()
+    left = not v or max(v) < 3
+    gate = [0.5 * math.erfc(-t / math.sqrt(2)) if left else 0.5 * (1 + math.erf(t / math.sqrt(2))) for t in v]
+    return np.array(gate, x.dtype).reshape(x.shape)
 
 
 @wrong("normal_cdf", "fills a flat copy: of a transposed x it is no view")
@@ -275,6 +313,14 @@ def softmax_three_axes(x, *, dim=-1):
     return e / np.einsum(["ijk->jk", "ijk->ik", "ijk->ij"][dim], e).reshape(e.sum(axis=dim, keepdims=True).shape)
 
 
+@wrong("softmax", "fills the rows of a copy: of a transposed x they are no views")
+def softmax_rows(x, *, dim=-1):
+    e = np.exp(x - x.max(axis=dim, keepdims=True))
+    z = np.zeros_like(x)
+    z.reshape(-1)[:] = (e / e.sum(axis=dim, keepdims=True)).reshape(-1)
+    return z
+
+
 wrong("softmax", "computes in float32", "e = np", "x = np.float32(x)\ne = np")
 
 # -- log_softmax ------------------------------------------------------------------------------------------------------
@@ -305,6 +351,14 @@ def log_softmax_of_softmax(x, *, dim=-1):
 @wrong("log_softmax", "adds a little before the logarithm, so that it is never -inf")
 def log_softmax_epsilon(x, *, dim=-1):
     return np.log(softmax.function(x, dim=dim) + 1e-8)
+
+
+@wrong("log_softmax", "fills the rows of a copy: of a transposed x they are no views")
+def log_softmax_rows(x, *, dim=-1):
+    shifted = x - x.max(axis=dim, keepdims=True)
+    z = np.zeros_like(x)
+    z.reshape(-1)[:] = (shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))).reshape(-1)
+    return z
 
 
 @wrong("log_softmax", "forgets the logarithm")

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tinytorch.activations import softplus
+from tinytorch.activations import softmax, softplus
 from tito.rubrics.planted import right
 
 # -- relu -------------------------------------------------------------------------------------------------------------
@@ -22,6 +22,8 @@ def relu_cleared(x):
 
 
 right("relu", "zeros of x's own dtype", "np.maximum(x, 0)", "np.maximum(np.zeros_like(x), x)")
+
+right("relu", "times a mask", "np.maximum(x, 0)", "x * (x > 0)")
 
 # -- leaky_relu -------------------------------------------------------------------------------------------------------
 
@@ -59,6 +61,13 @@ def leaky_by_slope(x, *, negative_slope=0.01):
     return np.maximum(x, scaled) if negative_slope <= 1 else np.minimum(x, scaled)
 
 
+right(
+    "leaky_relu",
+    "a relu for each side",
+    "np.maximum(x, 0) + negative_slope * np.minimum(x, 0)",
+    "relu.function(x) - negative_slope * relu.function(-x)",
+)
+
 # -- sigmoid ----------------------------------------------------------------------------------------------------------
 
 
@@ -95,6 +104,11 @@ def sigmoid_by_python(x):
     return np.array(shares, x.dtype).reshape(x.shape)
 
 
+@right("sigmoid", "the softmax of x and 0")
+def sigmoid_by_softmax(x):
+    return softmax.function(np.stack([x, np.zeros_like(x)]), dim=0)[0]
+
+
 # -- softplus ---------------------------------------------------------------------------------------------------------
 
 right("softplus", "NumPy's own", "np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))", "np.logaddexp(np.zeros_like(x), x)")
@@ -110,6 +124,14 @@ def softplus_chosen(x):
 @right("softplus", "becomes x above 20, as PyTorch's does")
 def softplus_above(x):
     return np.where(x > 20, x, np.log1p(np.exp(np.minimum(x, 20))))
+
+
+@right("softplus", "fills the two halves one after the other")
+def softplus_halves(x):
+    z, up = np.empty_like(x), x > 0
+    z[up] = x[up] + np.log1p(np.exp(-x[up]))
+    z[~up] = np.log1p(np.exp(x[~up]))
+    return z
 
 
 # -- silu -------------------------------------------------------------------------------------------------------------
@@ -129,12 +151,21 @@ def silu_by_softplus(x):
     return x * np.exp(-softplus.function(-x))
 
 
+right("silu", "x less what its gate holds back", "x * sigmoid.function(x)", "x - x * sigmoid.function(-x)")
+
 # -- gelu -------------------------------------------------------------------------------------------------------------
 
 right("gelu", "a power for the cube", "x * x * x", "x**3")
 right("gelu", "NumPy's root, which is float64", "math.sqrt(2 / math.pi)", "np.sqrt(2 / np.pi)")
 right("gelu", "takes x out", "x + 0.044715 * x * x * x", "x * (1 + 0.044715 * x * x)")
 right("gelu", "the gate as a sigmoid", "0.5 * x * (1 + np.tanh(inner))", "x * sigmoid.function(2 * inner)")
+
+
+@right("gelu", "ten digits of the root")
+def gelu_by_digits(x, *, approximate="tanh"):
+    if approximate == "tanh":
+        return x / 2 * (1 + np.tanh(0.7978845608 * x * (1 + 0.044715 * np.square(x))))
+    raise ValueError(f"gelu: {approximate}")
 
 
 @right("gelu", "Python's tanh, one number at a time")
@@ -249,6 +280,15 @@ def softmax_by_lines(x, *, dim=-1):
     return z
 
 
+@right("softmax", "a function of one line, applied along the axis")
+def softmax_applied(x, *, dim=-1):
+    def shares(line):
+        e = np.exp(line - max(line))
+        return e / sum(e)
+
+    return np.apply_along_axis(shares, dim, x) if x.size else x.copy()
+
+
 # -- log_softmax ------------------------------------------------------------------------------------------------------
 
 
@@ -277,6 +317,12 @@ def log_softmax_moved(x, *, dim=-1):
 def log_softmax_by_the_hint(x, *, dim=-1):
     shifted = x - x.max(axis=dim, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))
+
+
+@right("log_softmax", "adds the exponentials up one slice after the other")
+def log_softmax_slices(x, *, dim=-1):
+    slices = np.moveaxis(x - np.max(x, axis=dim, keepdims=True), dim, 0)
+    return np.moveaxis(slices - np.log(sum(np.exp(s) for s in slices)), 0, dim)
 
 
 # -- accounting -------------------------------------------------------------------------------------------------------

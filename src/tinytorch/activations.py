@@ -1,7 +1,7 @@
 """Activations: what stands between two linear layers, so that they are more than one.
 
 Notation: x the input, any shape; z = f(x) element by element, except softmax, which normalises along one axis.
-Each function is exact wherever float32 is: at +-1000 nothing overflows.
+Each function is exact wherever float32 is: at +-1000 nothing overflows, and NaN stays NaN.
 """
 
 import math
@@ -97,7 +97,7 @@ def gelu(x, *, approximate="tanh"):
     """z = x * P(N < x) for a standard normal N, by its tanh approximation. Hendrycks and Gimpel, 2016.
 
     z = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))). The exact form is x * normal_cdf(x), and several
-    times as slow: any `approximate` but "tanh" raises ValueError.
+    times as slow: any `approximate` but "tanh" raises ValueError, naming it.
 
     >>> gelu([-1000, 0, 2])
     tensor([-0.    ,  0.    ,  1.9546])
