@@ -43,6 +43,11 @@ def layer(draw, leading=rows):
 rubric.doctests("linear", points=1)
 
 
+def digits(x):
+    """Ten digits of a float64, and of others what is usual: float32 on the way to a float64 shows."""
+    return 1e-10 if x.dtype == np.float64 else None
+
+
 def at(dtype, *arrays):
     return tuple(np.array(array, dtype) for array in arrays)
 
@@ -52,7 +57,8 @@ batches = [
     *[at(dtype, x, square, [10, 20]) for dtype in (np.float32, np.float16) for x in (square, [[5, 6]])],
     at(np.float32, [[4097, 2]], [[1, 4099], [1, 0]], [1, 0]),
     at(np.float32, [[1, np.nan], [2, 3]], square, [0, 1]),
-    at(np.float32, np.zeros((0, 2)), square, [0, 1]),
+    at(np.float32, np.zeros((0, 2)), [[1, 2, 3], [4, 5, 6]], [0, 1, 2]),
+    at(np.float64, [[0.1, 0.3]], [[0.1, 0.3, 0.7], [0.7, 0.9, -0.3]], [0.2, 0.6, 0.1]),
     (np.array([[200, 100]], np.uint8), *at(np.float32, [[0.5, 2], [1.25, -0.25]], [0, 0.5])),
     at(np.float32, [[0.5, -1.25]], square, [0, 1]),
 ]
@@ -63,7 +69,7 @@ batches = [
 def weighted_sums_and_a_bias(student, x, weight, bias):
     """Each output is a weighted sum of all inputs, plus its own bias: z = x W + b."""
     mistakes = {"this is x W: the bias is missing": x @ weight, "the bias is subtracted": x @ weight - bias}
-    close(student.linear(x, weight, bias), x @ weight + bias, "z", mistakes=mistakes)
+    close(student.linear(x, weight, bias), x @ weight + bias, "z", rtol=digits(x), mistakes=mistakes)
 
 
 @rubric.check("linear", points=1)
@@ -141,6 +147,8 @@ def collected(tt, tree, prefix):
                 value = {name: build(part) for name, part in value.items()}
             elif kind == "tensor":
                 value = tt.Tensor(value)
+            elif kind == "learning":
+                value = tt.Tensor(value, requires_grad=True)
             elif kind == "module":
                 value = build(value)
             elif kind == "list":
@@ -149,7 +157,8 @@ def collected(tt, tree, prefix):
         return module
 
     found = build(tree).collect_parameters(prefix)
-    return [[name, parameter.data, any(parameter is one for one in held)] for name, parameter in found]
+    arrays = lambda one: one.data if isinstance(one, tt.Tensor) else one
+    return [[name, arrays(parameter), any(parameter is one for one in held)] for name, parameter in found]
 
 
 def parameters(most=2):
@@ -234,16 +243,17 @@ def compare(yours, wanted):
 def a_modules_own(student, own, prefix):
     """What a module holds itself, in lists and dicts too, comes under its prefix and attribute: frozen or tied as well.
 
-    A buffer, a plain tensor or a number is no parameter.
+    A buffer, a number or a plain tensor, even one that asks for gradients, is no parameter.
     """
     others = [
         ["mask", "tensor", np.ones(2)],
+        ["state", "learning", np.ones(2)],
         ["mean", "buffer", np.ones(2)],
         ["p", "number", 0.5],
         ["name", "text", "digits"],
         ["nothing", "none", None],
     ]
-    compare(student.collected(others[:3] + own + others[3:], prefix), expected(own, prefix))
+    compare(student.collected(others[:4] + own + others[4:], prefix), expected(own, prefix))
 
 
 @rubric.check("Module.collect_parameters", points=2)
@@ -256,15 +266,23 @@ def those_inside_under_dotted_names(student, tree):
 @rubric.probe
 def digits_network(tt):
     nn = tt.layers
-    model = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
-    return [[name, list(parameter.shape)] for name, parameter in model.collect_parameters("")]
+    model, heads = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)), nn.ModuleDict()
+    heads["left"] = nn.Linear(10, 2)
+    found = [part.collect_parameters("") for part in (model, heads)]
+    return [[[name, list(parameter.shape)] for name, parameter in pairs] for pairs in found]
 
 
 @rubric.check("Module.collect_parameters", points=1)
 def a_child_says_its_own_name(student):
-    """A Sequential keeps its modules in a list and calls them "0", "1"...: ask named_children() for names."""
+    """A Sequential keeps its modules in a list and calls them "0", "1"...: ask named_children() for names.
+
+    A ModuleDict calls them by its keys.
+    """
+    digits_found, heads_found = student.digits_network()
     wanted = [["0.weight", [64, 32]], ["0.bias", [32]], ["2.weight", [32, 10]], ["2.bias", [10]]]
-    same([list(pair) for pair in student.digits_network()], wanted, "what is found in the digits network")
+    same([list(pair) for pair in digits_found], wanted, "what is found in the digits network")
+    wanted = [["left.weight", [10, 2]], ["left.bias", [2]]]
+    same([list(pair) for pair in heads_found], wanted, "what is found in a ModuleDict")
 
 
 # -- Sequential.forward -----------------------------------------------------------------------------------------------
@@ -272,7 +290,7 @@ def a_child_says_its_own_name(student):
 
 @rubric.probe
 def one_after_another(tt, x, factors, shifts, times):
-    """What two calls answer; whether each module was handed the very tensor before it; whether x is remembered."""
+    """What two calls answer, and a chain with names; whether modules got the very tensors; whether x is remembered."""
 
     class Affine(tt.layers.Module):
         def __init__(self, factor, shift):
@@ -285,10 +303,11 @@ def one_after_another(tt, x, factors, shifts, times):
 
     modules = [Affine(factor, shift) for factor, shift in zip(factors.tolist(), shifts.tolist())]
     model = tt.layers.Sequential(modules * times)
+    named = tt.layers.Sequential({"zyxwvuts"[i]: module for i, module in enumerate(modules * times)})
     answers, themselves = [], True
-    for start in (tt.Tensor(x, requires_grad=True), tt.Tensor(x + 1)):
+    for chain, start in ((model, tt.Tensor(x, requires_grad=True)), (model, tt.Tensor(x + 1)), (named, tt.Tensor(x))):
         handed, returned = [], [start]
-        answers.append(model.forward(start))
+        answers.append(chain.forward(start))
         handed.append(answers[-1])
         themselves = themselves and all(a is b for a, b in zip(handed, returned))
     return [*answers, themselves, getattr(answers[0], "requires_grad", False)]
@@ -327,9 +346,10 @@ def each_output_is_the_next_input(student, x, factors, shifts, times):
         "the modules ran from the last to the first": backwards,
         "the answers of the modules are added up": sum(x * factor + shift for factor, shift in steps),
     }
-    first, second, themselves, remembered = student.one_after_another(x, factors, shifts, times)
+    first, second, named, themselves, remembered = student.one_after_another(x, factors, shifts, times)
     close(first, forwards, "z", mistakes=mistakes)
     close(second, again, "z of a second call, of x + 1")
+    close(named, forwards, "z of a chain whose modules have names")
     holds(themselves, "x, and what each module returned, are handed on as they are")
     holds(remembered, "z asks for gradients where x does")
 
@@ -338,7 +358,7 @@ def each_output_is_the_next_input(student, x, factors, shifts, times):
 @given(arrays(least=1), always=[np.array([1, 2], np.float32)])
 def nothing_changes_nothing(student, x):
     """A Sequential without modules returns its input."""
-    z, _, itself, _ = student.one_after_another(x, np.zeros(0), np.zeros(0), 1)
+    z, _, _, itself, _ = student.one_after_another(x, np.zeros(0), np.zeros(0), 1)
     close(z, x, "z")
     holds(itself, "z is x itself")
 
@@ -399,7 +419,8 @@ def dropped_and_its_mask(tt, x, p, seed):
 def dropped_twice(tt, x, p, seed, start):
     rng = np.random.default_rng(int(seed))
     rng.bit_generator.advance(int(start))
-    return [tt.layers.dropout(tt.Tensor(x), p=float(p), rng=rng) for _ in range(2)]
+    columns = np.array(x, order="F")  # stored column by column, as a transpose is
+    return [tt.layers.dropout(tt.Tensor(given), p=float(p), rng=rng) for given in (x, columns)]
 
 
 chances = st.sampled_from([0.5, 0.25, 0.1, 0.75, 0.0])
@@ -414,7 +435,9 @@ many = [
 ones = np.ones(4, np.float32)
 edges = [
     *[(ones, 0.5, 0, 2015671 // 2), (ones, 0.0, 0, 8909829 // 2)],  # a u of exactly 0.5, of exactly 0
+    (ones.astype(np.float16), 0.5, 0, 149 // 2),  # a u below 0.5 that is none in float16
     (np.array([np.nan, np.inf, -1], np.float32), 0.0, 0, 0),
+    (np.array([0.1, 0.3, 0.7]), 0.25, 0, 0),
 ]
 
 rubric.doctests("dropout", points=1)
@@ -448,7 +471,7 @@ def a_share_of_p_is_dropped(student, p, seed):
 def the_generator_decides_which(student, x, p, seed, start):
     """An element is kept where its number in rng.random(x.shape, np.float32) is p or more: one seed, one mask.
 
-    The next call goes on where this one has stopped: its numbers are the next ones.
+    The next call goes on where this one has stopped: its numbers are the next ones, however x is stored.
     """
     rng, same_rng = np.random.default_rng(seed), np.random.default_rng(seed)
     for generator in (rng, same_rng):
@@ -459,7 +482,7 @@ def the_generator_decides_which(student, x, p, seed, start):
         "the numbers were drawn in float64: rng.random(x.shape, np.float32)": x * (wide >= p) / (1 - p),
     }
     z, following = student.dropped_twice(x, p, seed, start)
-    close(z, x * (u >= p) / (1 - p), "z", mistakes=mistakes)
+    close(z, x * (u >= p) / (1 - p), "z", rtol=digits(x), mistakes=mistakes)
     kept = rng.random(x.shape, np.float32) >= p
     close(following, x * kept / (1 - p), "z of a second call with the same generator")
 
@@ -506,7 +529,7 @@ def loaded(tt, kept, state, options):
         if kind == "tied":
             value = getattr(module, value)
         else:
-            value = value.copy()
+            value = np.array(value, order="F")  # column by column, as a transposed weight is stored
             value = tt.layers.Buffer(value) if kind == "buffer" else tt.layers.Parameter(value, kind == "parameter")
         setattr(owner, name.split(".")[-1], value)
     module.inner = inner
@@ -559,8 +582,10 @@ SHAPES = {name: value.shape for name, kind, value in KEPT if kind != "tied"}
 
 
 def state_of(start, leave=(), **changed):
-    """A state for KEPT: numbers from `start` on, without the names to leave out, with other arrays for some."""
-    state = {name: np.full(shape, start + i, np.float64) for i, (name, shape) in enumerate(SHAPES.items())}
+    """A state for KEPT: numbers from `start` down, without the names to leave out, with other arrays for some."""
+    state = {
+        name: (start - np.arange(math.prod(shape), dtype=np.float32)).reshape(shape) for name, shape in SHAPES.items()
+    }
     state = {name: array for name, array in state.items() if name not in leave}
     return state | {name.replace("_", "."): array for name, array in changed.items()}
 

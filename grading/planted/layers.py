@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinytorch.layers import Parameter, Unfitting
+from tinytorch.layers import Module, Parameter, Sequential, Unfitting
 from tinytorch.tensor import versions
 from tito.rubrics.planted import wrong
 
@@ -53,6 +53,10 @@ wrong(
     "if x.shape[-1] == weight.shape[1] != weight.shape[0]:\n    weight = weight.T\nif x.shape[-1] != weight.shape[0]:",
 )
 wrong("linear", "takes the weight in the dtype of x", "x @ weight", "x @ weight.astype(x.dtype)")
+
+wrong("linear", "computes in float32", "x @ weight", "np.float32(x) @ np.float32(weight)")
+wrong("linear", "rounds the bias to float32", "z + bias", "z + np.float32(bias)")
+wrong("linear", "answers with x where it has no numbers", "z = x @ weight", "z = x @ weight if x.size else x")
 
 # -- Module.collect_parameters ----------------------------------------------------------------------------------------
 
@@ -141,6 +145,23 @@ def collect_one_level(self, prefix):
         yield from child.collect_parameters(f"{prefix}{name}.")
 
 
+wrong(
+    "Module.collect_parameters",
+    "takes what asks for gradients",
+    "isinstance(value, Parameter)",
+    'isinstance(value, Parameter) or getattr(value, "requires_grad", False)',
+)
+
+
+@wrong("Module.collect_parameters", "asks a Sequential for its children's names, and no other kind")
+def collect_sequential(self, prefix):
+    for name, value in self.named_members():
+        if isinstance(value, Parameter):
+            yield prefix + name, value
+    for name, child in self.named_children() if isinstance(self, Sequential) else Module.named_children(self):
+        yield from child.collect_parameters(f"{prefix}{name}.")
+
+
 # -- Sequential.forward -----------------------------------------------------------------------------------------------
 
 wrong("Sequential.forward", "gives every module the same input", "x = module(x)\nreturn x", "z = module(x)\nreturn z")
@@ -165,6 +186,19 @@ def sequential_summed(self, x):
 wrong("Sequential.forward", "cuts the graph after each module", "module(x)", "Tensor(module(x).data)")
 wrong("Sequential.forward", "makes a new tensor of x", "for module", "x = Tensor(x)\nfor module")
 wrong("Sequential.forward", "answers with an array", "return x", "return x.data")
+
+wrong(
+    "Sequential.forward",
+    "takes numbers for the names",
+    "for module in self.layers:",
+    "for module in [getattr(self, str(i)) for i in range(len(self.layers))]:",
+)
+wrong(
+    "Sequential.forward",
+    "goes by the alphabet",
+    "module in self.layers",
+    "_, module in sorted(zip(self.names, self.layers), key=lambda pair: pair[0])",
+)
 
 # -- xavier_std -------------------------------------------------------------------------------------------------------
 
@@ -216,6 +250,20 @@ wrong(
     'if p == 0:\n    return x, {"mask": np.ones_like(x)}\nmask = (rng',
 )
 wrong("dropout", "reads the mask off z", '{"mask": mask}', '{"mask": (x * mask != 0) / x.dtype.type(1 - p)}')
+
+wrong("dropout", "computes in float32", "return x * mask", "return np.float32(x) * mask")
+wrong(
+    "dropout",
+    "compares in the dtype of x",
+    "rng.random(x.shape, np.float32)",
+    "rng.random(x.shape, np.float32).astype(x.dtype)",
+)
+wrong(
+    "dropout",
+    "fills a flat copy: of a transposed x it is no view",
+    "mask = (rng.random(x.shape, np.float32) >= p)",
+    "u = np.zeros_like(x, np.float32)\nu.ravel()[:] = rng.random(x.size, np.float32)\nmask = (u >= p)",
+)
 
 # -- Module.load_state_dict -------------------------------------------------------------------------------------------
 
@@ -317,6 +365,28 @@ wrong(
     "takes what is unknown out of the caller's state",
     "own = {name",
     "for name in unknown:\n    state.pop(name)\nown = {name",
+)
+
+wrong(
+    "Module.load_state_dict",
+    "fills a flat copy: of a transposed weight it is no view",
+    "kept.data[...] = arrays[name]",
+    "kept.data.reshape(-1)[:] = arrays[name].reshape(-1)",
+)
+wrong(
+    "Module.load_state_dict",
+    "fills column by column",
+    "kept.data[...] = arrays[name]",
+    "kept.data.T.flat = arrays[name].ravel()",
+)
+wrong(
+    "Module.load_state_dict",
+    "copies only what has another dtype",
+    "kept.data[...] = arrays[name]",
+    'if kept.dtype == getattr(state[name], "dtype", None):\n'
+    "        kept.data = state[name]\n"
+    "    else:\n"
+    "        kept.data[...] = arrays[name]",
 )
 
 # -- forward_bytes ----------------------------------------------------------------------------------------------------

@@ -56,6 +56,26 @@ def linear_by_outputs(x, weight, bias=None):
     return z
 
 
+@right("linear", "input by input")
+def linear_by_inputs(x, weight, bias=None):
+    inputs, outputs = weight.shape
+    if x.shape[-1] != inputs:
+        raise ValueError(f"shapes {x.shape} and {weight.shape} do not fit")
+    z = np.zeros((*x.shape[:-1], outputs), np.result_type(x, weight))
+    for i in range(inputs):
+        z = z + x[..., i, None] * weight[i]
+    return z if bias is None else np.add(z, bias)
+
+
+@right("linear", "the transposed weight times columns, from a bias of zeros if there is none")
+def linear_by_columns(x, weight, bias=None):
+    if not x.shape[-1] == weight.shape[0]:
+        raise ValueError(f"{x.shape} @ {weight.shape}")
+    if bias is None:
+        bias = np.zeros(weight.shape[1], weight.dtype)
+    return (weight.T @ x[..., None])[..., 0] + bias
+
+
 # -- Module.collect_parameters ----------------------------------------------------------------------------------------
 
 
@@ -107,6 +127,14 @@ def collect_modules(self, prefix):
                 yield prefix + (path + "." if path else "") + name, value
 
 
+@right("Module.collect_parameters", "the pairs of a dict")
+def collect_dict(self, prefix):
+    found = {prefix + name: value for name, value in self.named_members() if isinstance(value, Parameter)}
+    for name, child in self.named_children():
+        found.update(child.collect_parameters(f"{prefix}{name}."))
+    return found.items()
+
+
 # -- Sequential.forward -----------------------------------------------------------------------------------------------
 
 
@@ -148,6 +176,17 @@ def sequential_results(self, x):
     for module in self.layers[1:]:
         results.append(module(results[-1]))
     return results[-1]
+
+
+@right("Sequential.forward", "asks for the next one until there is none")
+def sequential_next(self, x):
+    modules = iter(self.layers)
+    while True:
+        try:
+            module = next(modules)
+        except StopIteration:
+            return x
+        x = module(x)
 
 
 # -- xavier_std -------------------------------------------------------------------------------------------------------
@@ -227,6 +266,19 @@ def dropout_divided(x, *, p=0.5, rng=None):
     kept, z = np.logical_not(rng.random(x.shape, np.float32) < p), np.zeros_like(x)
     np.divide(x, x.dtype.type(1 - p), out=z, where=kept)
     return z, {"mask": kept / np.array(1 - p, x.dtype)}
+
+
+@right("dropout", "element by element, drawn one by one")
+def dropout_by_elements(x, *, p=0.5, rng=None):
+    if p < 0 or p >= 1:
+        raise ValueError(f"p must be from 0 to below 1: {p}")
+    if x.dtype.kind != "f":
+        raise TypeError(x.dtype)
+    mask = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        if rng.random(dtype=np.float32) >= p:
+            mask[index] = 1 / (1 - p)
+    return mask * x, {"mask": mask}
 
 
 # -- Module.load_state_dict -------------------------------------------------------------------------------------------
@@ -321,6 +373,23 @@ def load_problems(self, state, strict=True):
             np.copyto(own[name].data, np.array(value), casting="unsafe")
             versions.increment(own[name].data)
     return Unfitting(missing, unknown)
+
+
+@right("Module.load_state_dict", "number by number")
+def load_by_numbers(self, state, strict=True):
+    own = {**dict(self.named_buffers()), **dict(self.named_parameters())}
+    extra, lacking = [name for name in state if name not in own], [name for name in own if name not in state]
+    if strict and (extra or lacking):
+        raise ValueError("missing " + ", ".join(lacking) + ", unexpected " + ", ".join(extra))
+    arrays = {name: np.array(state[name]) for name in own if name in state}
+    for name, array in arrays.items():
+        if array.shape != own[name].shape:
+            raise ValueError(f"{name} has shape {own[name].shape}, given {array.shape}")
+    for name, array in arrays.items():
+        for index in np.ndindex(array.shape):
+            own[name].data[index] = array[index]
+        versions.increment(own[name].data)
+    return Unfitting(lacking, extra)
 
 
 # -- forward_bytes ----------------------------------------------------------------------------------------------------
