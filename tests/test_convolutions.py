@@ -530,6 +530,12 @@ def test_a_lone_nan_gets_the_gradient_of_every_window_that_it_spoils():
     assert np.isnan(z.data).sum() == 4 and mine.grad.data[0, 0, 1, 1] == 4 and mine.grad.data.sum() == 9
 
 
+def test_nan_is_larger_than_infinity_to_a_maximum_and_its_rule():
+    x = Tensor(np.array([np.inf, np.nan, 1, np.inf], np.float32).reshape(1, 1, 2, 2), requires_grad=True)
+    max_pool2d(x, kernel_size=2).backward(Tensor(np.ones((1, 1, 1, 1), np.float32)))
+    np.testing.assert_array_equal(x.grad.data.ravel(), [0, 1, 0, 0])
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, (2, 5), (5, 4), (7, 6)])
 def test_adaptive_pooling_agrees_with_pytorch(size):
     for dtype, sides in itertools.product(("float32", "float64"), ((5, 4), (7, 6), (1, 1))):

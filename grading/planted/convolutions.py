@@ -68,6 +68,51 @@ def naive_recursion(x, weight, bias=None, *, stride=1, padding=0, dilation=1, gr
     return z if bias is None else z + bias[:, None, None]
 
 
+wrong(
+    "conv2d_naive",
+    "takes a dilation that is a number for the rows' alone",
+    "stride, padding, dilation",
+    "stride, padding, (dilation, 1) if isinstance(dilation, int) else dilation",
+)
+wrong("conv2d_naive", "cuts the bias to a whole number", "bias[k])", "int(bias[k]))")
+wrong(
+    "conv2d_naive",
+    "takes channels in twos, and drops the last of three",
+    "first + channels",
+    "first + max(channels // 2 * 2, 1)",
+)
+
+
+@wrong("conv2d_naive", "takes numbers for all three, or pairs for all three")
+def naive_numbers_or_pairs(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
+    if isinstance(stride, int):
+        stride, padding, dilation = (stride, stride), (padding, padding), (dilation, dilation)
+    (sh, sw), (ph, pw), (dh, dw) = stride, padding, dilation
+    over, (filters, channels, kh, kw) = window(weight.shape[2:], stride, padding, dilation), weight.shape
+    z = np.empty((len(x), filters, *over.outputs(*x.shape[2:])), x.dtype)
+    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+    for b, k, i, j in np.ndindex(z.shape):
+        first = k // (filters // groups) * channels
+        rows, columns = slice(i * sh, i * sh + dh * kh, dh), slice(j * sw, j * sw + dw * kw, dw)
+        z[b, k, i, j] = (x[b, first : first + channels, rows, columns] * weight[k]).sum()
+    return z if bias is None else z + bias[:, None, None]
+
+
+@wrong("conv2d_naive", "gives an image of no pixels where no window fits")
+def naive_of_nothing(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
+    over = window(weight.shape[2:], stride, padding, dilation)
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = over
+    filters, channels = weight.shape[:2]
+    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+    down, across = len(range(0, x.shape[2] - dh * (kh - 1), sh)), len(range(0, x.shape[3] - dw * (kw - 1), sw))
+    z = np.empty((len(x), filters, down, across), x.dtype)
+    for b, k, i, j in np.ndindex(z.shape):
+        first = k // (filters // groups) * channels
+        rows, columns = slice(i * sh, i * sh + dh * kh, dh), slice(j * sw, j * sw + dw * kw, dw)
+        z[b, k, i, j] = (x[b, first : first + channels, rows, columns] * weight[k]).sum()
+    return z if bias is None else z + bias[:, None, None]
+
+
 # -- im2col -----------------------------------------------------------------------------------------------------------
 
 wrong(
@@ -107,6 +152,39 @@ wrong(
 )
 wrong("im2col", "fills an array of float64", "c), x.dtype)", "c))")
 wrong("im2col", "fills an array of half precision", "x.dtype", "np.float16")
+
+
+@wrong("im2col", "takes x to lie in memory in the order of its axes")
+def im2col_contiguous(x, over):
+    (b, h, w, c), (kh, kw), (sh, sw), (dh, dw) = x.shape, over.kernel, over.stride, over.dilation
+    down, across = over._replace(padding=(0, 0)).outputs(h, w)
+    image, line, pixel, one = (x.itemsize * size for size in (h * w * c, w * c, c, 1))
+    strides = (image, line * sh, pixel * sw, line * dh, pixel * dw, one)
+    windows = np.lib.stride_tricks.as_strided(x, (b, down, across, kh, kw, c), strides)
+    return windows.reshape(b * down * across, kh * kw * c)
+
+
+@wrong("im2col", "flattens a window in the order of the memory")
+def im2col_in_order_of_memory(x, over):
+    (kh, kw), (sh, sw), (dh, dw) = over.kernel, over.stride, over.dilation
+    down, across = over._replace(padding=(0, 0)).outputs(*x.shape[1:3])
+    rows = []
+    for b, i, j in np.ndindex(len(x), down, across):
+        part = x[b, i * sh : i * sh + dh * (kh - 1) + 1 : dh, j * sw : j * sw + dw * (kw - 1) + 1 : dw]
+        rows.append(part.ravel("K"))
+    return np.array(rows)
+
+
+@wrong("im2col", "fills the same array in every call")
+def im2col_kept(x, over):
+    b, h, w, c = x.shape
+    down, across = over._replace(padding=(0, 0)).outputs(h, w)
+    kept, shape = window.__dict__.setdefault("kept", {}), (b, down, across, *over.kernel, c)
+    seen = kept.setdefault((shape, x.dtype), np.empty(shape, x.dtype))
+    for i, j, rows, columns in over.taps(down, across):
+        seen[:, :, :, i, j] = x[:, rows, columns]
+    return seen.reshape(b * down * across, -1)
+
 
 # -- col2im -----------------------------------------------------------------------------------------------------------
 
@@ -237,6 +315,28 @@ def input_undilated(g, weight, shape, over):
     return col2im(rows, (b, h + 2 * ph, w + 2 * pw, c), over)[:, ph : ph + h, pw : pw + w]
 
 
+@wrong("input_gradient", "looks at the rows' padding only before it takes the short way")
+def input_wide_across(g, weight, shape, over):
+    (b, h, w, c), (ph, pw), filters = shape, over.padding, weight.shape[-1]
+    down, across = (d * (k - 1) for k, d in zip(over.kernel, over.dilation))
+    if over.stride == (1, 1) and ph <= down:
+        turned = over._replace(padding=(down - ph, max(across - pw, 0)))
+        return convolve(g, weight[::-1, ::-1].swapaxes(2, 3), turned)
+    rows = g.reshape(-1, filters) @ weight.reshape(-1, filters).T
+    return col2im(rows, (b, h + 2 * ph, w + 2 * pw, c), over)[:, ph : ph + h, pw : pw + w]
+
+
+@wrong("input_gradient", "looks at the columns' padding only before it takes the short way")
+def input_wide_down(g, weight, shape, over):
+    (b, h, w, c), (ph, pw), filters = shape, over.padding, weight.shape[-1]
+    down, across = (d * (k - 1) for k, d in zip(over.kernel, over.dilation))
+    if over.stride == (1, 1) and pw <= across:
+        turned = over._replace(padding=(max(down - ph, 0), across - pw))
+        return convolve(g, weight[::-1, ::-1].swapaxes(2, 3), turned)
+    rows = g.reshape(-1, filters) @ weight.reshape(-1, filters).T
+    return col2im(rows, (b, h + 2 * ph, w + 2 * pw, c), over)[:, ph : ph + h, pw : pw + w]
+
+
 # -- max_pool2d -------------------------------------------------------------------------------------------------------
 
 wrong("max_pool2d", "pads with zeros", ", -np.inf", "")
@@ -274,6 +374,57 @@ def pool_mean(x, *, kernel_size, stride=None, padding=0):
     x = padded(x, over.padding)
     return np.mean([x[:, :, rows, columns] for _, _, rows, columns in over.taps(down, across)], axis=0)
 
+
+@wrong("max_pool2d", "refuses a padding from the kernel's size on, not from half of it")
+def pool_padding_of_a_kernel(x, *, kernel_size, stride=None, padding=0):
+    over = window(kernel_size, kernel_size if stride is None else stride, padding)
+    if any(p >= k for p, k in zip(over.padding, over.kernel)):
+        raise ValueError(f"padding {over.padding} is too much for a kernel {over.kernel}")
+    down, across = over.outputs(*x.shape[2:])
+    x = padded(x, over.padding, -np.inf)
+    return np.max([x[:, :, rows, columns] for _, _, rows, columns in over.taps(down, across)], axis=0)
+
+
+@wrong("max_pool2d", "refuses a padding only where it is too wide along both axes")
+def pool_padding_of_both(x, *, kernel_size, stride=None, padding=0):
+    over = window(kernel_size, kernel_size if stride is None else stride, padding)
+    if all(2 * p > k for p, k in zip(over.padding, over.kernel)):
+        raise ValueError(f"padding {over.padding} is too much for a kernel {over.kernel}")
+    down, across = over.outputs(*x.shape[2:])
+    x = padded(x, over.padding, -np.inf)
+    return np.max([x[:, :, rows, columns] for _, _, rows, columns in over.taps(down, across)], axis=0)
+
+
+@wrong("max_pool2d", "gives an image of no pixels where no window fits")
+def pool_of_nothing(x, *, kernel_size, stride=None, padding=0):
+    over = pooling(kernel_size, stride, padding)
+    (kh, kw), (sh, sw) = over.kernel, over.stride
+    x = padded(x, over.padding, -np.inf)
+    down, across = len(range(0, x.shape[2] - kh + 1, sh)), len(range(0, x.shape[3] - kw + 1, sw))
+    z = np.empty((*x.shape[:2], down, across), x.dtype)
+    for i, j in np.ndindex(down, across):
+        z[:, :, i, j] = x[:, :, i * sh : i * sh + kh, j * sw : j * sw + kw].max(axis=(2, 3))
+    return z
+
+
+@wrong("max_pool2d", "takes x to lie in memory in the order of its axes")
+def pool_contiguous(x, *, kernel_size, stride=None, padding=0):
+    over = pooling(kernel_size, stride, padding)
+    (kh, kw), (sh, sw), (ph, pw), _ = over
+    down, across = over.outputs(*x.shape[2:])
+    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=-np.inf) if ph or pw else x
+    b, c, h, w = x.shape
+    image, channel, line, one = (x.itemsize * size for size in (c * h * w, h * w, w, 1))
+    strides = (image, channel, line * sh, one * sw, line, one)
+    return np.lib.stride_tricks.as_strided(x, (b, c, down, across, kh, kw), strides).max(axis=(4, 5))
+
+
+wrong(
+    "max_pool2d",
+    "takes a stride that is a number for the rows' alone",
+    "stride, padding)",
+    "(stride, 1) if isinstance(stride, int) else stride, padding)",
+)
 
 # -- max_pool2d_vjp ---------------------------------------------------------------------------------------------------
 
@@ -333,6 +484,36 @@ def pool_vjp_taken_pixels(g, z, x, *, kernel_size, stride=None, padding=0):
     return unpadded(dx, over.padding)
 
 
+@wrong("max_pool2d_vjp", "adds into a reshaped copy, where x does not lie in the order of its axes")
+def pool_vjp_lost(g, z, x, *, kernel_size, stride=None, padding=0):
+    over, dx = pooling(kernel_size, stride, padding), np.zeros_like(x)
+    (kh, kw), (sh, sw), (ph, pw), _ = over
+    images, slopes, found = (a.reshape(-1, *a.shape[2:]) for a in (x, g, dx))
+    for n, i, j in np.ndindex(slopes.shape):
+        top, left = max(i * sh - ph, 0), max(j * sw - pw, 0)
+        part = images[n, top : i * sh - ph + kh, left : j * sw - pw + kw]
+        row, column = divmod(int(part.argmax()), part.shape[1])
+        found[n, top + row, left + column] += slopes[n, i, j]
+    return dx
+
+
+wrong(
+    "max_pool2d_vjp",
+    "takes a stride that is a number for the rows' alone",
+    "stride, padding)",
+    "(stride, 1) if isinstance(stride, int) else stride, padding)",
+)
+wrong(
+    "max_pool2d_vjp",
+    "takes infinity for as large as NaN",
+    "comparable(x, z)",
+    "(np.where(np.isnan(x), np.inf, x), np.where(np.isnan(z), np.inf, z))",
+)
+wrong("max_pool2d_vjp", "remembers the winners of the first image only", "taken |= wins", "taken[:1] |= wins[:1]")
+wrong(
+    "max_pool2d_vjp", "remembers the winners of the first channel only", "taken |= wins", "taken[:, :1] |= wins[:, :1]"
+)
+
 # -- standardize_vjp --------------------------------------------------------------------------------------------------
 
 wrong("standardize_vjp", "takes mean and std for constants, always", "if not learned", "if True")
@@ -390,6 +571,41 @@ def slopes_weight_twice(g, z, x, weight, bias, *, mean, std, learned=False):
     over = lambda a: a.mean(axis=axes, keepdims=True)
     centred = g - over(g * w) - n * over(g * w * n) if learned else g
     return w / std.reshape(form) * centred, dw, db
+
+
+@wrong("standardize_vjp", "knows two, three and four axes only")
+def slopes_of_known_axes(g, z, x, weight, bias, *, mean, std, learned=False):
+    form, axes = (-1, *[1] * (x.ndim - 2)), {2: (0,), 3: (0, 2), 4: (0, 2, 3)}[x.ndim]
+    n, scale = (x - mean.reshape(form)) / std.reshape(form), (weight / std).reshape(form)
+    db, dw = g.sum(axis=axes), (g * n).sum(axis=axes)
+    if not learned:
+        return scale * g, dw, db
+    g_mean, gn_mean = (all_sum(part).reshape(form) / all_sum(np.array(x[:, 0].size)) for part in (db, dw))
+    return (scale * (g - g_mean - n * gn_mean)).astype(x.dtype), dw, db
+
+
+@wrong("standardize_vjp", "fills a reshaped copy, where x does not lie in the order of its axes")
+def slopes_lost(g, z, x, weight, bias, *, mean, std, learned=False):
+    form, axes = (-1, *[1] * (x.ndim - 2)), (0, *range(2, x.ndim))
+    n, scale = (x - mean.reshape(form)) / std.reshape(form), (weight / std).reshape(form)
+    db, dw = g.sum(axis=axes), (g * n).sum(axis=axes)
+    if not learned:
+        return scale * g, dw, db
+    g_mean, gn_mean = (all_sum(part).reshape(form) / all_sum(np.array(x[:, 0].size)) for part in (db, dw))
+    dx = np.zeros_like(x)
+    dx.reshape(-1)[...] = (scale * (g - g_mean - n * gn_mean)).ravel()
+    return dx, dw, db
+
+
+@wrong("standardize_vjp", "divides x and mean by std before it subtracts them, in the sum of dx only")
+def slopes_far_off(g, z, x, weight, bias, *, mean, std, learned=False):
+    form, axes = (-1, *[1] * (x.ndim - 2)), (0, *range(2, x.ndim))
+    n, scale = x / std.reshape(form) - (mean / std).reshape(form), (weight / std).reshape(form)
+    db, dw = g.sum(axis=axes), (g * (x - mean.reshape(form))).sum(axis=axes) / std
+    if not learned:
+        return scale * g, dw, db
+    g_mean, gn_mean = (all_sum(part).reshape(form) / all_sum(np.array(x[:, 0].size)) for part in (db, dw))
+    return (scale * (g - g_mean - n * gn_mean)).astype(x.dtype), dw, db
 
 
 # -- batch_norm -------------------------------------------------------------------------------------------------------
@@ -522,6 +738,42 @@ def norm_apart(x, running_mean, running_var, weight, bias, training, momentum, e
     std = np.sqrt(var + var.dtype.type(eps))
     return standardize(x, weight, bias, mean=mean, std=std, learned=training)
 
+
+@wrong("batch_norm", "refuses a part of one number, though the batch has more")
+def norm_refuses_a_part(x, running_mean, running_var, weight, bias, training, momentum, eps):
+    mean, var = running_mean.data, running_var.data
+    if training:
+        mean, var, n = statistics(x.data)
+        if x.data.size // x.shape[1] < 2:
+            raise ValueError(f"batch_norm needs more than one number a channel to train, got x {x.shape}")
+        running_mean.data += momentum * (mean - running_mean.data)
+        running_var.data += momentum * (var * n / (n - 1) - running_var.data)
+    return standardize(x, weight, bias, mean=mean, std=np.sqrt(var + eps), learned=training)
+
+
+wrong(
+    "batch_norm",
+    "refuses one number only where x has two axes",
+    "if n < 2:",
+    "if n < 2 and x.ndim == 2:",
+    "(n - 1)",
+    "max(n - 1, 1)",
+)
+wrong("batch_norm", "takes an eps of 0 for none given", "var.dtype.type(eps)", "var.dtype.type(eps or 1e-5)")
+wrong(
+    "batch_norm",
+    "takes a momentum of 0 for none given",
+    "momentum * (mean",
+    "(momentum or 0.1) * (mean",
+    "momentum * (var",
+    "(momentum or 0.1) * (var",
+)
+wrong(
+    "batch_norm",
+    "knows two, three and four axes only",
+    "if training:",
+    "if x.ndim > 4:\n    raise ValueError(f'too many axes: {x.shape}')\nif training:",
+)
 
 # -- columns_bytes ----------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from tinytorch.convolutions import (
     comparable,
     conv2d_naive,
     im2col,
+    output_size,
     padded,
     pooling,
     standardize,
@@ -93,6 +94,60 @@ def naive_groups(x, weight, bias=None, *, stride=1, padding=0, dilation=1, group
     return z
 
 
+@right("conv2d_naive", "works out the sizes itself, and looks at tuples")
+def naive_own_sizes(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
+    sh, sw = stride if isinstance(stride, tuple) else (stride, stride)
+    ph, pw = padding if isinstance(padding, tuple) else (padding, padding)
+    dh, dw = dilation if isinstance(dilation, tuple) else (dilation, dilation)
+    B, C, H, W = x.shape
+    K, c, kh, kw = weight.shape
+    oh = (H + 2 * ph - dh * (kh - 1) - 1) // sh + 1
+    ow = (W + 2 * pw - dw * (kw - 1) - 1) // sw + 1
+    if oh <= 0 or ow <= 0:
+        raise ValueError(f"filters {weight.shape} do not fit into images {x.shape}")
+    big = np.zeros((B, C, H + 2 * ph, W + 2 * pw), dtype=x.dtype)
+    big[:, :, ph : ph + H, pw : pw + W] = x
+    out = np.zeros((B, K, oh, ow), dtype=x.dtype)
+    for n in range(B):
+        for k in range(K):
+            g = k // (K // groups)
+            for i in range(oh):
+                for j in range(ow):
+                    total = 0.0
+                    for ch in range(c):
+                        for u in range(kh):
+                            for v in range(kw):
+                                total += float(big[n, g * c + ch, i * sh + u * dh, j * sw + v * dw]) * float(
+                                    weight[k, ch, u, v]
+                                )
+                    out[n, k, i, j] = total + (bias[k] if bias is not None else 0)
+    return out
+
+
+@right("conv2d_naive", "skips what lies outside, and pads nothing")
+def naive_inside(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
+    over = window(weight.shape[2:], stride, padding, dilation)
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = over
+    filters, channels = weight.shape[:2]
+    height, width = x.shape[2:]
+    down, across = over.outputs(height, width)
+    z = np.zeros((len(x), filters, down, across), x.dtype)
+    if bias is not None:
+        z += bias.reshape(1, -1, 1, 1)
+    for i in range(down):
+        for j in range(across):
+            for a in range(kh):
+                for n in range(kw):
+                    row, column = i * sh + a * dh - ph, j * sw + n * dw - pw
+                    if not (0 <= row < height and 0 <= column < width):
+                        continue
+                    for group in range(groups):
+                        seen = x[:, group * channels : (group + 1) * channels, row, column]
+                        own = slice(group * (filters // groups), (group + 1) * (filters // groups))
+                        z[:, own, i, j] += seen @ weight[own, :, a, n].T
+    return z
+
+
 # -- im2col -----------------------------------------------------------------------------------------------------------
 
 
@@ -133,6 +188,19 @@ def im2col_indices(x, over):
     rows = (np.arange(down) * sh)[:, None, None, None] + (np.arange(kh) * dh)[:, None]
     columns = (np.arange(across) * sw)[:, None, None] + np.arange(kw) * dw
     return x[:, rows, columns].reshape(b * down * across, kh * kw * c)
+
+
+@right("im2col", "as_strided, with the array's own strides")
+def im2col_strided(x, over):
+    (kh, kw), (sh, sw), _, (dh, dw) = over
+    b, h, w, c = x.shape
+    down = output_size(h, kh, sh, 0, dh)
+    across = output_size(w, kw, sw, 0, dw)
+    s0, s1, s2, s3 = x.strides
+    v = np.lib.stride_tricks.as_strided(
+        x, (b, down, across, kh, kw, c), (s0, s1 * sh, s2 * sw, s1 * dh, s2 * dw, s3), writeable=False
+    )
+    return np.ascontiguousarray(v).reshape(b * down * across, -1)
 
 
 # -- col2im -----------------------------------------------------------------------------------------------------------
@@ -228,6 +296,25 @@ def weight_einsum(x, g, over):
     return np.einsum("bijcuv,bijk->uvck", v, g)
 
 
+@right("weight_gradient", "convolves x with g, spread by the stride")
+def weight_spread(x, g, over):
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = over
+    b, down, across, k = g.shape
+    xp = np.pad(x, [(0, 0), (ph, ph), (pw, pw), (0, 0)])
+    spread = np.zeros((b, sh * (down - 1) + 1, sw * (across - 1) + 1, k), g.dtype)
+    spread[:, ::sh, ::sw, :] = g
+    out = [
+        [
+            np.einsum(
+                "bijc,bijk->ck", xp[:, u * dh : u * dh + spread.shape[1], v * dw : v * dw + spread.shape[2]], spread
+            )
+            for v in range(kw)
+        ]
+        for u in range(kh)
+    ]
+    return np.array(out, dtype=g.dtype)
+
+
 # -- input_gradient ---------------------------------------------------------------------------------------------------
 
 
@@ -269,6 +356,20 @@ def input_spread(g, weight, shape, over):
     columns = im2col(spread, turned)
     matrix = weight[::-1, ::-1].swapaxes(2, 3).reshape(-1, c)
     return (columns @ matrix).reshape(b, h + 2 * ph, w + 2 * pw, c)[:, ph : ph + h, pw : pw + w]
+
+
+@right("input_gradient", "one output pixel at a time, outside left out")
+def input_inside(g, weight, shape, over):
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = over
+    dx = np.zeros(shape, dtype=g.dtype)
+    for i in range(g.shape[1]):
+        for j in range(g.shape[2]):
+            for u in range(kh):
+                for v in range(kw):
+                    r, q = i * sh - ph + u * dh, j * sw - pw + v * dw
+                    if 0 <= r < shape[1] and 0 <= q < shape[2]:
+                        dx[:, r, q, :] += np.dot(g[:, i, j, :], weight[u, v].T)
+    return dx
 
 
 # -- max_pool2d -------------------------------------------------------------------------------------------------------
@@ -313,6 +414,28 @@ def pool_rows(x, *, kernel_size, stride=None, padding=0):
     x = padded(x, over.padding, -np.inf)
     tall = np.stack([x[:, :, i * sh : i * sh + kh].max(axis=2) for i in range(down)], axis=2)
     return np.stack([tall[..., j * sw : j * sw + kw].max(axis=3) for j in range(across)], axis=3)
+
+
+@right("max_pool2d", "im2col, one channel at a time")
+def pool_im2col(x, *, kernel_size, stride=None, padding=0):
+    over = pooling(kernel_size, stride, padding)
+    down, across = over.outputs(*x.shape[2:])
+    b, c = x.shape[:2]
+    x = padded(x, over.padding, float("-inf"))
+    lines_ = im2col(x.reshape(b * c, *x.shape[2:], 1), over)
+    return lines_.max(axis=1).reshape(b, c, down, across)
+
+
+@right("max_pool2d", "cuts each window to what lies inside")
+def pool_inside(x, *, kernel_size, stride=None, padding=0):
+    over = pooling(kernel_size, stride, padding)
+    (kh, kw), (sh, sw), (ph, pw) = over[:3]
+    z = np.zeros(x.shape[:2] + over.outputs(x.shape[2], x.shape[3]), dtype=x.dtype)
+    for i in range(z.shape[2]):
+        for j in range(z.shape[3]):
+            top, left = i * sh - ph, j * sw - pw
+            z[:, :, i, j] = np.amax(x[:, :, max(top, 0) : top + kh, max(left, 0) : left + kw], axis=(-2, -1))
+    return z
 
 
 # -- max_pool2d_vjp ---------------------------------------------------------------------------------------------------
@@ -369,6 +492,21 @@ def pool_vjp_search(g, z, x, *, kernel_size, stride=None, padding=0):
                     best, value = (r, q), pixel
         dx[(b, c, *best)] += g[b, c, i, j]
     return dx
+
+
+@right("max_pool2d_vjp", "im2col and col2im, one channel at a time")
+def pool_vjp_im2col(g, z, x, *, kernel_size, stride=None, padding=0):
+    over = pooling(kernel_size, stride, padding)
+    b, c = x.shape[:2]
+    xp = padded(x, over.padding, -np.inf)
+    inside = padded(np.ones_like(x), over.padding).reshape(b * c, *xp.shape[2:], 1)
+    rows = im2col(xp.reshape(b * c, *xp.shape[2:], 1), over)
+    real = im2col(inside, over) > 0
+    nan = np.isnan(rows)
+    wins = np.where(nan.any(axis=1, keepdims=True), nan, rows == np.max(rows, axis=1, keepdims=True)) & real
+    first = wins & (np.cumsum(wins, axis=1) == 1)
+    dx = col2im(first * g.reshape(-1, 1), (b * c, *xp.shape[2:], 1), over).reshape(xp.shape)
+    return unpadded(dx, over.padding).astype(x.dtype)
 
 
 # -- standardize_vjp --------------------------------------------------------------------------------------------------
@@ -431,6 +569,25 @@ def slopes_stacked(g, z, x, weight, bias, *, mean, std, learned=False):
     return back(((gs - a / count - n * b / count) * (weight / std)[:, None]).astype(x.dtype)), dw, db
 
 
+@right("standardize_vjp", "by way of the variance")
+def slopes_variance(g, z, x, weight, bias, *, mean, std, learned=False):
+    shape = [1] * x.ndim
+    shape[1] = -1
+    axes = tuple(a for a in range(x.ndim) if a != 1)
+    mu, sd, w = (np.reshape(a, shape) for a in (mean, std, weight))
+    away = x - mu
+    dw = np.sum(g * away / sd, axis=axes)
+    db = np.sum(g, axis=axes)
+    if not learned:
+        return g * w / sd, dw, db
+    N = all_sum(np.array([x.size / x.shape[1]]))[0]
+    dn = g * w
+    dvar = all_sum(np.sum(dn * away, axis=axes)).reshape(shape) * -0.5 * sd**-3
+    dmu = all_sum(np.sum(dn, axis=axes)).reshape(shape) * -1 / sd
+    dx = dn / sd + dvar * 2 * away / N + dmu / N
+    return np.asarray(dx, dtype=x.dtype), dw, db
+
+
 # -- batch_norm -------------------------------------------------------------------------------------------------------
 
 
@@ -488,6 +645,20 @@ def norm_tensors(x, running_mean, running_var, weight, bias, training=False, mom
     running_mean.data[...] += momentum * (mean - running_mean.data)
     running_var.data[...] += momentum * (var * n / (n - 1) - running_var.data)
     return standardize(x, weight, bias, mean=mean, std=np.sqrt(var + eps), learned=True)
+
+
+@right("batch_norm", "subtracts in place what is too much")
+def norm_afterwards(x, running_mean, running_var, weight, bias, training=False, momentum=0.1, eps=1e-5):
+    source = statistics(x.data) if training else (running_mean.data, running_var.data, 2)
+    mean, var, n = source
+    if n < 2:
+        raise ValueError("one number a channel")
+    std = np.power(var + eps, 0.5)
+    z = standardize(x, weight, bias, mean=mean, std=std, learned=training)
+    if training:
+        running_mean.data -= momentum * (running_mean.data - mean)
+        running_var.data -= momentum * (running_var.data - var / (1 - 1 / n))
+    return z
 
 
 # -- columns_bytes ----------------------------------------------------------------------------------------------------

@@ -106,7 +106,9 @@ def conv2d_naive(
 ) -> np.ndarray:
     """z[b, k, i, j] = bias[k] + the sum of weight[k] * window (i, j) of image b: by loops.
 
-    Filter k sees only the channels of its group, C / groups of them. LeCun et al., 1989.
+    Filter k sees only the channels of its group, C / groups of them. stride, padding and dilation
+    are (rows, columns), or one number for both. Raises ValueError if no window fits.
+    LeCun et al., 1989.
 
     >>> x, weight = np.arange(9.0).reshape(1, 1, 3, 3), np.ones((1, 1, 2, 2))
     >>> conv2d_naive(x, weight)
@@ -417,7 +419,9 @@ def unpadded(x: np.ndarray, padding: tuple[int, int]) -> np.ndarray:
 def max_pool2d(x, *, kernel_size, stride=None, padding=0):
     """z = the largest of each window, NaN if one is in it: x (B, C, H, W) -> (B, C, H', W').
 
-    The stride is the kernel's size if none is given. Raises ValueError if the padding is more than half of the kernel.
+    kernel_size, stride and padding are (rows, columns), or one number for both; the stride is the
+    kernel's size if none is given. Raises ValueError if the padding is more than half of the
+    kernel along an axis, or no window fits.
 
     >>> max_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), kernel_size=2)
     tensor([[[[ 5.,  7.],
@@ -466,9 +470,14 @@ def max_pool2d_vjp(g, z, x, *, kernel_size, stride=None, padding=0):
 
 
 def comparable(x: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """x and its maxima z with infinity for NaN, which equals nothing: to a maximum, NaN is larger than all."""
+    """x and its maxima z with infinity for NaN, which equals nothing: to a maximum, NaN is larger than all.
+
+    What is infinite itself becomes the largest finite number.
+    """
     if not np.isnan(z).any():
         return x, z
+    top = np.finfo(z.dtype).max
+    x, z = np.minimum(x, top), np.minimum(z, top)
     return np.where(np.isnan(x), np.inf, x), np.where(np.isnan(z), np.inf, z)
 
 
