@@ -1,7 +1,7 @@
 """Chapter 07, training: the step, the loop around it, what it is judged by, and where it goes on.
 
-Methods are reached by probes that train something small enough to compute by hand: z = x @ w, no bias, by plain
-gradient descent on the mean squared error. X (N, D) inputs, y (N,) targets, w (D,) weights.
+Methods are reached by probes that train something small enough to compute by hand: z = x @ w, no bias, by gradient
+descent with momentum on the mean squared error. X (N, D) inputs, y (N,) targets, w (D,) weights.
 """
 
 import numpy as np
@@ -38,8 +38,9 @@ def scored(draw, dims=1):
 
 @rubric.probe
 def share_right(tt, logits, target):
-    share = tt.training.accuracy(tt.Tensor(logits), tt.Tensor(target))
-    return share, isinstance(share, tt.Tensor)
+    tensors = tt.Tensor(logits), tt.Tensor(target)
+    share = tt.training.accuracy(*tensors)
+    return share, isinstance(share, tt.Tensor), [list(tensor.data.shape) for tensor in tensors]
 
 
 @rubric.check("accuracy", points=1)
@@ -52,6 +53,7 @@ def share_right(tt, logits, target):
         (np.array([[5.0], [6.0]]), np.array([0, 0])),
         (np.array([1.0, 2.0]), np.array(1)),
         (np.array([[2, 2, 0], [0, 3, 3], [1, 1, 1], [9, 0, 0]]), np.array([1, 1, 0, 0])),
+        (np.array([[1e8, 1e8 + 1]]), np.array([0])),  # equal in float32 only
     ],
 )
 def largest_score_at_the_target(student, logits, target):
@@ -63,9 +65,10 @@ def largest_score_at_the_target(student, logits, target):
         "the share that is wrong": 1 - hits.mean(),
         "this is in per cent": 100 * hits.mean(),
     }
-    share, a_tensor = student.share_right(logits, target)
+    share, a_tensor, left = student.share_right(logits, target)
     close(share, float(hits.mean()), "accuracy", mistakes=mistakes, index=True)
     holds(not a_tensor, "the answer is a Tensor, not a Python number")
+    same(left, [list(logits.shape), list(target.shape)], "the shapes of the caller's tensors, afterwards")
 
 
 @rubric.check("accuracy", points=1)
@@ -184,10 +187,11 @@ def exploded_gradients_are_measured(student, gradients, scale, kind):
 
 @rubric.probe
 def clipped_alone(tt, gradient, max_norm, kind):
-    zeros = np.zeros(np.shape(gradient))
-    x = tt.layers.Parameter(zeros) if kind == "Parameter" else tt.Tensor(zeros, requires_grad=True)
+    ones = np.ones(np.shape(gradient))
+    x = tt.layers.Parameter(ones) if kind == "Parameter" else tt.Tensor(ones, requires_grad=True)
     x.grad = tt.Tensor(np.array(gradient))
-    return tt.training.clip_grad_norm_(x, max_norm), x.grad
+    norm = tt.training.clip_grad_norm_(x, max_norm)
+    return norm, x.grad, x, isinstance(norm, int | float)
 
 
 @rubric.probe
@@ -201,10 +205,12 @@ def one_tensor_or_several(student):
     """One tensor will do for a list of one; of none the norm is 0. A generator that is used up is refused, and so is a
     norm below 0. A NaN is not hidden."""
     for kind in ("Tensor", "Parameter"):
-        norm, yours = student.clipped_alone(np.array([3.0, 4.0]), 1.0, kind)
+        norm, yours, x, a_number = student.clipped_alone(np.array([3.0, 4.0]), 1.0, kind)
         close(norm, 5.0, f"the norm of one {kind}")
+        holds(a_number, "the norm is a Tensor or an array, not a Python number")
         close(yours, np.array([0.6, 0.8]), "its gradient")
-    norm, _ = student.clipped_alone(np.array([NAN, 4.0]), 1.0, "Tensor")
+        close(np.asarray(x), np.ones(2), "its own numbers, afterwards")
+    norm, *_ = student.clipped_alone(np.array([NAN, 4.0]), 1.0, "Tensor")
     close(norm, NAN, "the norm of a gradient that holds a NaN")
     close(student.clipped_none("empty", 1.0), 0.0, "the norm of an empty list")
     refuses("ValueError", student.clipped_none, "used up", 1.0)
@@ -240,7 +246,10 @@ rubric.doctests("stalled", points=1)
         ([1.0, 2.0, 0.0, 3.0], 2, "loss"),
         ([1.0, 0.0, 2.0], 1, "loss"),
         ([-1.0, -2.0, 0.0], 1, "loss"),
-        ([1.0, 1.0 - 1e-6, 2.0], 2, "loss"),
+        ([1.0, 1.0 - 1e-12, 2.0], 2, "loss"),
+        ([1.5, 1.25, 2.0], 2, "loss"),
+        ([2e12, 1e12], 1, "loss"),
+        ([0.0, 1.0, 2.0], 3, "loss"),
         ([1.0, NAN], 2, "loss"),
         ([NAN, NAN], 2, "loss"),
         ([NAN, NAN, NAN], 2, "loss"),
@@ -262,21 +271,29 @@ def epochs_since_the_lowest(student, values, patience, monitor):
 def one_step(tt, w, batches, lr, clip, decay, steps):
     class Line(tt.layers.Module):
         def __init__(self):
-            self.w = tt.layers.Parameter(np.array(w))
+            self.w = [tt.layers.Parameter(np.array([number])) for number in w]  # each a parameter of its own
             self.unused = tt.layers.Parameter(np.array(w))
 
         def forward(self, x):
-            return x @ self.w
+            passes.append(len(x))
+            first, *others = [tt.Tensor(x.data[:, [i]]) @ number for i, number in enumerate(self.w)]
+            outputs.append(sum(others, first))
+            return outputs[-1]
 
+    def loss(z, y):
+        asked.append(any(z is output for output in outputs))
+        return tt.losses.mse_loss(z, y)
+
+    passes, outputs, asked = [], [], []
     model = Line()
-    optimizer = tt.optimizers.SGD(model.parameters(), lr=lr)
+    optimizer = tt.optimizers.SGD([{"params": [model.unused]}, {"params": model.w}], lr=lr, momentum=0.5)
     schedule = None if decay is None else tt.optimizers.StepLR(optimizer, step_size=1, gamma=decay)
     called = []
     options = {"schedule": schedule, "clip": clip, "callbacks": [called.append]}
-    trainer = tt.training.Trainer(model, optimizer, tt.losses.mse_loss, **options)
+    trainer = tt.training.Trainer(model, optimizer, loss, **options)
     pairs = [tt.training.Batch(tt.Tensor(x), tt.Tensor(y)) for x, y in batches]
     for p in model.parameters():
-        p.grad = tt.Tensor(100 + np.array(w))  # of somebody who walked back before
+        p.grad = tt.Tensor(np.full(p.shape, 100.0))  # of somebody who walked back before
     given = list(pairs)
     losses = [trainer.step(pairs) for _ in range(int(steps))]
     left = {
@@ -284,8 +301,18 @@ def one_step(tt, w, batches, lr, clip, decay, steps):
         "callbacks called": len(called),
         "model in training mode": model.training,
         "micro-batches in their order": len(pairs) == len(given) and all(a is b for a, b in zip(pairs, given)),
+        "one pass through the model for each": len(passes) <= steps * len(given),
+        "the trainer's loss, of (outputs, y)": bool(asked) and all(asked),
+        "the loss is a Python number": all(isinstance(loss, int | float) for loss in losses),
     }
-    return [np.array(model.w.data), np.array(losses), float(trainer.step_norm), optimizer.param_groups[0]["lr"], left]
+    moved = np.concatenate([number.data for number in model.w])
+    return [
+        moved,
+        np.array([float(loss) for loss in losses]),
+        float(trainer.step_norm),
+        optimizer.param_groups[0]["lr"],
+        left,
+    ]
 
 
 @st.composite
@@ -311,9 +338,17 @@ def slope(w, x, y):
 
 UNEQUAL = [(example(3, 1), example(3, start=10)), (example(1, 1, start=2), example(1, start=20))]
 AT_REST = [(example(2, 1, start=10), example(2, start=10))]  # no error, and so no gradient
-LINE = np.array([1.0])
+SQUARE = [(np.array([[1.0, 2.0]]), np.array([10.0])), (np.array([[3.0, 1.0], [2.0, 2.0]]), np.array([11.0, 12.0]))]
+LINE, PLANE = np.array([1.0]), np.array([1.0, -1.0])
 BEGINNING = {"epoch": 0, "batch": 0, "steps": 0, "running": {"loss": 0.0, "seen": 0}, "history": []}
-AS_IT_WAS = {"callbacks called": 0, "model in training mode": True, "micro-batches in their order": True}
+AS_IT_WAS = {
+    "callbacks called": 0,
+    "model in training mode": True,
+    "micro-batches in their order": True,
+    "one pass through the model for each": True,
+    "the trainer's loss, of (outputs, y)": True,
+    "the loss is a Python number": True,
+}
 
 
 @rubric.check("Trainer.step", points=1)
@@ -330,8 +365,9 @@ def one_batch_is_one_step(student, w, batches):
 @rubric.check("Trainer.step", points=1)
 @given(line_and_batches(least=2), always=[(LINE, UNEQUAL)])
 def accumulation_equals_the_large_batch(student, w, batches):
-    """Micro-batches, whatever their sizes, move the weights as one batch of all their examples would, once. A step
-    leaves alone what is not its own: place, history, callbacks, mode, and the list of micro-batches."""
+    """Micro-batches, whatever their sizes, move the weights as one batch of all their examples would, once. Each goes
+    through the model once. A step leaves alone what is not its own: place, history, callbacks, mode, the caller's list.
+    """
     x, y = whole(batches)
     slopes = [slope(w, *batch) for batch in batches]
     moved, [loss], _, _, left = student.one_step(w, batches, 0.125, None, None, 1)
@@ -342,17 +378,18 @@ def accumulation_equals_the_large_batch(student, w, batches):
     }
     close(moved, w - 0.125 * slope(w, x, y), "the weights", mistakes=mistakes)
     close(loss, mean_loss(w, x, y), "the loss")
-    same(left, {**BEGINNING, **AS_IT_WAS}, "what a step leaves alone")
+    same(left, {**BEGINNING, **AS_IT_WAS}, "what a step answers and leaves alone")
 
 
 @rubric.check("Trainer.step", points=1)
 @given(
     line_and_batches(),
     st.sampled_from([0.25, 0.5, 2.0]),
-    always=[*[(LINE, UNEQUAL, ratio) for ratio in (0.25, 2.0, np.inf)], (LINE, AT_REST, 0.25)],
+    always=[*[(LINE, UNEQUAL, ratio) for ratio in (0.25, 2.0, np.inf)], (LINE, AT_REST, 0.25), (PLANE, SQUARE, 0.9)],
 )
 def clipped_when_all_have_spoken(student, w, batches, ratio):
-    """The gradient of the whole step is clipped, once, before the optimizer sees it; `step_norm` is |g| before that."""
+    """The gradient of the whole step, of all parameters, is clipped once, before the optimizer sees it; `step_norm` is
+    |g| before that. The schedule goes on all the same."""
     x, y = whole(batches)
     g = slope(w, x, y)
     norm = float(np.linalg.norm(g))
@@ -363,23 +400,27 @@ def clipped_when_all_have_spoken(student, w, batches, ratio):
     unset = {"it is not set": np.nan}
     close(yours, norm, "step_norm", mistakes=unset)
     then = slope(moved, x, y)
-    _, _, yours, *_ = student.one_step(w, batches, 0.125, clip, 0.5, 2)
+    _, _, yours, rate, _ = student.one_step(w, batches, 0.125, clip, 0.5, 2)
     close(yours, float(np.linalg.norm(then)), "step_norm of the second step")
+    close(rate, 0.125 * 0.5**2, "the learning rate after two steps")
 
 
 @rubric.check("Trainer.step", points=1)
 @given(line_and_batches(), st.sampled_from([None, 0.5]), always=[(LINE, UNEQUAL, decay) for decay in (None, 0.5, 2.0)])
 def steps_forget_and_the_schedule_follows(student, w, batches, decay):
-    """The second step starts from no gradient, and at the learning rate that the schedule has moved on to."""
+    """The second step starts from no gradient, and at the learning rate that the schedule has moved on to. It is the
+    optimizer's own, momentum and all."""
     x, y = whole(batches)
     lr = 0.0625
     first = w - lr * slope(w, x, y)
-    second = first - lr * (decay or 1.0) * slope(first, x, y)
+    velocity = slope(first, x, y) + 0.5 * slope(w, x, y)
+    second = first - lr * (decay or 1.0) * velocity
     moved, losses, _, rate, _ = student.one_step(w, batches, lr, None, decay, 2)
     close(losses, np.array([mean_loss(w, x, y), mean_loss(first, x, y)]), "the losses")
     mistakes = {
         "the first step's gradient is still in it": second - lr * (decay or 1.0) * slope(w, x, y),
-        "the schedule has not moved": first - lr * slope(first, x, y),
+        "the schedule has not moved": first - lr * velocity,
+        "the optimizer's momentum is not in it": first - lr * (decay or 1.0) * slope(first, x, y),
     }
     close(moved, second, "the weights after two steps", mistakes=mistakes)
     close(rate, lr * (decay or 1.0) ** 2, "the learning rate after two steps")
@@ -389,17 +430,17 @@ def steps_forget_and_the_schedule_follows(student, w, batches, decay):
 
 
 @rubric.probe
-def an_epoch(tt, count, accumulate, seen, epoch, stop_at, training):
+def an_epoch(tt, count, accumulate, seen, epoch, stop_at, during, training):
     class Told:
         """Batches of one example that say which they are."""
 
-        epoch = 0  # until it is told
+        told = 0  # until it is told
 
         def set_epoch(self, epoch):
-            self.epoch = epoch
+            self.told = epoch
 
         def __iter__(self):
-            names = [100.0 * self.epoch + i for i in range(int(count))]
+            names = [100.0 * self.told + i for i in range(int(count))]
             return iter([tt.training.Batch(tt.Tensor(np.full((1, 1), n)), tt.Tensor(np.zeros(1))) for n in names])
 
     class Recorder(tt.training.Trainer):
@@ -408,25 +449,42 @@ def an_epoch(tt, count, accumulate, seen, epoch, stop_at, training):
         def step(self, micro_batches):
             taken.append([float(x.data[0, 0]) for x, _ in micro_batches])
             modes.append(self.model.training)
+            if during and len(taken) == stop_at:
+                self.stop()
             return float(len(taken))
 
     def after(micro_batches, loss):
         reported.append([float(x.data[0, 0]) for x, _ in micro_batches])
         losses.append(float(loss))
-        if stop_at is not None and len(reported) == stop_at:
+        trainer.count(micro_batches, loss)  # as fit does
+        if not during and len(reported) == stop_at:
             trainer.stop()
 
-    taken, modes, reported, losses = [], [], [], []
+    taken, modes, reported, losses, called = [], [], [], [], []
     model = tt.layers.Linear(1, 1)
     model.train(bool(training))
-    trainer = Recorder(model, tt.optimizers.SGD(model.parameters()), accumulate=int(accumulate))
-    trainer.epoch, trainer.batch = int(epoch), int(seen)
+    options = {"accumulate": int(accumulate), "callbacks": [called.append]}
+    trainer = Recorder(model, tt.optimizers.SGD(model.parameters()), **options)
+    trainer.epoch, trainer.batch, trainer.steps = int(epoch), int(seen), 10
+    trainer.running, trainer.history = {"loss": 7.0, "seen": 5}, [{"loss": 8.0}]
     data = Told()
     ended = trainer.train_epoch(data, after)
-    place = [trainer.epoch, trainer.batch, trainer.steps, trainer.stopping]
+    place = {name: getattr(trainer, name) for name in ("epoch", "batch", "steps", "stopping", "history")}
+    place |= {"running": dict(trainer.running), "callbacks called": len(called)}
     trainer.epoch, trainer.batch, trainer.stopping, first = int(epoch) + 1, 0, False, len(taken)
     trainer.train_epoch(data, after)
-    return [taken[:first], reported[:first], losses[:first], modes[:first], ended, place, taken[first:]]
+    following = taken[first:]
+    trainer.batch, trainer.stopping = 0, True  # asked for between two epochs
+    wish = [trainer.train_epoch(data, after), trainer.stopping]
+    return [taken[:first], reported[:first], losses[:first], modes[:first], ended, place, following, wish]
+
+
+def counted(epoch, seen, taken, stopping):
+    """Where the trainer is when after() has counted the steps taken, each of which lost as much as its number."""
+    batches, losses = sum(map(len, taken)), sum((i + 1) * len(group) for i, group in enumerate(taken))
+    running = {"loss": 7.0 + losses, "seen": 5 + batches}
+    place = {"epoch": epoch, "batch": seen + batches, "steps": 10 + len(taken), "stopping": stopping}
+    return {**place, "history": [{"loss": 8.0}], "running": running, "callbacks called": 0}
 
 
 def groups(count, accumulate, seen, epoch):
@@ -441,7 +499,9 @@ sizes = st.integers(1, 7)
 @given(sizes, st.integers(1, 3), st.integers(0, 2), always=[(5, 2, 1), (4, 2, 0), (0, 1, 0)])
 def every_batch_once_in_order(student, count, accumulate, epoch):
     """Each step gets the next `accumulate` batches of this epoch, the last what is left: none twice, none lost."""
-    taken, reported, losses, modes, ended, _, following = student.an_epoch(count, accumulate, 0, epoch, None, False)
+    taken, reported, losses, modes, ended, _, following, _ = student.an_epoch(
+        count, accumulate, 0, epoch, None, False, False
+    )
     wanted = groups(count, accumulate, 0, epoch)
     same(taken, wanted, "the batches of each step")
     same(reported, wanted, "what after() is told of")
@@ -460,26 +520,37 @@ def every_batch_once_in_order(student, count, accumulate, epoch):
     always=[(6, 2, 3, 1), (6, 2, 2, 0), (4, 2, 4, 1)],
 )
 def a_resumed_epoch_goes_on_where_it_was(student, count, accumulate, seen, epoch):
-    """The batches that this epoch has seen already are passed over; if it has seen all, there is no step to take. The
-    place is after()'s and fit()'s to move."""
+    """The batches that this epoch has seen already are passed over; if it has seen all, there is no step to take. What
+    after() and fit() move is theirs: epoch, batch, steps, running, history; callbacks, too."""
     seen = min(seen, count)
-    taken, _, _, modes, ended, place, _ = student.an_epoch(count, accumulate, seen, epoch, None, False)
-    same(taken, groups(count, accumulate, seen, epoch), f"the batches of each step, {seen} having been seen")
+    wanted = groups(count, accumulate, seen, epoch)
+    taken, reported, _, modes, ended, place, *_ = student.an_epoch(count, accumulate, seen, epoch, None, False, False)
+    same(taken, wanted, f"the batches of each step, {seen} having been seen")
+    same(reported, wanted, f"what after() is told of, {seen} having been seen")
     same(modes, [True] * len(taken), "whether the model was in training mode, at each step")
     same(ended, True, "the answer, at the end of the epoch")
-    same(place, [epoch, seen, 0, False], "the trainer's epoch, batch, steps and stopping, afterwards")
+    same(place, counted(epoch, seen, wanted, False), "the trainer's place, when after() has counted the steps")
 
 
 @rubric.check("Trainer.train_epoch", points=1)
-@given(sizes, st.integers(1, 2), st.integers(1, 4), always=[(5, 2, 1), (4, 2, 2), (4, 2, 3)])
-def stops_after_the_step_under_way(student, count, accumulate, stop_at):
-    """When somebody has asked to stop, the step that was under way is the last, and the answer is False. `stopping`
-    stays, so that fit() sees it."""
+@given(
+    sizes,
+    st.integers(1, 2),
+    st.integers(1, 4),
+    st.booleans(),
+    always=[(5, 2, 1, False), (4, 2, 2, False), (4, 2, 3, False), (5, 2, 1, True)],
+)
+def stops_after_the_step_under_way(student, count, accumulate, stop_at, during):
+    """When somebody has asked to stop, in a callback or while a step is under way, that step is reported as any other,
+    and is the last. The answer is False. `stopping` stays, so that fit() sees it."""
     wanted = groups(count, accumulate, 0, 0)
-    taken, _, _, _, ended, place, _ = student.an_epoch(count, accumulate, 0, 0, stop_at, True)
-    same(taken, wanted[:stop_at], f"the batches of each step, stopped after step {stop_at}")
+    taken, reported, _, _, ended, place, _, wish = student.an_epoch(count, accumulate, 0, 0, stop_at, during, True)
+    same(taken, wanted[:stop_at], f"the batches of each step, stopped {'in' if during else 'after'} step {stop_at}")
+    same(reported, wanted[:stop_at], "what after() is told of")
     same(ended, stop_at > len(wanted), "the answer")
-    same(place[3], stop_at <= len(wanted), "stopping, afterwards")
+    same(wish, [False, True], "the answer, and stopping afterwards, where somebody asked before the first step")
+    place_then = counted(0, 0, wanted[:stop_at], stop_at <= len(wanted))
+    same(place, place_then, "the trainer's place, when after() has counted the steps")
 
 
 # -- Trainer.evaluate -------------------------------------------------------------------------------------------------
@@ -494,17 +565,25 @@ def judged(tt, batches, p, training, metered, once):
 
         def forward(self, x):
             recorded.append(tt.is_grad_enabled())
-            return self.dropout(x) @ self.w
+            outputs.append(self.dropout(x) @ self.w)
+            return outputs[-1]
 
-    recorded = []
+    def loss(z, y):
+        asked.append(any(z is output for output in outputs))
+        return tt.losses.mse_loss(z, y)
+
+    recorded, outputs, asked = [], [], []
     model = Line().train(bool(training))
     metrics = {"largest": lambda z, y: float(z.data.max()), "off": lambda z, y: float(abs(z.data - y.data).mean())}
     metrics = metrics if metered else None
-    trainer = tt.training.Trainer(model, tt.optimizers.SGD(model.parameters()), tt.losses.mse_loss, metrics=metrics)
+    trainer = tt.training.Trainer(model, tt.optimizers.SGD(model.parameters()), loss, metrics=metrics)
     pairs = [tt.training.Batch(tt.Tensor(x), tt.Tensor(y)) for x, y in batches]
-    for _ in range(2):
-        found = trainer.evaluate(iter(pairs) if once else pairs)
-    place = {name: getattr(trainer, name) for name in ("epoch", "batch", "steps", "running", "history")}
+    trainer.step_loss = 0.5
+    before = trainer.evaluate(iter(pairs) if once else pairs)
+    found = trainer.evaluate(iter(pairs) if once else pairs)
+    place = {name: getattr(trainer, name) for name in ("epoch", "batch", "steps", "running", "history", "step_loss")}
+    place["a dict of its own each time"] = found is not before
+    place["the trainer's loss, of (outputs, y)"] = bool(asked) and all(asked)
     return [found, recorded, place, model.training, model.dropout.training]
 
 
@@ -543,7 +622,19 @@ def judged_as_it_will_be_used(student, batches, training):
     right, _ = example_means(batches, lambda z, y: ((z - y) ** 2).mean())
     close(found["loss"], right, "the loss of a model with dropout")
     same(modes, [training, training], f"the modes afterwards, training having been {training}")
-    same(place, BEGINNING, "the trainer's place and history, afterwards")
+    kept = {**BEGINNING, "step_loss": 0.5}
+    asked = {"a dict of its own each time": True, "the trainer's loss, of (outputs, y)": True}
+    same(place, {**kept, **asked}, "what evaluate asks, and leaves alone")
+
+
+@rubric.probe
+def judged_unrecorded(tt):
+    model = tt.layers.Linear(1, 2)
+    trainer = tt.training.Trainer(model, tt.optimizers.SGD(model.parameters()))
+    with tt.no_grad():
+        found = trainer.evaluate([tt.training.Batch(tt.Tensor(np.ones((1, 1), np.float32)), tt.Tensor(np.array([1])))])
+        recording = tt.is_grad_enabled()
+    return [isinstance(found["loss"], int | float), recording]
 
 
 @rubric.probe
@@ -559,8 +650,9 @@ def judged_on_nothing(tt, training):
 @rubric.check("Trainer.evaluate", points=1, examples=10)
 @given(several, st.booleans(), always=[(UNEQUAL, True), (UNEQUAL, False)])
 def nothing_is_recorded_and_nothing_made_up(student, batches, training):
-    """Nobody will walk back from here: under no_grad, no graph is built. The data may be an iterator: walk it once. Of
-    no examples, there is no mean: refuse, and leave the mode as it was found."""
+    """Nobody will walk back from here: under no_grad, no graph is built; whether gradients are recorded is then as it
+    was. Means are Python numbers. The data may be an iterator: walk it once. Of no examples, there is no mean: refuse,
+    and leave the mode as it was found."""
     found, recorded, *_ = student.judged(batches, 0.0, True, True, True)
     same(any(recorded), False, "whether gradients were recorded")
     right, _ = example_means(batches, lambda z, y: abs(z - y).mean())
@@ -569,6 +661,9 @@ def nothing_is_recorded_and_nothing_made_up(student, batches, training):
     same(answer, "refused", "what evaluate says of no examples")
     same(mode, training, "the mode afterwards, no examples having been there")
     same(recording, True, "whether gradients are recorded afterwards")
+    a_number, recording = student.judged_unrecorded()
+    holds(a_number, "the loss is a Tensor or an array of float32, not a Python number: no checkpoint can hold it")
+    same(recording, False, "whether gradients are recorded afterwards, in somebody's no_grad()")
 
 
 # -- Trainer.load_state_dict ------------------------------------------------------------------------------------------
@@ -580,10 +675,22 @@ def resumed(tt, before, after, own_rng):
 
     tt.set_grad_enabled(True)  # even if an evaluation has left it off
 
+    class Wrapped(tt.layers.Module):
+        """Its weights' names begin with model, in the state with model.model; a buffer counts the passes."""
+
+        def __init__(self, model):
+            self.model = model
+            self.passes = tt.layers.Buffer(np.zeros(1, np.float32))
+
+        def forward(self, x):
+            self.passes.data += 1
+            return self.model(x)
+
     def begin(seed):
         tt.manual_seed(seed)
         rng = np.random.default_rng(seed) if own_rng else None
-        model = tt.layers.Sequential(tt.layers.Linear(3, 4), tt.layers.Dropout(0.5, rng=rng), tt.layers.Linear(4, 2))
+        layers = tt.layers.Linear(3, 4), tt.layers.Dropout(0.5, rng=rng), tt.layers.Linear(4, 2)
+        model = Wrapped(tt.layers.Sequential(*layers))
         optimizer = tt.optimizers.Adam(model.parameters(), lr=0.1)
         schedule = None if own_rng else tt.optimizers.StepLR(optimizer, step_size=2, gamma=0.5)
         trainer = tt.training.Trainer(model, optimizer, schedule=schedule)
@@ -599,7 +706,8 @@ def resumed(tt, before, after, own_rng):
         trainer.epoch, trainer.batch = trainer.steps // 3, trainer.steps % 3
 
     def told(trainer):
-        weights = np.concatenate([p.data.ravel() for p in trainer.model.parameters()])
+        tensors = [*trainer.model.parameters(), *trainer.model.buffers()]
+        weights = np.concatenate([tensor.data.ravel() for tensor in tensors])
         position = [trainer.epoch, trainer.batch, trainer.steps, trainer.running, trainer.history]
         return weights, trainer.optimizer.param_groups[0]["lr"], copy.deepcopy(position)
 
@@ -627,9 +735,10 @@ spans = (st.integers(1, 3), st.integers(1, 3))
 @rubric.check("Trainer.load_state_dict", points=2, examples=8)
 @given(*spans, always=[(2, 3), (3, 1), (1, 2)])
 def the_same_weights_bit_for_bit(student, before, after):
-    """Stop, load into another trainer, go on: weights, Adam's memory, learning rate and dropout as if never stopped."""
+    """Stop, load into another trainer, go on: weights, buffers, Adam's memory, learning rate and dropout as if never
+    stopped."""
     wanted, yours, _, _ = student.resumed(before, after, False)
-    holds(np.array_equal(yours[0], wanted[0]), "the weights differ from those of a run that never stopped")
+    holds(np.array_equal(yours[0], wanted[0]), "the weights or buffers differ from those of a run that never stopped")
     same(yours[1], wanted[1], "the learning rate")
 
 
@@ -648,7 +757,7 @@ def a_state_stays_as_it_was(student, before, after):
     """Neither loading nor training on changes the state: it may be loaded again. A Dropout's own rng goes on, and there
     need not be a schedule."""
     wanted, yours, _, unchanged = student.resumed(before, after, True)
-    holds(np.array_equal(yours[0], wanted[0]), "the weights differ from those of a run that never stopped")
+    holds(np.array_equal(yours[0], wanted[0]), "the weights or buffers differ from those of a run that never stopped")
     same(unchanged, True, "whether the state is as it was")
 
 

@@ -55,6 +55,14 @@ wrong(
 )
 wrong("accuracy", "answers with a tensor", "return float(", "return Tensor(")
 
+wrong("accuracy", "compares in float32", "logits.data.argmax", "logits.data.astype(np.float32).argmax")
+wrong(
+    "accuracy",
+    "flattens the caller's tensors",
+    "return float",
+    "logits.data, target.data = logits.data.reshape(-1, logits.shape[-1]), target.data.reshape(-1)\nreturn float",
+)
+
 # -- clip_grad_norm_ --------------------------------------------------------------------------------------------------
 
 wrong(
@@ -112,6 +120,11 @@ wrong(
 )
 
 
+wrong("clip_grad_norm_", "answers with a tensor", "return norm", "return Tensor(norm)")
+wrong("clip_grad_norm_", "scales the parameters, too", "g *= max_norm / norm",
+      "g *= max_norm / norm\n    for p in clipped:\n        p.data *= max_norm / norm")  # fmt: skip
+
+
 @wrong("clip_grad_norm_", "clips each gradient by itself")
 def clip_each(parameters, max_norm):
     gradients = [p.grad.data for p in parameters if p.grad is not None]
@@ -165,6 +178,26 @@ wrong(
     "return bool(values)",
     "if history and math.isnan(history[-1][monitor]):\n    return True\nreturn bool(values)",
 )
+
+
+wrong(
+    "stalled",
+    "takes close values for equal",
+    "values.index(min(values))",
+    "int(np.isclose(values, min(values), rtol=1e-9).argmax())",
+)
+wrong("stalled", "takes whole numbers", "else epoch[monitor]", "else int(epoch[monitor])")
+
+
+@wrong("stalled", "begins with a thousand million for the best")
+def stalled_sentinel(history, monitor, patience):
+    best, since = 1e9, 0
+    for i, epoch in enumerate(history):
+        if epoch[monitor] < best:
+            best, since = epoch[monitor], 0
+        else:
+            since += i > 0
+    return bool(history) and since >= patience
 
 
 @wrong("stalled", "asks for the lowest that is no NaN, of which there may be none")
@@ -300,6 +333,52 @@ wrong(
 )
 
 
+wrong("Trainer.step", "answers with an array", "return total", "return np.asarray(total)")
+wrong(
+    "Trainer.step",
+    "clips the optimizer's first group only",
+    "self.model.parameters()",
+    'self.optimizer.param_groups[0]["params"]',
+)
+wrong(
+    "Trainer.step",
+    "clips each parameter by itself",
+    "clip_grad_norm_(self.model.parameters(), self.clip)",
+    "math.hypot(*(clip_grad_norm_(p, self.clip) for p in self.model.parameters()))",
+)
+wrong(
+    "Trainer.step",
+    "goes downhill by itself, without the optimizer's momentum",
+    "self.optimizer.step()",
+    'for group in self.optimizer.param_groups:\n    for p in group["params"]:\n'
+    '        if p.grad is not None:\n            p.data -= group["lr"] * p.grad.data',
+)
+wrong(
+    "Trainer.step",
+    "runs the model once more to measure the loss",
+    "total += self.add_gradient(x, y, len(x) / examples)",
+    "total += self.loss(self.model(x), y).item() * len(x) / examples\n    self.add_gradient(x, y, len(x) / examples)",
+)
+wrong(
+    "Trainer.step",
+    "moves the schedule only where nothing is clipped",
+    "self.schedule is not None",
+    "self.clip is None and self.schedule is not None",
+)
+wrong(
+    "Trainer.step",
+    "asks how far the outputs are from the targets the wrong way round",
+    "total += self.add_gradient(x, y, len(x) / examples)",
+    "loss = self.loss(y, self.model(x)) * (len(x) / examples)\n    loss.backward()\n    total += loss.item()",
+)
+wrong(
+    "Trainer.step",
+    "has one loss for all trainers",
+    "total += self.add_gradient(x, y, len(x) / examples)",
+    "loss = ((self.model(x) - y) ** 2).mean() * (len(x) / examples)\n    loss.backward()\n    total += loss.item()",
+)
+
+
 @wrong("Trainer.step", "steps after every micro-batch")
 def step_inside(self, micro_batches):
     examples, total = sum(len(x) for x, _ in micro_batches), 0.0
@@ -379,6 +458,54 @@ wrong(
     "batches = islice(data, self.batch, None)",
     'batches = vars(self).setdefault("batches", islice(data, self.batch, None))',
 )
+
+
+wrong("Trainer.train_epoch", "writes into the data what it should tell", "data.set_epoch(self.epoch)",
+      "data.epoch = self.epoch")  # fmt: skip
+wrong(
+    "Trainer.train_epoch",
+    "begins the sums of a resumed epoch anew",
+    "self.model.train()",
+    'self.model.train()\nself.running = {"loss": 0.0, "seen": 0}',
+)
+wrong(
+    "Trainer.train_epoch",
+    "calls the callbacks, which after() calls again",
+    "after(micro_batches, self.step(micro_batches))",
+    "after(micro_batches, self.step(micro_batches))\n    for callback in self.callbacks:\n        callback(self)",
+)
+wrong(
+    "Trainer.train_epoch",
+    "does not report the step in which somebody asked to stop",
+    "after(micro_batches, self.step(micro_batches))",
+    "loss = self.step(micro_batches)\n    if self.stopping:\n        return False\n    after(micro_batches, loss)",
+)
+wrong(
+    "Trainer.train_epoch",
+    "forgets a wish to stop that came before the first step",
+    "self.model.train()",
+    "self.model.train()\nself.stopping = False",
+)
+wrong(
+    "Trainer.train_epoch",
+    "reports the batches that it skips",
+    "batches = islice(data, self.batch, None)",
+    "batches = iter(data)\nfor batch in list(islice(batches, self.batch)):\n    after([batch], 0.0)",
+)
+
+
+@wrong("Trainer.train_epoch", "adds its own count to the place that after() moves: every other batch")
+def epoch_counts_twice(self, data, after):
+    data.set_epoch(self.epoch)
+    self.model.train()
+    batches, taken = list(data), 0
+    while self.batch + taken < len(batches):
+        micro_batches = batches[self.batch + taken : self.batch + taken + self.accumulate]
+        after(micro_batches, self.step(micro_batches))
+        taken += len(micro_batches)
+        if self.stopping:
+            return False
+    return True
 
 
 @wrong("Trainer.train_epoch", "starts anew for every step")
@@ -471,6 +598,31 @@ wrong(
     'vars(self).setdefault("sums", dict.fromkeys(["loss", *self.metrics], 0.0)), 0',
 )
 
+wrong(
+    "Trainer.evaluate",
+    "turns recording on afterwards, whether it was on or off",
+    "with no_grad():\n    for x, y in data:",
+    "from tinytorch.tensor import set_grad_enabled\n\nset_grad_enabled(False)\nif True:\n    for x, y in data:",
+    "self.model.train(mode)\n",
+    "set_grad_enabled(True)\nself.model.train(mode)\n",
+)
+wrong("Trainer.evaluate", "answers with arrays", "self.loss(z, y).item() * len(x)", "self.loss(z, y).data * len(x)")
+wrong(
+    "Trainer.evaluate",
+    "writes over the last step's loss",
+    'sums["loss"] += self.loss(z, y).item() * len(x)',
+    'self.step_loss = self.loss(z, y).item()\n        sums["loss"] += self.step_loss * len(x)',
+)
+wrong(
+    "Trainer.evaluate",
+    "hands out one dict, which the next evaluation writes over",
+    "return {name: value / seen for name, value in sums.items()}",
+    'found = vars(self).setdefault("found", {})\n'
+    "found.update({name: value / seen for name, value in sums.items()})\nreturn found",
+)
+wrong("Trainer.evaluate", "hands the loss the targets first", "self.loss(z, y)", "self.loss(y, z)")
+wrong("Trainer.evaluate", "has one loss for all trainers", "self.loss(z, y).item()", "((z - y) ** 2).mean().item()")
+
 # -- Trainer.load_state_dict ------------------------------------------------------------------------------------------
 
 wrong(
@@ -529,6 +681,22 @@ wrong(
     "setattr(self, name, copy.deepcopy(rest[name]))",
     'kept = self.history if name == "history" else None\n'
     "    setattr(self, name, kept + copy.deepcopy(rest[name]) if kept else copy.deepcopy(rest[name]))",
+)
+
+
+wrong(
+    "Trainer.load_state_dict",
+    "takes the part's name out wherever it stands",
+    "within(arrays, name)",
+    'within({f"{name}." + k.replace(f"{name}.", ""): v for k, v in arrays.items() if k.startswith(name)}, name)',
+)
+wrong(
+    "Trainer.load_state_dict",
+    "loads the parameters by hand, and no buffers",
+    "part.load_state_dict(within(arrays, name))",
+    'if name != "model":\n        part.load_state_dict(within(arrays, name))\n    else:\n'
+    "        for key, p in self.model.named_parameters():\n"
+    '            p.data[...] = arrays["model." + key]',
 )
 
 

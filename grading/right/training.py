@@ -39,6 +39,20 @@ def accuracy_sorted(logits, target):
     return float(np.count_nonzero(best == target.data) / best.size)
 
 
+@right("accuracy", "looks for a better score, row by row and class by class")
+def accuracy_loops(logits, target):
+    if list(logits.shape)[:-1] != list(target.shape):
+        raise ValueError(f"logits of {logits.shape} need a target of {logits.shape[:-1]}, got {target.shape}")
+    hits = 0
+    for index in np.ndindex(target.shape):
+        row, best = logits.data[index], 0
+        for c in range(1, len(row)):
+            if row[c] > row[best]:
+                best = c
+        hits += best == int(target.data[index])
+    return hits / target.data.size
+
+
 # -- clip_grad_norm_ --------------------------------------------------------------------------------------------------
 
 
@@ -195,6 +209,13 @@ def stalled_back(history, monitor, patience):
     return lowest is not None and len(history) - 1 - at >= patience
 
 
+@right("stalled", "asks whether the lowest so far has changed")
+def stalled_lows(history, monitor, patience):
+    values = np.nan_to_num([epoch[monitor] for epoch in history], nan=np.inf, posinf=np.inf, neginf=-np.inf)
+    lows = np.minimum.accumulate(values) if len(values) else values
+    return len(lows) > patience and bool(lows[-1] == lows[len(lows) - 1 - patience])
+
+
 # -- Trainer.step -----------------------------------------------------------------------------------------------------
 
 
@@ -274,6 +295,20 @@ def step_reversed(self, micro_batches):
     return total
 
 
+@right("Trainer.step", "makes one batch of all")
+def step_one_batch(self, micro_batches):
+    x = Tensor(np.concatenate([x.data for x, _ in micro_batches]))
+    y = Tensor(np.concatenate([y.data for _, y in micro_batches]))
+    self.optimizer.zero_grad()
+    loss = self.add_gradient(x, y, 1.0)
+    if self.clip is not None:
+        self.step_norm = clip_grad_norm_(self.model.parameters(), self.clip)
+    self.optimizer.step()
+    if self.schedule is not None:
+        self.schedule.step()
+    return loss
+
+
 # -- Trainer.train_epoch ----------------------------------------------------------------------------------------------
 
 
@@ -342,6 +377,34 @@ def epoch_groups(self, data, after):
         if self.stopping:
             return False
     return True
+
+
+@right("Trainer.train_epoch", "stands where after() has put it")
+def epoch_stands(self, data, after):
+    data.set_epoch(self.epoch)
+    self.model.train()
+    batches = list(data)
+    while self.batch < len(batches):
+        micro_batches = batches[self.batch : self.batch + self.accumulate]
+        after(micro_batches, self.step(micro_batches))
+        if self.stopping:
+            return False
+    return True
+
+
+@right("Trainer.train_epoch", "takes no step at all where somebody has asked before")
+def epoch_asks_first(self, data, after):
+    data.set_epoch(self.epoch)
+    self.model.train()
+    batches = iter(data)
+    for _ in zip(range(self.batch), batches):
+        pass
+    while not self.stopping:
+        micro_batches = [batch for _, batch in zip(range(self.accumulate), batches)]
+        if not micro_batches:
+            return True
+        after(micro_batches, self.step(micro_batches))
+    return False
 
 
 # -- Trainer.evaluate -------------------------------------------------------------------------------------------------
@@ -433,6 +496,28 @@ def evaluate_listed(self, data):
     return found
 
 
+@right("Trainer.evaluate", "keeps the mode of each module")
+def evaluate_modes(self, data):
+    modes = [(module, module.training) for module in self.model.modules()]
+    self.model.train(False)
+    total, n = {}, 0
+    try:
+        for x, y in data:
+            with no_grad():
+                z = self.model(x)
+                now = {"loss": float(self.loss(z, y).data)}
+                for name in self.metrics:
+                    now[name] = float(self.metrics[name](z, y))
+            total = {name: total.get(name, 0.0) + value * len(y) for name, value in now.items()}
+            n += len(y)
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    if not total:
+        raise ValueError("evaluate was given no batch")
+    return {name: value / n for name, value in total.items()}
+
+
 # -- Trainer.load_state_dict ------------------------------------------------------------------------------------------
 
 
@@ -481,6 +566,23 @@ def load_json(self, arrays, rest):
     for name, part in self.parts().items():
         part.load_state_dict({key[len(name) + 1 :]: arrays[key] for key in arrays if key.startswith(name + ".")})
     self.__dict__.update((name, rest[name]) for name in POSITION)
+
+
+@right("Trainer.load_state_dict", "cuts the names at their first dot, and pickles")
+def load_pickled(self, arrays, rest):
+    import pickle
+
+    kept, parts = pickle.loads(pickle.dumps(rest)), self.parts()
+    for name in parts:
+        mine = {}
+        for key, array in arrays.items():
+            part, _, inner = key.partition(".")
+            if part == name:
+                mine[inner] = array
+        parts[name].load_state_dict(mine)
+    for key, rng in generators(self.model).items():
+        rng.bit_generator.state = kept["generators"][key]
+    self.epoch, self.batch, self.steps, self.running, self.history = (kept[name] for name in POSITION)
 
 
 # -- checkpoint_bytes -------------------------------------------------------------------------------------------------

@@ -186,9 +186,9 @@ class Trainer:
     def step(self, micro_batches: list[Any]) -> float:
         """Move the weights once, by all micro-batches together; return their mean loss.
 
-        Each micro-batch counts by its size, n of N: g = sum (n / N) g_n is the gradient of
-        one batch of N. If `clip` is set, |g| before clipping is kept in `step_norm`. To count the
-        step, and to call the callbacks, is left to `fit`.
+        Each micro-batch goes through the model once, and counts by its size, n of N:
+        g = sum (n / N) g_n is the gradient of one batch of N. If `clip` is set, |g| before clipping
+        is kept in `step_norm`. To count the step, and to call the callbacks, is left to `fit`.
         """
         # Forget the old gradients. self.add_gradient(x, y, share) walks back from one
         # micro-batch's loss, whose share is n / N: len(x) counts a batch. backward() adds to
@@ -215,8 +215,9 @@ class Trainer:
         """Take every step of this epoch that is not taken yet; False if stopped before.
 
         A step takes `self.accumulate` batches, the last of an epoch what is left. Each one
-        is reported by after(micro_batches, loss), which counts it, and may ask to stop. To begin
-        the next epoch, and to take back the wish to stop, is left to `fit`.
+        is reported by after(micro_batches, loss), which counts it, moves `batch` on, and may ask to
+        stop; a wish that comes while a step is under way lets it end and be reported. To begin the
+        next epoch, and to take back the wish to stop, is left to `fit`.
         """
         # Tell the data which epoch it is, and put the model into training mode. A resumed epoch
         # begins behind the self.batch batches that it has seen: islice(data, n, None) skips
@@ -289,9 +290,10 @@ class Trainer:
     def evaluate(self, data: Iterable[Any]) -> dict[str, float]:
         """The mean of the loss and of each metric over all examples: {"loss": ..., name: ...}.
 
-        In evaluation mode, and recording nothing; the model's mode and all of our counts are
-        left as they were found. The data may be an iterator, which can be walked once. Raises
-        ValueError if there are no examples.
+        In evaluation mode, and recording nothing; the model's mode, whether gradients are
+        recorded, and what we have counted are left as they were found. The means are Python
+        numbers. The data may be an iterator, which can be walked once. Raises ValueError if
+        there are no examples.
         """
         # Each batch gives means, and batches are not equally large: what do you add up, and
         # when do you divide, by what? model.training tells the mode, model.eval() and
