@@ -246,6 +246,7 @@ rubric.doctests("stalled", points=1)
         ([1.0, 2.0, 0.0, 3.0], 2, "loss"),
         ([1.0, 0.0, 2.0], 1, "loss"),
         ([-1.0, -2.0, 0.0], 1, "loss"),
+        ([-1.0, -2.0, 0.0], 2, "loss"),
         ([1.0, 1.0 - 1e-12, 2.0], 2, "loss"),
         ([1.5, 1.25, 2.0], 2, "loss"),
         ([2e12, 1e12], 1, "loss"),
@@ -337,6 +338,7 @@ def slope(w, x, y):
 
 
 UNEQUAL = [(example(3, 1), example(3, start=10)), (example(1, 1, start=2), example(1, start=20))]
+LOST = [(example(2, 1), np.array([NAN, 1.0]))]
 AT_REST = [(example(2, 1, start=10), example(2, start=10))]  # no error, and so no gradient
 SQUARE = [(np.array([[1.0, 2.0]]), np.array([10.0])), (np.array([[3.0, 1.0], [2.0, 2.0]]), np.array([11.0, 12.0]))]
 LINE, PLANE = np.array([1.0]), np.array([1.0, -1.0])
@@ -352,9 +354,9 @@ AS_IT_WAS = {
 
 
 @rubric.check("Trainer.step", points=1)
-@given(line_and_batches().map(lambda pair: (pair[0], pair[1][:1])))
+@given(line_and_batches().map(lambda pair: (pair[0], pair[1][:1])), always=[(LINE, LOST)])
 def one_batch_is_one_step(student, w, batches):
-    """One batch: the weights move by -lr g, and the loss before the move is the answer."""
+    """One batch: the weights move by -lr g, and the loss before the move is the answer. A NaN is not hidden."""
     x, y = whole(batches)
     moved, [loss], *_ = student.one_step(w, batches, 0.125, None, None, 1)
     mistakes = {"the weights have not moved": w, "this is uphill": w + 0.125 * slope(w, x, y)}
@@ -448,7 +450,7 @@ def an_epoch(tt, count, accumulate, seen, epoch, stop_at, during, training):
 
         def step(self, micro_batches):
             taken.append([float(x.data[0, 0]) for x, _ in micro_batches])
-            modes.append(self.model.training)
+            modes.append(all(module.training for module in self.model.modules()))
             if during and len(taken) == stop_at:
                 self.stop()
             return float(len(taken))
@@ -461,8 +463,7 @@ def an_epoch(tt, count, accumulate, seen, epoch, stop_at, during, training):
             trainer.stop()
 
     taken, modes, reported, losses, called = [], [], [], [], []
-    model = tt.layers.Linear(1, 1)
-    model.train(bool(training))
+    model = tt.layers.Sequential(tt.layers.Linear(1, 1), tt.layers.Dropout(0.5)).train(bool(training))
     options = {"accumulate": int(accumulate), "callbacks": [called.append]}
     trainer = Recorder(model, tt.optimizers.SGD(model.parameters()), **options)
     trainer.epoch, trainer.batch, trainer.steps = int(epoch), int(seen), 10
@@ -506,7 +507,7 @@ def every_batch_once_in_order(student, count, accumulate, epoch):
     same(taken, wanted, "the batches of each step")
     same(reported, wanted, "what after() is told of")
     same(losses, [float(i + 1) for i in range(len(wanted))], "the losses that after() is told")
-    same(modes, [True] * len(wanted), "whether the model was in training mode, at each step")
+    same(modes, [True] * len(wanted), "whether the model and its parts were in training mode, at each step")
     same(ended, True, "the answer, at the end of the epoch")
     same(following, groups(count, accumulate, 0, epoch + 1), "the batches of each step, in the epoch after this one")
 
@@ -527,7 +528,7 @@ def a_resumed_epoch_goes_on_where_it_was(student, count, accumulate, seen, epoch
     taken, reported, _, modes, ended, place, *_ = student.an_epoch(count, accumulate, seen, epoch, None, False, False)
     same(taken, wanted, f"the batches of each step, {seen} having been seen")
     same(reported, wanted, f"what after() is told of, {seen} having been seen")
-    same(modes, [True] * len(taken), "whether the model was in training mode, at each step")
+    same(modes, [True] * len(taken), "whether the model and its parts were in training mode, at each step")
     same(ended, True, "the answer, at the end of the epoch")
     same(place, counted(epoch, seen, wanted, False), "the trainer's place, when after() has counted the steps")
 
@@ -597,7 +598,7 @@ several = line_and_batches(least=2).map(lambda pair: pair[1])
 
 
 @rubric.check("Trainer.evaluate", points=2)
-@given(several, always=[(UNEQUAL,), ([(example(2, 1), np.array([NAN, 1.0])), *UNEQUAL],)])
+@given(several, always=[(UNEQUAL,), ([*LOST, *UNEQUAL],)])
 def every_example_counts_the_same(student, batches):
     """Each mean is over all examples, whatever the sizes of the batches: the loss, and every metric by its name."""
     found, *_ = student.judged(batches, 0.0, True, True, False)
@@ -720,7 +721,7 @@ def resumed(tt, before, after, own_rng):
     go(trainer, batches, int(after))
     wanted = told(trainer)
     trainer, batches = begin(2)
-    go(trainer, batches, 1)  # all of it is to be forgotten
+    go(trainer, batches, 4)  # all of it is to be forgotten
     kept, kept_rest = copy.deepcopy((arrays, rest))
     trainer.load_state_dict(arrays, rest)
     at_once = told(trainer)[2]

@@ -189,6 +189,9 @@ wrong(
 wrong("stalled", "takes whole numbers", "else epoch[monitor]", "else int(epoch[monitor])")
 
 
+wrong("stalled", "takes it that no loss is below 0", "else epoch[monitor]", "else max(epoch[monitor], 0.0)")
+
+
 @wrong("stalled", "begins with a thousand million for the best")
 def stalled_sentinel(history, monitor, patience):
     best, since = 1e9, 0
@@ -379,6 +382,15 @@ wrong(
 )
 
 
+wrong(
+    "Trainer.step",
+    "leaves out a step whose loss is NaN",
+    "self.optimizer.step()",
+    "if not math.isfinite(total):\n    return total\nself.optimizer.step()",
+)
+wrong("Trainer.step", "takes a loss of NaN for 0", "return total", "return float(np.nan_to_num(total))")
+
+
 @wrong("Trainer.step", "steps after every micro-batch")
 def step_inside(self, micro_batches):
     examples, total = sum(len(x) for x, _ in micro_batches), 0.0
@@ -506,6 +518,14 @@ def epoch_counts_twice(self, data, after):
         if self.stopping:
             return False
     return True
+
+
+wrong(
+    "Trainer.train_epoch",
+    "chooses the model's mode, and not its parts'",
+    "self.model.train()",
+    "self.model.training = True",
+)
 
 
 @wrong("Trainer.train_epoch", "starts anew for every step")
@@ -697,6 +717,14 @@ wrong(
     'if name != "model":\n        part.load_state_dict(within(arrays, name))\n    else:\n'
     "        for key, p in self.model.named_parameters():\n"
     '            p.data[...] = arrays["model." + key]',
+)
+
+
+wrong(
+    "Trainer.load_state_dict",
+    "goes on counting where it was, if it was further",
+    "copy.deepcopy(rest[name])",
+    'max(self.steps, rest[name]) if name == "steps" else copy.deepcopy(rest[name])',
 )
 
 

@@ -188,7 +188,8 @@ class Trainer:
 
         Each micro-batch goes through the model once, and counts by its size, n of N:
         g = sum (n / N) g_n is the gradient of one batch of N. If `clip` is set, |g| before clipping
-        is kept in `step_norm`. To count the step, and to call the callbacks, is left to `fit`.
+        is kept in `step_norm`. A NaN is not hidden. To count the step, and to call the callbacks,
+        is left to `fit`.
         """
         # Forget the old gradients. self.add_gradient(x, y, share) walks back from one
         # micro-batch's loss, whose share is n / N: len(x) counts a batch. backward() adds to
