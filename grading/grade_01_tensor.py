@@ -42,7 +42,8 @@ def two_axes(draw):
     two_axes(),
     always=[
         *[(BLOCK.astype(dtype), 0, -1) for dtype in ("float32", "float16", "int8", "bool")],
-        (BLOCK, 1, 0), (BLOCK, 0, 2), (BLOCK, -2, -2), (BLOCK[:, :0], 0, 1),
+        (BLOCK, 1, 0), (BLOCK, 0, 2), (BLOCK, -2, -2), (BLOCK, 1, -2), (BLOCK[:, :0], 0, 1),
+        (BLOCK.reshape(2, 1, 3, 2, 2), 0, -2),
     ],
 )  # fmt: skip
 def two_axes_change_places(student, x, dim0, dim1):
@@ -56,7 +57,8 @@ def two_axes_change_places(student, x, dim0, dim1):
 
 @rubric.probe
 def transpose_of(tt, x, dim0, dim1, turned):
-    x = tt.Tensor(np.array(x.T, order="C").T if turned else np.array(x))  # the same numbers, in another order in memory
+    turned = np.stack([x.T, x.T], axis=-1)[..., 0].T if turned else np.array(x)  # in another order, and with gaps
+    x = tt.Tensor(turned)
     z = tt.transpose(x, dim0, dim1)
     return z, np.shares_memory(x.data, z.data), z.data.flags.writeable
 
@@ -82,7 +84,7 @@ def footprints(tt, x, y):
     from tinytorch.tensor import footprint
 
     x, y = tt.Tensor(x), tt.Tensor(y)
-    views = [footprint(x, x.T, x[:1]), footprint(x[:1]), footprint(x[:1], x[1:]), footprint(x.T, y, y[1:], x)]
+    views = [footprint(x, x.T, x[:1]), footprint(x[:1]), footprint(x[:1], x[1:]), footprint(x.T, x, y, y[1:], x)]
     return [footprint(), footprint(x), footprint(x, y), *views]
 
 
@@ -182,7 +184,7 @@ SEVERAL = [
 NO_VIEW = [
     ((4, 3), (4, 16), (12,)), ((3, 3), (16, 4), (9,)), ((2, 3), (100, 4), (3, 2)), ((2, 6), (100, 4), (3, 4)),
     ((4, 6), (100, 4), (12, 2)), ((3, 4), (0, 4), (12,)), ((4, 3), (12, -4), (12,)), ((3, 2), (8, 16), (6,)),
-    ((2, 3, 4), (16, 32, 4), (6, 4)),
+    ((2, 3, 4), (16, 32, 4), (6, 4)), ((4, 6), (100, 4), (3, 4, 2)),
 ]  # fmt: skip
 
 
@@ -232,7 +234,7 @@ rubric.doctests("broadcast_shape", points=1)
 @given(
     fitting_shapes(),
     always=[
-        [(), ()], [(), (1,)], [(4,)], [(0,), (1,)], [(3, 1), (1, 0)], [(1,), (1,), (3,)], [(2, 1, 5), (3, 1), ()],
+        [(), ()], [(), (1,)], [(4,)], [(0,), (1,)], [(3, 1), (1, 0)], [(1,), (1,), (), (3,)], [(2, 1, 5), (3, 1), ()],
         [(2, 3), (1, 1, 1)], [(2**25, 1), (2**25,)],  # an array of the last shape fits in no memory
     ],
 )  # fmt: skip
@@ -273,7 +275,7 @@ def stretchable(draw):
 
 @rubric.probe
 def stretched(tt, x, shape, transposed):
-    x = tt.Tensor(np.array(x.T, order="C").T if transposed else np.array(x))  # in another order in memory, or not
+    x = tt.Tensor(np.stack([x.T, x.T], axis=-1)[..., 0].T if transposed else np.array(x))  # in another order, with gaps
     z = tt.broadcast_to(x, shape=shape)
     new = z.ndim - x.ndim
     locked = not z.data.flags.writeable
@@ -283,7 +285,7 @@ def stretched(tt, x, shape, transposed):
 
 STRETCHED = [
     (BLOCK[:, :1, :1], (2, 3, 4)), (BLOCK[:1, :, :1], (5, 2, 3, 4)), (BLOCK, (2, 3, 4)), (BLOCK[0, :1], (2, 3, 4)),
-    (BLOCK[0, :1], (1, 1, 4)),
+    (BLOCK[0, :1], (1, 1, 4)), (BLOCK[0, 0, 1:2], (3,)), (BLOCK[0, 0, 1:2], (2, 3)),
     *[(BLOCK[0, :, :1].astype(dtype), (2, 3, 4)) for dtype in ("float32", "float16", "int8", "float64")],
     (np.array(7, np.float32), (2, 3)), (np.array(7, np.float32), ()),
 ]  # fmt: skip
@@ -331,6 +333,7 @@ def only_a_one_is_stretched(student, x, shape):
     refuses("ValueError", student.broadcast_to, np.zeros(x), shape=(1, *x[1:]))
     refuses("ValueError", student.broadcast_to, np.zeros(x), shape=x[1:])
     refuses("ValueError", student.broadcast_to, np.zeros((1, *x)), shape=x)
+    refuses("ValueError", student.broadcast_to, np.zeros((1,) * (len(x) + 1)), shape=x)
     if len(x) <= len(shape):  # of too many axes NumPy's own message names no shape, and of others it writes (2,3)
         said = student.refusal(x, shape)
         named = [str(sizes).replace(" ", "") in said.replace(" ", "") for sizes in (x, shape)]
@@ -353,6 +356,8 @@ rubric.doctests("mean", points=1)
 
 FAR = np.array([[10_000, 10_001, 10_002], [-3, 0, 4]], np.float32)
 HOLED = np.array([[1, np.nan, 3], [4, 5, 9]], np.float32)
+ENDLESS = np.array([[1, np.inf], [2, 5]], np.float32)
+NO_AXES = np.array(3, np.float32)
 
 
 @rubric.check("mean", points=2)
@@ -364,6 +369,7 @@ HOLED = np.array([[1, np.nan, 3], [4, 5, 9]], np.float32)
         (HOLED, 0, False), (HOLED, None, False), (BLOCK, (0, 2), False), (BLOCK, (0, 2), True), (BLOCK, 1, True),
         (BLOCK[:0, 0], 0, False), (BLOCK[:, :0], 1, True), (BLOCK, None, True), (BLOCK, (0, -1), True),
         (BLOCK, (2, 0), False), (np.array([2.0**25 + 1, -(2.0**25)]), None, False),  # more digits than float32 has
+        (ENDLESS, 0, False), (NO_AXES, None, False),
     ],
 )  # fmt: skip
 def the_sum_over_the_count(student, x, dim, keepdim):
@@ -374,7 +380,7 @@ def the_sum_over_the_count(student, x, dim, keepdim):
     mistakes |= {
         "this is the sum: it is not divided": total,
         "divided by the number of all elements, whatever dim says": total / x.size,
-        "divided by the length of the first axis": total / len(x),
+        "divided by the length of the first axis": total / (len(x) if x.ndim else 1),
         FEWER_DIGITS: np.sum(np.float32(x), axis=dim, keepdims=keepdim) / (x.size / total.size),
     }
     close(student.mean(x, dim=dim, keepdim=keepdim), expected, "the mean", mistakes=mistakes)
@@ -394,9 +400,10 @@ def variance(tt, x, dim, keepdim, correction):
     st.integers(0, 1),
     always=[
         *[(FAR, -1, False, correction) for correction in (0, 1, 2)],
-        (np.array([[1, 2, 6], [4, 5, 9]], np.float16), 0, True, 1), (np.array([100, -100, 0], np.int8), None, False, 1),
+        (np.array([[1, 2, 6], [4, 5, 9]], np.float16), 0, True, 0), (np.array([100, -100, 0], np.int8), None, False, 1),
         (np.array([[5], [7]], np.float32), 1, False, 1), (HOLED, 1, False, 0), (BLOCK, (0, 2), True, 1),
         (BLOCK, (0, -1), True, 0), (np.array([1e8, 1e8 + 1, 1e8 + 2]), None, False, 1),  # more digits than float32 has
+        (NO_AXES, None, False, 0),
     ],
 )  # fmt: skip
 def the_mean_square_of_deviations(student, x, dim, keepdim, correction):
@@ -446,11 +453,12 @@ def composed_of_primitives(student, x):
     always=[
         *[(x, x) for x in dtyped([[1, 2], [3, 4]])[:2]],
         (np.array([[4097, 2]], np.float32), np.array([[1, 4099], [1, 0]], np.float32)),
-        (np.array([[1, np.nan], [2, 3]], np.float32), np.array([[1, 2], [3, 4]], np.float32)),
+        (np.array([[1, np.nan], [2, 0]], np.float32), np.array([[1, 2], [np.nan, 4]], np.float32)),
         (np.zeros((2, 0), np.float32), np.zeros((0, 3), np.float32)),
         (np.zeros((0, 2), np.float32), np.ones((2, 3), np.float32)),
         (np.array([[0.25, 1]], np.float32), np.array([[1, 3], [2, 0]], np.float32)),
         (np.array([[2.0**25 + 1, 1]]), np.array([[1], [-(2.0**25)]])),  # more digits than float32 has
+        (np.array([[1, -1]], np.float32), np.array([[2.0**25 + 1], [2.0**25]])),  # the wider dtype counts
     ],
 )
 def rows_times_columns(student, x, y):

@@ -47,6 +47,30 @@ def transpose_locked(x, *, dim0=-2, dim1=-1):
     return z
 
 
+@wrong("transpose", "has letters for four axes")
+def transpose_of_four_letters(x, *, dim0=-2, dim1=-1):
+    order = list("bchw"[-x.ndim :])
+    order[dim0], order[dim1] = order[dim1], order[dim0]
+    return np.einsum(f"{'bchw'[-x.ndim :]}->{''.join(order)}", x)
+
+
+@wrong("transpose", "exchanges two numbers by sums: one axis by two names is lost")
+def transpose_by_sums(x, *, dim0=-2, dim1=-1):
+    order = list(range(x.ndim))
+    if dim0 == dim1:
+        return x
+    order[dim0] += order[dim1]
+    order[dim1] = order[dim0] - order[dim1]
+    order[dim0] -= order[dim1]
+    return x.transpose(order)
+
+
+@wrong("transpose", "copies what is contiguous neither by rows nor by columns")
+def transpose_of_packed(x, *, dim0=-2, dim1=-1):
+    x = x if x.flags.c_contiguous or x.flags.f_contiguous else x.copy()
+    return x.swapaxes(dim0, dim1)
+
+
 # -- footprint --------------------------------------------------------------------------------------------------------
 
 wrong(
@@ -127,6 +151,20 @@ def footprint_of_some(*tensors):
     return total
 
 
+@wrong("footprint", "stops at the first block that it has seen before")
+def footprint_that_stops(*tensors):
+    seen, total = set(), 0
+    for t in tensors:
+        owner = t.data
+        while getattr(owner, "base", None) is not None:
+            owner = owner.base
+        if id(owner) in seen:
+            break
+        seen.add(id(owner))
+        total += memoryview(owner).nbytes
+    return total
+
+
 # -- view_strides -----------------------------------------------------------------------------------------------------
 
 wrong("view_strides", "never lets two axes be one run", "runs and runs[-1][1] == size * stride", "False")
@@ -160,6 +198,7 @@ wrong("view_strides", "does not count the elements", "math.prod(shape) != math.p
 wrong("view_strides", "lets elements be left over", "!= math.prod(new)", "< math.prod(new)")
 wrong("view_strides", "answers with floats", "step * size", "step * float(size)")
 wrong("view_strides", "raises an error where there is no view", "return None", "raise ValueError(f'{shape} -> {new}')")
+wrong("view_strides", "goes on to the next run before this one is used up", "left == 1 < size", "size > left")
 
 
 @wrong("view_strides", "answers with contiguous strides, whatever the old ones are")
@@ -283,6 +322,14 @@ def broadcast_largest(*shapes):
     return tuple(builtins.max(sizes) for sizes in zip(*padded))
 
 
+@wrong("broadcast_shape", "looks at three shapes, and no further")
+def broadcast_of_three(*shapes):
+    try:
+        return np.broadcast_shapes(*shapes[:3])
+    except ValueError:
+        raise ValueError(f"{shapes} do not broadcast") from None
+
+
 # -- broadcast_to -----------------------------------------------------------------------------------------------------
 
 wrong(
@@ -314,6 +361,18 @@ wrong(
     "x.flags.writeable = False\nalong = tuple",
     ", writeable=False",
     "",
+)
+wrong(
+    "broadcast_to",
+    "stretches one number to anything, and shrinks it",
+    "new = len",
+    "if x.size == 1:\n    return np.broadcast_to(x.reshape(()), shape)\nnew = len",
+)
+wrong(
+    "broadcast_to",
+    "steps along the only axis of a vector of one number",
+    "0 if size == 1 else stride",
+    "0 if size == 1 and x.ndim > 1 else stride",
 )
 
 
@@ -367,6 +426,7 @@ wrong(
     "builtins.max(x.size / builtins.max(np.size(total), 1), 1)",
 )
 wrong("mean", "adds up in float32 what is float64", "np.sum(x,", "np.sum(x.astype(np.float32),")
+wrong("mean", "leaves infinities out", "np.sum(x,", "np.sum(np.where(np.isinf(x), 0, x),")
 
 
 @wrong("mean", "counts a tuple's axes from the front only")
@@ -374,6 +434,13 @@ def mean_of_positive_axes(x, *, dim=None, keepdim=False):
     axes = range(x.ndim) if dim is None else dim if isinstance(dim, tuple) else (dim % x.ndim,)
     z = np.sum(x, axis=tuple(axes)) / math.prod(x.shape[axis] for axis in axes)
     return np.reshape(z, [1 if axis in axes else n for axis, n in enumerate(x.shape)]) if keepdim else z
+
+
+@wrong("mean", "needs a first axis")
+def mean_of_some_axis(x, *, dim=None, keepdim=False):
+    if dim is not None or keepdim:
+        return np.mean(x, axis=dim, keepdims=keepdim)
+    return x.reshape(len(x), -1).mean()
 
 
 @wrong("mean", "takes one axis after the other, as if a tuple of them were sorted")
@@ -422,6 +489,10 @@ wrong(
     "dtype=x.dtype)",
 )
 
+wrong(
+    "var", "does not pass the correction on where it calls itself for float16", "keepdim, correction), d", "keepdim), d"
+)
+
 
 @wrong("var", "counts along axes from the front only")
 def var_of_positive_axes(x, dim=None, keepdim=False, correction=1):
@@ -429,6 +500,13 @@ def var_of_positive_axes(x, dim=None, keepdim=False, correction=1):
     n = math.prod(size for axis, size in enumerate(x.shape) if axis in axes)
     deviation = x - mean(x, dim=dim, keepdim=True)
     return sum(deviation * deviation, dim=dim, keepdim=keepdim) / (n - correction)
+
+
+@wrong("var", "needs a first axis")
+def var_of_some_axis(x, dim=None, keepdim=False, correction=1):
+    deviation = x - mean(x, dim=dim, keepdim=True)
+    total = sum(deviation * deviation, dim=dim, keepdim=keepdim)
+    return total / (len(x) * (x.numel() / total.numel() / len(x)) - correction)
 
 
 @wrong("var", "forgets the correction where gradients are required")
@@ -476,6 +554,25 @@ def matmul_zipped(x, y):
     if x.ndim == y.ndim == 3 and len(x) > 1 and len(y) > 1:
         return np.stack([matrix @ other for matrix, other in zip(x, y)])
     return x @ y
+
+
+@wrong("matmul", "adds up in the dtype of x, though y has a wider one")
+def matmul_in_x(x, y):
+    if np.ndim(x) == 0 or np.ndim(y) == 0 or x.shape[-1] != y.shape[-2 if y.ndim > 1 else -1]:
+        raise ValueError(f"{np.shape(x)} @ {np.shape(y)}")
+    return x @ y.astype(x.dtype)
+
+
+@wrong("matmul", "skips what is multiplied by 0: 0 times NaN is NaN")
+def matmul_without_zeros(x, y):
+    if np.ndim(x) == 0 or np.ndim(y) == 0 or x.shape[-1] != y.shape[-2 if y.ndim > 1 else -1]:
+        raise ValueError(f"{np.shape(x)} @ {np.shape(y)}")
+    if not x.ndim == y.ndim == 2:
+        return x @ y
+    z = np.zeros((len(x), y.shape[1]), np.result_type(x, y))
+    for i, k in np.argwhere(x):
+        z[i] += x[i, k] * y[k]
+    return z
 
 
 @wrong("matmul", "leaves the check to NumPy")

@@ -41,6 +41,13 @@ def transpose_by_letters(x, *, dim0=-2, dim1=-1):
     return np.einsum(f"{'abcdefgh'[: x.ndim]}->{''.join(order)}", x)
 
 
+@right("transpose", "moves both axes at once")
+def transpose_moved(x, *, dim0=-2, dim1=-1):
+    if dim0 % x.ndim == dim1 % x.ndim:
+        return x.view()
+    return np.moveaxis(x, (dim0, dim1), (dim1, dim0))
+
+
 # -- footprint --------------------------------------------------------------------------------------------------------
 
 
@@ -90,6 +97,19 @@ def footprint_of_unique_owners(*tensors):
         owners.append(array)
     _, first = np.unique(np.array([id(owner) for owner in owners], np.int64), return_index=True)
     return builtins.sum(owners[i].nbytes for i in first)
+
+
+@right("footprint", "sorts the owners, and takes one of each group")
+def footprint_of_groups(*tensors):
+    from itertools import groupby
+
+    owners = []
+    for t in tensors:
+        owner = t.data
+        for _ in range(1000):
+            owner = owner if owner.base is None else owner.base
+        owners.append((id(owner), math.prod(owner.shape) * owner.dtype.itemsize))
+    return builtins.sum(size for (_, size), _ in groupby(sorted(owners)))
 
 
 # -- view_strides -----------------------------------------------------------------------------------------------------
@@ -200,6 +220,22 @@ def strides_by_recursion(shape, strides, new):
     return dealt(list(new), merged([run for run in zip(shape, strides) if run[0] > 1]))
 
 
+@right("view_strides", "asks where the first step of each new axis leads, then walks all of it")
+def strides_by_walking(shape, strides, new):
+    def place(count, sizes, steps):
+        at = 0
+        for size, step in zip(reversed(sizes), reversed(steps)):
+            at += count % size * step
+            count //= size
+        return at
+
+    if math.prod(shape) != math.prod(new):
+        raise ValueError(f"{shape} has other elements than {new}")
+    found = [place(math.prod(new[axis + 1 :]), shape, strides) if size > 1 else 0 for axis, size in enumerate(new)]
+    same = (place(i, shape, strides) == place(i, new, found) for i in range(math.prod(new)))
+    return tuple(found) if builtins.all(same) else None
+
+
 # -- broadcast_shape --------------------------------------------------------------------------------------------------
 
 
@@ -254,6 +290,19 @@ def broadcast_without_memory(*shapes):
         raise ValueError(f"{shapes}: not all of them fit together") from None
 
 
+@right("broadcast_shape", "zip_longest, and a fold")
+def broadcast_folded(*shapes):
+    from functools import reduce
+    from itertools import zip_longest
+
+    def together(n, m):
+        if 1 not in (n, m) and n != m:
+            raise ValueError("no common shape for " + " and ".join(map(repr, shapes)))
+        return m if n == 1 else n
+
+    return tuple(reduce(together, sizes) for sizes in zip_longest(*[s[::-1] for s in shapes], fillvalue=1))[::-1]
+
+
 # -- broadcast_to -----------------------------------------------------------------------------------------------------
 
 
@@ -305,6 +354,15 @@ def broadcast_to_locked(x, *, shape):
     return z
 
 
+@right("broadcast_to", "broadcasts with one number in that shape")
+def broadcast_to_with_a_number(x, *, shape):
+    z = np.broadcast_arrays(x, np.broadcast_to(np.int8(0), shape))[0].view()
+    if z.shape != tuple(shape):
+        raise ValueError(f"{x.shape} is larger than {shape}")
+    z.setflags(write=False)
+    return z
+
+
 # -- mean -------------------------------------------------------------------------------------------------------------
 
 right(
@@ -348,6 +406,12 @@ def mean_axis_after_axis(x, *, dim=None, keepdim=False):
     return x
 
 
+@right("mean", "adds up ones")
+def mean_over_ones(x, *, dim=None, keepdim=False):
+    count = np.sum(np.ones_like(x), axis=dim, keepdims=keepdim)
+    return np.add.reduce(x, axis=tuple(range(x.ndim)) if dim is None else dim, keepdims=keepdim) / count
+
+
 # -- var --------------------------------------------------------------------------------------------------------------
 
 right("var", "divides by what is less than 0, too", "builtins.max(n - correction, 0)", "(n - correction)")
@@ -385,6 +449,13 @@ def var_of_twice_centred(x, dim=None, keepdim=False, correction=1):
     deviation = deviation - mean(deviation, dim=dim, keepdim=True)
     total = sum(deviation**2, dim=dim, keepdim=keepdim)
     return total / (x.numel() / total.numel() - correction)
+
+
+@right("var", "pow, and methods")
+def var_of_methods(x, dim=None, keepdim=False, correction=1):
+    total = (x.mean(dim, True) - x).pow(2).sum(dim, keepdim)
+    n = math.prod(x.shape) // math.prod(total.shape)
+    return total * (1 / (n - correction)) if n > correction else total / 0
 
 
 # -- matmul -----------------------------------------------------------------------------------------------------------
@@ -430,6 +501,20 @@ def matmul_by_letters(x, y):
         raise ValueError(f"{np.shape(x)} times {np.shape(y)}")
     left, right = ("k" if x.ndim == 1 else "...ik"), ("k" if y.ndim == 1 else "...kj")
     return np.einsum(f"{left},{right}->...{'i' * (x.ndim > 1)}{'j' * (y.ndim > 1)}", x, y)
+
+
+@right("matmul", "matrix after matrix of the stacks")
+def matmul_of_each(x, y):
+    left, right = (x.reshape(1, -1) if x.ndim == 1 else x), (y.reshape(-1, 1) if y.ndim == 1 else y)
+    if x.ndim == 0 or y.ndim == 0 or left.shape[-1] != right.shape[-2]:
+        raise ValueError(f"{x.shape} and {y.shape} have no product")
+    stack = broadcast_shape(left.shape[:-2], right.shape[:-2])
+    left, right = np.broadcast_to(left, stack + left.shape[-2:]), np.broadcast_to(right, stack + right.shape[-2:])
+    z = np.empty((*stack, left.shape[-2], right.shape[-1]), np.promote_types(x.dtype, y.dtype))
+    for place in np.ndindex(*stack):
+        z[place] = np.dot(left[place], right[place])
+    z = z[..., 0] if y.ndim == 1 else z
+    return z if x.ndim > 1 else z[..., 0] if y.ndim == 1 else z[..., 0, :]
 
 
 # -- temporary_bytes --------------------------------------------------------------------------------------------------
