@@ -51,6 +51,21 @@ def sgd_rests(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
     p -= np.where(g != 0, lr * step, 0.0)
 
 
+wrong("sgd_step", "takes Nesterov's momentum of 0 for one that is not given", "velocity *= momentum",
+      "momentum = momentum or (0.9 if nesterov else 0.0)\nvelocity *= momentum")  # fmt: skip
+wrong("sgd_step", "hides a training that has broken, where it looks ahead", "(g + momentum * velocity if",
+      "(np.nan_to_num(g + momentum * velocity) if")  # fmt: skip
+wrong("sgd_step", "looks ahead in float32", "(g + momentum * velocity if", "(np.float32(g + momentum * velocity) if")
+
+
+@wrong("sgd_step", "moves a flat copy, where p is transposed")
+def sgd_flat(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
+    velocity *= momentum
+    velocity += g
+    flat = p.reshape(-1)
+    flat -= lr * (g + momentum * velocity if nesterov else velocity).reshape(-1)
+
+
 # -- rmsprop_step -----------------------------------------------------------------------------------------------------
 
 wrong("rmsprop_step", "divides by the mean of the squares, without the root", "np.sqrt(square)", "square")
@@ -91,6 +106,17 @@ def rmsprop_rests(p, g, square, *, lr, alpha=0.99, eps=1e-8):
 
 wrong("rmsprop_step", "hides a training that has broken", "lr * g / (np.sqrt(square) + eps)",
       "np.nan_to_num(lr * g / (np.sqrt(square) + eps))")  # fmt: skip
+
+wrong("rmsprop_step", "takes an alpha of 0 for one that is not given", "square *=", "alpha = alpha or 0.99\nsquare *=")
+
+
+@wrong("rmsprop_step", "moves a flat copy, where p is transposed")
+def rmsprop_flat(p, g, square, *, lr, alpha=0.99, eps=1e-8):
+    square *= alpha
+    square += (1 - alpha) * g * g
+    flat = p.reshape(-1)
+    flat -= lr * (g / (np.sqrt(square) + eps)).reshape(-1)
+
 
 # -- adam_step --------------------------------------------------------------------------------------------------------
 
@@ -151,6 +177,27 @@ def adam_single(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
     m[...] = (beta1 * m + (1 - beta1) * g).astype(np.float32)
     v[...] = (beta2 * v + (1 - beta2) * g * g).astype(np.float32)
     p -= lr * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + eps)
+
+
+wrong("adam_step", "takes a beta of 0 for one that is not given", "c1, root_c2 =",
+      "beta1, beta2 = beta1 or 0.9, beta2 or 0.999\nc1, root_c2 =")  # fmt: skip
+wrong("adam_step", "hides a training that has broken", "p -= step", "p -= np.nan_to_num(step)")
+
+
+@wrong("adam_step", "takes the logarithm of a beta, which may be 0")
+def adam_by_logarithms(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
+    m += (1 - beta1) * (g - m)
+    v += (1 - beta2) * (g * g - v)
+    c1, c2 = (-math.expm1(t * math.log(beta)) for beta in (beta1, beta2))
+    p -= lr * (m / c1) / (np.sqrt(v / c2) + eps)
+
+
+@wrong("adam_step", "moves a flat copy, where p is transposed")
+def adam_flat(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
+    m += (1 - beta1) * (g - m)
+    v += (1 - beta2) * (g * g - v)
+    flat = p.reshape(-1)
+    flat -= (lr * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + eps)).reshape(-1)
 
 
 # -- decay ------------------------------------------------------------------------------------------------------------
@@ -220,6 +267,8 @@ wrong("cosine_lr", "never rises", "(base - eta_min)", "abs(base - eta_min)")
 wrong("cosine_lr", "stays at eta_min after t_max", "math.pi * t", "math.pi * min(t, t_max)")
 wrong("cosine_lr", "begins anew after t_max", "math.pi * t", "math.pi * (t % (t_max + 1))")
 wrong("cosine_lr", "knows whole steps alone", "math.pi * t", "math.pi * int(t)")
+wrong("cosine_lr", "knows whole lengths alone", "/ t_max", "/ int(t_max)")
+wrong("cosine_lr", "goes down and up, and stays up", "math.pi * t", "math.pi * min(t, 2 * t_max)")
 
 
 @wrong("cosine_lr", "forgets the 1 +: half of it is below zero")
@@ -243,6 +292,9 @@ wrong("linear_lr", "forgets base", "base * ", "")
 wrong("linear_lr", "never falls", "(end_factor - start_factor)", "abs(end_factor - start_factor)")
 wrong("linear_lr", "cuts the factor off at 1", "(start_factor + (end_factor - start_factor) * progress)",
       "min(1.0, start_factor + (end_factor - start_factor) * progress)")  # fmt: skip
+wrong("linear_lr", "takes an end of 0 for one that is not given", "progress = min",
+      "end_factor = end_factor or 1.0\nprogress = min")  # fmt: skip
+wrong("linear_lr", "never ends at 0", "base * (", "base * max(1e-3, ")
 
 # -- one_cycle_lr -----------------------------------------------------------------------------------------------------
 
@@ -262,6 +314,7 @@ wrong("one_cycle_lr", "divides by zero where the first step is the top", "t < to
 wrong("one_cycle_lr", "ignores pct_start", "pct_start", "0.3")
 wrong("one_cycle_lr", "ignores div_factor", "max_lr / div_factor", "max_lr / 25")
 wrong("one_cycle_lr", "ignores final_div_factor", "final_div_factor", "1e4")
+wrong("one_cycle_lr", "has no way up of less than one step", "t < top", "1 <= top and t < top")
 
 
 # -- training_bytes ---------------------------------------------------------------------------------------------------

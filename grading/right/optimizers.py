@@ -60,6 +60,16 @@ def sgd_early(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
     p -= lr * (g + momentum * velocity) if nesterov else lr * velocity
 
 
+@right("sgd_step", "blends twice, and copies")
+def sgd_copied(p, g, velocity, *, lr, momentum=0.0, nesterov=False):
+    def blend(old):
+        return momentum * old + g
+
+    np.copyto(velocity, blend(velocity))
+    look = np.where(nesterov, blend(velocity), velocity)
+    np.copyto(p, p - np.multiply(look, lr), casting="same_kind")
+
+
 # -- rmsprop_step -----------------------------------------------------------------------------------------------------
 
 
@@ -88,6 +98,14 @@ def rmsprop_weighted(p, g, square, *, lr, alpha=0.99, eps=1e-8):
     scale = np.sqrt(square)
     scale += eps
     p -= lr * (g / scale)
+
+
+@right("rmsprop_step", "takes one number after the other")
+def rmsprop_numbers(p, g, square, *, lr, alpha=0.99, eps=1e-8):
+    square -= (1 - alpha) * square
+    square += (1 - alpha) * np.abs(g) ** 2
+    for i, slope in np.ndenumerate(g):
+        p[i] -= lr * slope / (math.sqrt(square[i]) + eps)
 
 
 # -- adam_step --------------------------------------------------------------------------------------------------------
@@ -142,6 +160,14 @@ def adam_loop(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
     p -= lr * hats[0] / (hats[1] ** 0.5 + eps)
 
 
+@right("adam_step", "corrects m in the denominator")
+def adam_denominator(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8):
+    np.add(beta1 * m, (1.0 - beta1) * g, out=m)
+    np.add(beta2 * v, (1.0 - beta2) * np.power(g, 2), out=v)
+    first, second = 1 - math.pow(beta1, t), 1 - math.pow(beta2, t)
+    p -= lr * m / (first * (np.sqrt(v) / math.sqrt(second) + eps))
+
+
 # -- decay ------------------------------------------------------------------------------------------------------------
 
 right("decay", "subtracts the share", "p *= 1 - lr * weight_decay", "p -= lr * weight_decay * p")
@@ -155,6 +181,13 @@ def decay_rows(p, *, lr, weight_decay):
     share = weight_decay * lr
     for i in range(len(p)):
         p[i] = p[i] - share * p[i]
+
+
+@right("decay", "through an iterator")
+def decay_iterated(p, *, lr, weight_decay):
+    with np.nditer(p, op_flags=["readwrite"], flags=["zerosize_ok"]) as values:
+        for value in values:
+            value[...] = value - value * lr * weight_decay
 
 
 # -- orthogonalized ---------------------------------------------------------------------------------------------------
@@ -213,6 +246,19 @@ def orthogonal_einsum(g, steps=5, eps=1e-7):
     return x
 
 
+@right("orthogonalized", "Horner's scheme, and a function that calls itself")
+def orthogonal_horner(g, steps=5, eps=1e-7):
+    def again(x, left):
+        if left == 0:
+            return x
+        gram = x @ x.T
+        eye = np.eye(len(x), dtype=x.dtype)
+        return again((3.4445 * eye + gram @ (-4.7750 * eye + 2.0315 * gram)) @ x, left - 1)
+
+    norm = np.linalg.norm(g, "fro").item()
+    return again(g * (1 / (norm if norm > eps else eps)), steps)
+
+
 # -- step_lr ----------------------------------------------------------------------------------------------------------
 
 right("step_lr", "cuts off by int", "t // step_size", "int(t / step_size)")
@@ -239,6 +285,12 @@ def step_edges(t, base, step_size, gamma=0.1):
 right("step_lr", "by logarithms", "gamma ** (t // step_size)", "math.exp(math.log(gamma) * (t // step_size))")
 
 
+@right("step_lr", "a product of equal factors")
+def step_product(t, base, step_size, gamma=0.1):
+    stairs, _ = divmod(t, step_size)
+    return base * math.prod([gamma] * stairs)
+
+
 # -- cosine_lr --------------------------------------------------------------------------------------------------------
 
 
@@ -262,6 +314,13 @@ def cosine_middle(t, base, t_max, eta_min=0.0):
 @right("cosine_lr", "down from base by the square of a sine")
 def cosine_sine(t, base, t_max, eta_min=0.0):
     return base - (base - eta_min) * math.sin(math.pi * t / (2 * t_max)) ** 2
+
+
+@right("cosine_lr", "comes back by the way that it went")
+def cosine_mirrored(t, base, t_max, eta_min=0.0):
+    t = t % (2 * t_max)
+    t = 2 * t_max - t if t > t_max else t
+    return base - (base - eta_min) * (1 - math.cos(t / t_max * math.pi)) / 2
 
 
 # -- linear_lr --------------------------------------------------------------------------------------------------------
@@ -297,6 +356,11 @@ def linear_added(t, base, start_factor=1 / 3, end_factor=1.0, total_iters=5):
 def linear_left(t, base, start_factor=1 / 3, end_factor=1.0, total_iters=5):
     left = max(total_iters - t, 0) / total_iters
     return base * (end_factor - (end_factor - start_factor) * left)
+
+
+@right("linear_lr", "looks it up in a list of all rates")
+def linear_listed(t, base, start_factor=1 / 3, end_factor=1.0, total_iters=5):
+    return base * float(np.linspace(start_factor, end_factor, total_iters + 1)[min(t, total_iters)])
 
 
 # -- one_cycle_lr -----------------------------------------------------------------------------------------------------
@@ -350,6 +414,15 @@ def one_cycle_phases(t, max_lr, total_steps, pct_start=0.3, div_factor=25.0, fin
         if t < until or until == total_steps - 1:
             return high + (low - high) / 2 * (math.cos(math.pi * (t - begin) / (until - begin)) + 1)
         begin = until
+
+
+@right("one_cycle_lr", "one formula, between ends that it chooses")
+def one_cycle_between(t, max_lr, total_steps, pct_start=0.3, div_factor=25.0, final_div_factor=1e4):
+    start, peak = max_lr / div_factor, pct_start * total_steps - 1
+    begin, end, high, low = 0, peak, start, max_lr
+    if t >= peak:
+        begin, end, high, low = peak, total_steps - 1, max_lr, start / final_div_factor
+    return (high + low) / 2 + (high - low) / 2 * math.cos(math.pi * (t - begin) / (end - begin))
 
 
 # -- training_bytes ---------------------------------------------------------------------------------------------------
