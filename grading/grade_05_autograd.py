@@ -229,6 +229,8 @@ rubric.doctests("sum_vjp", points=1)
         (example(2, 3, 2), (-3, -1), False, example(3, start=5)),
         (example(2, 3, 2), (0, 1), True, example(1, 1, 2, start=5)),
         (example(2, 2), (), False, example(2, 2, start=5)),
+        (example(2, 2), 0, False, example(2, start=5)),
+        (example(2, 2), 1, False, example(2, start=5)),
         (example(2, 3), None, False, np.array(5.0)),
         (example(2, 3), None, True, np.array([[5.0]])),
         (np.array(2.0), None, False, np.array(5.0)),
@@ -254,6 +256,11 @@ def every_summed_element_gets_g(student, x, dim, keepdim, g):
 rubric.doctests("relu_vjp", points=1)
 
 
+@rubric.probe
+def relu_of_columns(tt, g, z, x):
+    return tt.autograd.relu_vjp(g.T, z.T, x.T)
+
+
 @rubric.check("relu_vjp", points=1)
 @given(
     shapes().flatmap(lambda shape: st.tuples(no_zeros(shape), whole_numbers(shape))),
@@ -263,13 +270,20 @@ rubric.doctests("relu_vjp", points=1)
         (np.zeros((0, 2)), np.zeros((0, 2))),
         (np.array(2.0), np.array(3.0)),
         (example(2, 2, 2, start=-2), example(2, 2, 2)),
+        (example(2, 3, start=-2), example(2, 3)),
         (np.array([1.0, 2.0, 3.0]), np.array([np.nan, -np.inf, 1e200])),
         *in_each_dtype(np.array([-2.0, 0.0, 3.0]), example(3)),
     ],
 )
 def the_gate_is_open_or_shut(student, x, g):
-    """Where x > 0 the output moves as x does, and g passes; where x < 0 it does not move at all, nor at the kink, 0."""
-    gradient(student.relu_vjp(g, np.maximum(x, 0), x), np.where(x > 0, g, g.dtype.type(0)), "dx")
+    """Where x > 0 the output moves as x does, and g passes; where x < 0 it does not move at all, nor at the kink, 0.
+
+    So it is where x and g are transposed, and lie in memory column by column.
+    """
+    z, dx = np.maximum(x, 0), np.where(x > 0, g, g.dtype.type(0))
+    gradient(student.relu_vjp(g, z, x), dx, "dx")
+    if x.ndim == 2:
+        gradient(student.relu_of_columns(g.T, z.T, x.T), dx, "dx of an x that was transposed")
 
 
 # -- cross_entropy_vjp ------------------------------------------------------------------------------------------------
@@ -286,6 +300,11 @@ LOGITS_ALONE = "dlogits, and None for the target"
 ROWS = np.array([[2.0, 0.0, -1.0], [0.0, 1.0, 3.0]])
 
 
+@rubric.probe
+def cross_entropy_of_columns(tt, g, z, logits, target):
+    return tt.autograd.cross_entropy_vjp(g, z, logits.T, target)
+
+
 @rubric.check("cross_entropy_vjp", points=2)
 @given(
     logits_and_classes(),
@@ -299,15 +318,20 @@ ROWS = np.array([[2.0, 0.0, -1.0], [0.0, 1.0, 3.0]])
     ],
 )
 def probability_minus_truth(student, logits, target, g):
-    """The gradient of the mean loss is p - y, divided by the number of rows: what was predicted minus what was true."""
-    truth, p, g = np.eye(logits.shape[1], dtype=logits.dtype)[target], softmax(logits), logits.dtype.type(g)
-    dlogits, _ = both(student.cross_entropy_vjp(g, logits.dtype.type(0), logits, target), LOGITS_ALONE)
+    """The gradient of the mean loss is p - y, divided by the number of rows: what was predicted minus what was true.
+
+    So it is where the logits were transposed, and lie in memory column by column.
+    """
+    truth, p, g = np.eye(logits.shape[1], dtype=logits.dtype)[target], softmax(logits), np.array(g, logits.dtype)
+    dlogits, _ = both(student.cross_entropy_vjp(g, 0 * g, logits, target), LOGITS_ALONE)
     mistakes = {
         "these are the probabilities: the truth is not subtracted": g * p / len(p),
         "this is the sum over the rows, not their mean": g * (p - truth),
         "g is not in it": (p - truth) / len(p),
     }
     close(dlogits, g * (p - truth) / len(p), "dlogits", mistakes=mistakes)
+    dlogits, _ = both(student.cross_entropy_of_columns(g, 0 * g, logits.T, target), LOGITS_ALONE)
+    close(dlogits, g * (p - truth) / len(p), "dlogits of logits that were transposed")
 
 
 @rubric.check("cross_entropy_vjp", points=1)
@@ -327,10 +351,10 @@ def probability_minus_truth(student, logits, target, g):
 def smoothed_and_unreduced(student, logits, target, reduction, label_smoothing):
     """With label smoothing, the truth is spread a little over all classes; without a mean, nothing is divided."""
     number = logits.dtype.type
-    g = example(len(logits), dtype=number) if reduction == "none" else number(2)
+    g = example(len(logits), dtype=number) if reduction == "none" else np.array(2, number)
     truth = (1 - label_smoothing) * np.eye(logits.shape[1])[target] + label_smoothing / logits.shape[1]
     keywords = {"reduction": reduction, "label_smoothing": label_smoothing}
-    dlogits, _ = both(student.cross_entropy_vjp(g, number(0), logits, target, **keywords), LOGITS_ALONE)
+    dlogits, _ = both(student.cross_entropy_vjp(g, 0 * g, logits, target, **keywords), LOGITS_ALONE)
     each = np.reshape(g / len(logits) if reduction == "mean" else g, (-1, 1))
     close(dlogits, (each * (softmax(logits) - truth)).astype(number), "dlogits")
 
@@ -338,8 +362,9 @@ def smoothed_and_unreduced(student, logits, target, reduction, label_smoothing):
 @rubric.check("cross_entropy_vjp", points=1)
 @given(logits_and_classes(most=2))
 def loss_agrees_with_nudges(student, logits, target):
-    """Nudge a logit: the loss answers as the rule says."""
-    dlogits, _ = both(student.cross_entropy_vjp(np.float64(1), np.float64(0), logits, target), LOGITS_ALONE)
+    """Nudge a logit: the loss answers as the rule says. A target is a whole number, and cannot be nudged: None."""
+    dlogits, dtarget = both(student.cross_entropy_vjp(np.array(1.0), np.array(0.0), logits, target), LOGITS_ALONE)
+    same(dtarget, None, "the target's gradient")
     [slope] = nudged(student.cross_entropy, logits, target)
     close(dlogits, slope, "dlogits", rtol=1e-4, atol=1e-6)
 
@@ -351,21 +376,25 @@ def loss_agrees_with_nudges(student, logits, target):
 def used_twice(tt, x):
     x = tt.Tensor(x, requires_grad=True)
     y = x * x + x
-    tt.autograd.backward(y.sum())
-    return x.grad, y.grad
+    z = y.sum()
+    tt.autograd.backward(z)
+    return x.grad, y.grad, z.grad, isinstance(x.grad, tt.Tensor) and not x.grad.requires_grad
 
 
 @rubric.check("backward", points=1)
 @given(arrays(least=1), always=[np.zeros(0), *in_each_dtype(example(2))])
 def shares_add_up(student, x):
-    """A tensor that is used twice gets both shares: the gradient of x * x + x is 2x + 1. Only leaves keep theirs."""
+    """A tensor that is used twice gets both shares: the gradient of x * x + x is 2x + 1. Only leaves keep theirs, as a
+    tensor that needs no gradient itself."""
     mistakes = {
         "only one of the shares is there: add them, do not overwrite": 2 * x,
         "only x's own share": np.ones_like(x),
     }
-    dx, dy = student.used_twice(x)
+    dx, dy, dz, plain = student.used_twice(x)
     close(dx, 2 * x + 1, "x.grad", mistakes=mistakes)
+    holds(plain, "x.grad is to be a Tensor that needs no gradient itself")
     same(dy, None, "y.grad of y = x * x + x, which is no leaf,")
+    same(dz, None, "z.grad of z = y.sum(), where the walk begins and which is no leaf,")
 
 
 @rubric.probe
@@ -436,6 +465,14 @@ def two_walks_of_no_step(tt, x, g):
 
 
 @rubric.probe
+def from_one_element(tt, x):
+    x = tt.Tensor(x, requires_grad=True)
+    tt.autograd.backward(x)
+    tt.autograd.backward(x * 3.0)
+    return x.grad
+
+
+@rubric.probe
 def one_walk(tt, x, requires_grad, g):
     x = tt.Tensor(x, requires_grad=bool(requires_grad))
     tt.autograd.backward(x * 3.0, None if g is None else tt.Tensor(g))
@@ -445,7 +482,7 @@ def one_walk(tt, x, requires_grad, g):
 @given(same_shape(2, least=1), always=[(example(2), np.array([np.nan, -np.inf])), *in_each_dtype(*PAIR[:2])])
 def grads_accumulate_between_walks(student, x, g):
     """A second walk adds to .grad: nobody has asked to forget the first. Each starts from the gradient it is given,
-    in z's dtype, also where z is a leaf itself; what no walk can start from is refused."""
+    in z's dtype, also where z is a leaf itself, or from 1 in z's shape; what no walk can start from is refused."""
     mistakes = {
         "only the second walk is in it": 2 * g,
         "the walk starts from ones, not from the given gradient": 5 + 0 * g,
@@ -455,9 +492,13 @@ def grads_accumulate_between_walks(student, x, g):
     dx, after = student.two_walks_of_no_step(x, wide)
     close(dx, 2 * g, "x.grad of x itself")
     close(after, wide, "the gradient that was given, after two walks,")
+    single = np.full((1, 1), 2, x.dtype)
+    close(student.from_one_element(single), 2 * single, "x.grad of x and then of 3 x, where x has shape (1, 1),")
     refuses("RuntimeError", student.one_walk, example(1), False, None)
+    refuses("RuntimeError", student.one_walk, example(1), False, example(1))
     refuses("RuntimeError", student.one_walk, example(2), True, None)
     refuses("ValueError", student.one_walk, example(2), True, example(1))
+    refuses("ValueError", student.one_walk, example(2), True, example(2, 1))
 
 
 @rubric.probe
@@ -478,15 +519,16 @@ def one_visit_each(student, x, times):
 
 
 @rubric.probe
-def walk_again(tt, x, retain_graph, given, middle):
+def walk_again(tt, x, retain_graph, given, again):
     x = tt.Tensor(x, requires_grad=True)
     y = x * x
-    z = y.sum()
+    z = -x if again == "-x" else y.sum()
     ones = tt.Tensor(np.ones_like(z.data)) if given else None
-    tt.autograd.backward(z, ones, retain_graph=bool(retain_graph))
-    again = y if middle else z
+    for _ in range(2 if retain_graph else 1):
+        tt.autograd.backward(z, ones, retain_graph=bool(retain_graph))
+    end = {"y": y, "-y": -y}.get(again, z)
     try:
-        tt.autograd.backward(again, tt.Tensor(np.ones_like(again.data)))
+        tt.autograd.backward(end, tt.Tensor(np.ones_like(end.data)))
     except RuntimeError:
         return "refused"
     return x.grad
@@ -495,12 +537,14 @@ def walk_again(tt, x, retain_graph, given, middle):
 @rubric.check("backward", points=1, examples=10)
 @given(arrays(least=1))
 def the_graph_is_freed_on_the_way(student, x):
-    """A walked graph is freed, all of it, and a second walk is refused, unless it was to be retained; then the shares
-    add up."""
+    """A walked graph is freed, all of it, and a second walk is refused, also one that only ends there, unless it was
+    to be retained; then the shares add up."""
     for given_too in (False, True):
-        same(student.walk_again(x, False, given_too, False), "refused", "a second backward on the same graph")
-    same(student.walk_again(x, False, False, True), "refused", "a second backward, from the middle of the same graph")
-    close(student.walk_again(x, True, False, False), 4 * x, "x.grad after two walks")
+        same(student.walk_again(x, False, given_too, "z"), "refused", "a second backward on the same graph")
+    same(student.walk_again(x, False, True, "-x"), "refused", "a second backward on a graph of one step")
+    same(student.walk_again(x, False, False, "y"), "refused", "a second backward, from the middle of the same graph")
+    same(student.walk_again(x, False, False, "-y"), "refused", "backward of -y, made after the graph of y was freed,")
+    close(student.walk_again(x, True, False, "z"), 6 * x, "x.grad after three walks, two of which retain the graph,")
 
 
 # -- accounting -------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from tinytorch.autograd import (
     accumulate,
     expanded,
     input_gradients,
+    inputs_then,
     matmul_vector_vjp,
     seed,
     softmax,
@@ -239,6 +240,17 @@ def sum_not_copied(g, z, x, *, dim=None, keepdim=False):
     return expanded(g, x.shape, dim, keepdim)
 
 
+@wrong("sum_vjp", "lets the shapes tell which axis was summed, which equal ones do not")
+def sum_by_shapes(g, z, x, *, dim=None, keepdim=False):
+    g = np.asarray(g)
+    if g.ndim == x.ndim:
+        return np.broadcast_to(g, x.shape)
+    shape, sizes = [], list(g.shape)
+    for n in x.shape:
+        shape.append(sizes.pop(0) if sizes and sizes[0] == n else 1)
+    return np.broadcast_to(g.reshape(shape), x.shape)
+
+
 # -- relu_vjp ---------------------------------------------------------------------------------------------------------
 
 wrong("relu_vjp", "the gate alone, without g", "g * ~(x <= 0)", "(x > 0).astype(g.dtype)")
@@ -260,6 +272,13 @@ def relu_rows(g, z, x):
     dx = np.zeros_like(g)
     for i, j in np.ndindex(x.shape[:2]):
         dx[i, j] = g[i, j] if np.all(x[i, j] > 0) else 0
+    return dx
+
+
+@wrong("relu_vjp", "writes into a flat view, which is a copy where g was transposed")
+def relu_in_a_flat_view(g, z, x):
+    dx = np.array(g)
+    dx.reshape(-1)[x.reshape(-1) <= 0] = 0
     return dx
 
 
@@ -328,6 +347,23 @@ def cross_entropy_picks(g, z, logits, target, *, label_smoothing=0.0, reduction=
     y = hit * logits.dtype.type(1 - label_smoothing) + logits.dtype.type(label_smoothing / classes)
     p = softmax.function(logits - (hit * logits).sum(axis=1, keepdims=True))
     return np.reshape(unreduced(g, n, reduction), (-1, 1)) * (p - y), None
+
+
+wrong(
+    "cross_entropy_vjp",
+    "divides the caller's g by the number of rows",
+    "g = np.reshape(unreduced(g, n, reduction), (-1, 1))",
+    'if reduction == "mean":\n    g /= n\ng = np.reshape(g, (-1, 1))',
+)
+wrong("cross_entropy_vjp", "gives the target a gradient of zeros", "y), None", "y), np.zeros_like(target)")
+
+
+@wrong("cross_entropy_vjp", "takes the truth off in a flat view, which is a copy where the logits were transposed")
+def cross_entropy_in_a_flat_view(g, z, logits, target, *, label_smoothing=0.0, reduction="mean"):
+    n, classes = logits.shape
+    p = np.array(softmax.function(logits)) - label_smoothing / classes
+    p.reshape(-1)[np.arange(n) * classes + target] -= 1 - label_smoothing
+    return np.reshape(unreduced(g, n, reduction), (-1, 1)) * p, None
 
 
 # -- backward ---------------------------------------------------------------------------------------------------------
@@ -404,6 +440,86 @@ wrong("backward", "takes NaN for 0", "accumulate(node, g)", "accumulate(node, np
 wrong("backward", "gives no gradient of zeros", "accumulate(node, g)", "accumulate(node, g) if g.any() else 0")
 wrong("backward", "frees the end of the graph alone", "if not retain_graph", "if not retain_graph and node is z")
 wrong("backward", "frees only what it began itself", "if not retain_graph", "if not retain_graph and gradient is None")
+
+wrong(
+    "backward",
+    "takes a gradient for granted unless z has no axes",
+    "gradients = {id",
+    "if gradient is None and z.shape != ():\n    raise RuntimeError('a gradient is needed')\ngradients = {id",
+)
+wrong(
+    "backward",
+    "starts from 1 in another shape than z's",
+    "seed(z, gradient)",
+    "np.ones((), z.dtype) if gradient is None and z.requires_grad and z.numel() == 1 else seed(z, gradient)",
+)
+wrong(
+    "backward",
+    "starts from a 1 of float64",
+    "seed(z, gradient)",
+    "np.ones(z.shape) if gradient is None and z.requires_grad and z.numel() == 1 else seed(z, gradient)",
+)
+wrong(
+    "backward",
+    "reshapes the gradient that is given",
+    "seed(z, gradient)",
+    "seed(z, gradient if gradient is None else Tensor(gradient.data.reshape(z.shape)))",
+)
+wrong(
+    "backward",
+    "asks whether z needs a gradient only where none is given",
+    "seed(z, gradient)",
+    "seed(z, gradient) if gradient is None or gradient.shape != z.shape else gradient.data.astype(z.dtype)",
+)
+wrong(
+    "backward",
+    "leaves an array of NumPy's in .grad",
+    "accumulate(node, g)",
+    "node.grad = g if node.grad is None else node.grad + g",
+)
+wrong(
+    "backward",
+    "leaves a gradient that asks for one",
+    "accumulate(node, g)",
+    "node.grad = Tensor(g if node.grad is None else node.grad.data + g, requires_grad=True)",
+)
+wrong(
+    "backward",
+    "leaves a gradient at z, too",
+    "order = topological_order(z)",
+    "order = topological_order(z)\nif z.origin is not None:\n    z.grad = Tensor(gradients[id(z)])",
+)
+wrong("backward", "frees all but the end of the graph", "if not retain_graph", "if not retain_graph and node is not z")
+wrong(
+    "backward",
+    "adds to a gradient only where the graph is not retained",
+    "accumulate(node, g)",
+    "node.grad = Tensor(g) if node.grad is None or retain_graph else Tensor(node.grad.data + g)",
+)
+
+
+@wrong("backward", "asks only at z whether the graph was freed")
+def backward_asks_at_z(z, gradient=None, retain_graph=False):
+    gradients, order, seen, stack = {id(z): seed(z, gradient)}, [], set(), [(z, False)]
+    if z.origin is not None and z.origin.inputs is None:
+        raise RuntimeError("freed")
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            inputs = inputs_then(node.origin) if node.origin else ()
+            stack += [(node, True), *((x, False) for x in inputs if isinstance(x, Tensor) and x.requires_grad)]
+    for node in reversed(order):
+        g = gradients.pop(id(node))
+        if node.origin is None:
+            accumulate(node, g)
+            continue
+        for x, dx in input_gradients(node.origin, g, node.data):
+            gradients[id(x)] = gradients[id(x)] + dx if id(x) in gradients else dx
+        if not retain_graph:
+            node.origin.free()
 
 
 @wrong("backward", "finds the order by recursion, which ends at a thousand steps")

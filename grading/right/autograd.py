@@ -8,9 +8,11 @@ import builtins
 import numpy as np
 
 from tinytorch.autograd import (
+    Tensor,
     accumulate,
     expanded,
     input_gradients,
+    inputs_then,
     log_softmax,
     matmul_vector_vjp,
     seed,
@@ -34,6 +36,15 @@ def add_unbroadcast(g, z, x, y):
     return unbroadcast(g, x.shape), unbroadcast(g, y.shape)
 
 
+right(
+    "add_vjp",
+    "one gradient after the other, in a list at first",
+    "return g, g",
+    "gradients = []\nfor _ in (x, y):\n    gradients.append(g)\nreturn tuple(gradients)",
+)
+right("add_vjp", "adds 0", "return g, g", "return (g + 0, 0 + g)")
+
+
 # -- mul_vjp ----------------------------------------------------------------------------------------------------------
 
 right("mul_vjp", "has the factors in the other order", "g * y, g * x", "y * g, x * g")
@@ -47,6 +58,18 @@ def mul_unbroadcast(g, z, x, y):
     if not isinstance(x, np.ndarray):
         return dx, dy
     return unbroadcast(dx, x.shape), unbroadcast(dy, y.shape)
+
+
+@right("mul_vjp", "in an array of its own, element by element")
+def mul_elements(g, z, x, y):
+    if not isinstance(g, np.ndarray):
+        return g * y, g * x
+    X, Y = np.broadcast_arrays(x, y)
+    dx, dy = np.zeros_like(g), np.zeros_like(g)
+    for i in np.ndindex(g.shape):
+        dx[i] += g[i] * Y[i]
+        dy[i] += g[i] * X[i]
+    return dx, dy
 
 
 # -- unbroadcast ------------------------------------------------------------------------------------------------------
@@ -95,6 +118,26 @@ def unbroadcast_again(g, shape):
     return g
 
 
+@right("unbroadcast", "axis over axis, and the shape at last")
+def unbroadcast_apply(g, shape):
+    lead = g.ndim - len(shape)
+    axes = [*range(lead), *(lead + i for i, n in enumerate(shape) if n == 1)]
+    return np.apply_over_axes(np.sum, g, axes).reshape(shape) if axes else g
+
+
+@right("unbroadcast", "from the last axis")
+def unbroadcast_from_the_last(g, shape):
+    shape = list(shape)
+    padded = [None] * (g.ndim - len(shape)) + shape
+    out = g
+    for axis in range(g.ndim - 1, -1, -1):
+        if padded[axis] is None:
+            out = out.sum(axis)
+        elif padded[axis] == 1:
+            out = out.sum(axis, keepdims=True)
+    return out
+
+
 # -- matmul_vjp -------------------------------------------------------------------------------------------------------
 
 right("matmul_vjp", "swaps axes", "g @ y.mT, x.mT @ g", "g @ np.swapaxes(y, -1, -2), x.swapaxes(-2, -1) @ g")
@@ -126,6 +169,36 @@ def matmul_turned(g, z, x, y):
     if x.ndim == 1 or y.ndim == 1:
         return matmul_vector_vjp(g, x, y)
     return (y @ g.mT).mT, (g.mT @ x).mT
+
+
+right(
+    "matmul_vjp",
+    "names the axes",
+    "g @ y.mT, x.mT @ g",
+    "np.einsum('...ij,...kj->...ik', g, y), np.einsum('...ij,...ik->...jk', x, g)",
+)
+
+
+@right("matmul_vjp", "one matrix after the other")
+def matmul_one_by_one(g, z, x, y):
+    if x.ndim == 1 or y.ndim == 1:
+        return matmul_vector_vjp(g, x, y)
+    batch = g.shape[:-2]
+    X, Y = np.broadcast_to(x, batch + x.shape[-2:]), np.broadcast_to(y, batch + y.shape[-2:])
+    dx, dy = np.empty(X.shape, x.dtype), np.empty(Y.shape, y.dtype)
+    for b in np.ndindex(batch):
+        dx[b] = np.dot(g[b], Y[b].T)
+        dy[b] = np.dot(X[b].T, g[b])
+    return dx, dy
+
+
+@right("matmul_vjp", "sums over a batch in one product where Y is one matrix")
+def matmul_tensordot(g, z, x, y):
+    if 1 in (x.ndim, y.ndim):
+        return matmul_vector_vjp(g, x, y)
+    if y.ndim == 2:
+        return np.tensordot(g, y, axes=(-1, -1)), np.tensordot(x, g, axes=(range(x.ndim - 1), range(x.ndim - 1)))
+    return g @ y.swapaxes(-1, -2), x.swapaxes(-1, -2) @ g
 
 
 # -- sum_vjp ----------------------------------------------------------------------------------------------------------
@@ -165,6 +238,31 @@ def sum_sorted_axes(g, z, x, *, dim=None, keepdim=False):
     return np.broadcast_to(g, x.shape)
 
 
+@right("sum_vjp", "fills an array like x")
+def sum_filled(g, z, x, *, dim=None, keepdim=False):
+    dx = np.empty_like(x)
+    dx[...] = expanded(g, x.shape, dim, keepdim)
+    return dx
+
+
+@right("sum_vjp", "asks NumPy for the kept shape, and tiles")
+def sum_tiled(g, z, x, *, dim=None, keepdim=False):
+    kept = np.empty(x.shape, bool).any(axis=dim, keepdims=True)
+    return np.tile(np.reshape(g, kept.shape), [n if m == 1 else 1 for n, m in zip(x.shape, kept.shape)])
+
+
+@right("sum_vjp", "moves the summed axes to the front")
+def sum_moved(g, z, x, *, dim=None, keepdim=False):
+    if dim is None:
+        return np.full_like(x, np.asarray(g).item())
+    dims = (dim,) if not isinstance(dim, tuple) else dim
+    if keepdim:
+        g = np.squeeze(g, axis=dim)
+    dx = np.empty_like(x)
+    np.moveaxis(dx, dims, range(len(dims)))[...] = g
+    return dx
+
+
 # -- relu_vjp ---------------------------------------------------------------------------------------------------------
 
 right("relu_vjp", "multiplies by True and False", "g * ~(x <= 0)", "g * (x > 0)")
@@ -179,6 +277,26 @@ def relu_cleared(g, z, x):
     dx = np.array(g)
     dx[z <= 0] = 0
     return dx
+
+
+right("relu_vjp", "NumPy's step", "return g * ~(x <= 0)", "return g * np.heaviside(x, np.zeros_like(x))")
+
+
+@right("relu_vjp", "element by element")
+def relu_elements(g, z, x):
+    dx = np.zeros_like(g)
+    for i in np.ndindex(x.shape):
+        if x[i] > 0:
+            dx[i] = g[i]
+    return dx
+
+
+right(
+    "relu_vjp",
+    "clears a flat copy",
+    "return g * ~(x <= 0)",
+    "dx = g.flatten()\ndx[x.flatten() <= 0] = 0\nreturn dx.reshape(g.shape)",
+)
 
 
 # -- cross_entropy_vjp ------------------------------------------------------------------------------------------------
@@ -248,6 +366,29 @@ def cross_entropy_parts(g, z, logits, target, *, label_smoothing=0.0, reduction=
     hard[range(n), target] -= 1
     mixed = (1 - label_smoothing) * hard + label_smoothing * even
     return (mixed.T * unreduced(g, n, reduction)).T, None
+
+
+@right("cross_entropy_vjp", "the mean's share of each row, in a column of its own")
+def cross_entropy_column(g, z, logits, target, *, label_smoothing=0.0, reduction="mean"):
+    rows, classes = logits.shape
+    weight = np.empty((rows, 1), logits.dtype)
+    weight[:, 0] = g / rows if reduction == "mean" else g
+    p = softmax.function(logits, dim=1)
+    dlogits = weight * p
+    dlogits -= weight * label_smoothing / classes
+    np.subtract.at(dlogits, (np.arange(rows), target), weight[:, 0] * (1 - label_smoothing))
+    return dlogits, None
+
+
+@right("cross_entropy_vjp", "class by class")
+def cross_entropy_classes(g, z, logits, target, *, label_smoothing=0.0, reduction="mean"):
+    n, C = logits.shape
+    p = np.exp(log_softmax.function(logits))
+    columns = []
+    for c in range(C):
+        y = np.where(target == c, 1 - label_smoothing + label_smoothing / C, label_smoothing / C)
+        columns.append((p[:, c] - y) * (g / n if reduction == "mean" else g))
+    return np.stack(columns, axis=1).astype(logits.dtype), None
 
 
 # -- backward ---------------------------------------------------------------------------------------------------------
@@ -357,6 +498,74 @@ def backward_leaves_at_once(z, gradient=None, retain_graph=False):
                 gradients[id(x)] = dx
         if not retain_graph:
             node.origin.free()
+
+
+@right("backward", "counts uses, and visits who has all of its shares")
+def backward_counts(z, gradient=None, retain_graph=False):
+    start = seed(z, gradient)
+    order = topological_order(z)
+    known = {id(t) for t in order}
+    uses = dict.fromkeys(known, 0)
+    for t in order:
+        if t.origin is not None:
+            for x in inputs_then(t.origin):
+                if id(x) in known:
+                    uses[id(x)] += 1
+    ready, sums = [z], {id(z): start}
+    while ready:
+        t = ready.pop()
+        g = sums.pop(id(t))
+        if t.origin is None:
+            accumulate(t, g)
+            continue
+        for x, dx in input_gradients(t.origin, g, t.data):
+            sums[id(x)] = sums[id(x)] + dx if id(x) in sums else dx
+            uses[id(x)] -= 1
+            if uses[id(x)] == 0:
+                ready.append(x)
+        if not retain_graph:
+            t.origin.free()
+
+
+@right("backward", "refuses by itself, and sums lists")
+def backward_refuses(z, gradient=None, retain_graph=False):
+    if not z.requires_grad:
+        raise RuntimeError("no gradient is asked for")
+    if gradient is None:
+        if z.data.size != 1:
+            raise RuntimeError("a gradient is needed")
+        g0 = np.ones_like(z.data)
+    else:
+        if gradient.shape != z.shape:
+            raise ValueError("shapes differ")
+        g0 = gradient.data.astype(z.dtype)
+    from collections import defaultdict
+
+    shares = defaultdict(list)
+    shares[id(z)].append(g0)
+    for t in reversed(topological_order(z)):
+        g = builtins.sum(shares[id(t)][1:], shares[id(t)][0])
+        if not t.origin:
+            accumulate(t, g)
+        else:
+            for x, dx in input_gradients(t.origin, g, t.data):
+                shares[id(x)].append(dx)
+            if not retain_graph:
+                t.origin.free()
+
+
+@right("backward", "makes a new gradient tensor of a leaf's shares")
+def backward_new_grad(z, gradient=None, retain_graph=False):
+    gradients = {id(z): seed(z, gradient)}
+    for t in topological_order(z)[::-1]:
+        g = gradients.pop(id(t))
+        if t.origin is None:
+            t.grad = Tensor(g) if t.grad is None else Tensor(t.grad.data + g)
+            continue
+        for x, dx in input_gradients(t.origin, g, t.data):
+            gradients[id(x)] = gradients.get(id(x), 0) + dx
+        if not retain_graph:
+            t.origin.free()
 
 
 # -- graph_bytes ------------------------------------------------------------------------------------------------------

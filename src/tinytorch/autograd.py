@@ -667,10 +667,10 @@ def refuse_changed(origin: Origin, z: np.ndarray, needs: list[bool]) -> None:
 def backward(z: Tensor, gradient: Tensor | None = None, retain_graph: bool = False) -> None:
     """Add dz/dx to x.grad for every leaf x behind z, or z itself: one walk back, through each tensor once.
 
-    No other tensor's .grad is set. `gradient` is dL/dz; a z of one element needs none. The graph
-    is freed on the way unless it is to be retained. Raises RuntimeError if z needs no gradient,
-    if it has several elements and none is given, or if the graph was freed before; ValueError if
-    shapes differ.
+    x.grad is a tensor that needs no gradient itself; no other tensor's is set. `gradient` is
+    dL/dz; a z of one element needs none. The graph is freed on the way unless it is to be
+    retained. Raises RuntimeError if z needs no gradient, if it has several elements and none is
+    given, or if part of the graph was freed before; ValueError if shapes differ.
 
     >>> x = Tensor(3.0, requires_grad=True)
     >>> backward(x * x + x)
