@@ -76,6 +76,7 @@ far_off = [
         (dtyped()[0], "sum"),
         (table[0] * 1.0, "sum"),
         (table + 1.0, "mean"),
+        *[(np.arange(12.0).reshape(2, 3, 2), word) for word in ("mean", "sum")],
     ],
 )
 def three_reductions(student, values, reduction):
@@ -87,7 +88,7 @@ def three_reductions(student, values, reduction):
 @given(
     arrays(least=1),
     st.sampled_from(["avg", "MEAN", "", "total"]),
-    always=[(holed, word) for word in ("total", "avg", "MEAN", "", "summed")],
+    always=[(holed, word) for word in ("total", "avg", "MEAN", "", "summed", "mean ")],
 )
 def no_fourth_reduction(student, values, reduction):
     """A word that is none of the three is an error that repeats the word: a typo must not choose for you."""
@@ -172,6 +173,7 @@ def along(draw):
         (np.array([[0, -np.inf, 1]], np.float32), -1, False), (holed, 1, False), (np.ones((1, 3, 1)), 1, False),
         (np.zeros((0, 3), np.float32), -1, True), (np.arange(6.0).reshape(2, 3, 1), 0, False),
         *[(np.arange(12.0).reshape(2, 3, 2), dim, False) for dim in (0, 1, -2, -3)],
+        *[(np.arange(12.0).reshape(2, 3, 2), dim, True) for dim in (0, 1, -1, -3)],
     ],
 )  # fmt: skip
 def logarithm_of_the_sum(student, x, dim, keepdim):
@@ -199,7 +201,11 @@ def shifts_pass_through(student, x, c):
 
 
 @rubric.check("logsumexp", points=1)
-@given(whole_numbers((2,)), st.sampled_from([500.0, 2000.0]), always=[(np.array([1, -2], np.float32), 2000.0)])
+@given(
+    whole_numbers((2,)),
+    st.sampled_from([500.0, 2000.0]),
+    always=[(np.array([1, -2], np.float32), gap) for gap in (2000.0, 200.0)],
+)
 def each_row_has_its_own_maximum(student, x, gap):
     """Each row is shifted by its own largest element: rows may lie far apart, and so may the elements of one row.
 
@@ -370,15 +376,24 @@ def slope_is_prediction_minus_truth(student, logits, target):
 def no_class_before_the_first(student, logits, target):
     """Class -1 is refused: NumPy would take the last class for it, and nobody would notice.
 
-    So is what else does not fit: class C, targets that are no whole numbers or too many, a smoothing below 0 or above
-    1, a fourth reduction.
+    So is what else does not fit: class C, targets that are no whole numbers, too many, too few or a column of them, a
+    row without its batch, a smoothing below 0 or above 1, a fourth reduction.
     """
     refuses("IndexError", student.cross_entropy, logits, np.concatenate([[-1], target[1:]]))
     refuses("IndexError", student.cross_entropy, logits, np.concatenate([target[1:], [logits.shape[1]]]))
-    refuses("TypeError", student.cross_entropy, logits, target.astype(np.float64))
-    refuses("ValueError", student.cross_entropy, logits, np.concatenate([target, [0]]))
-    refuses("ValueError", student.cross_entropy, logits, target, label_smoothing=1.5)
-    refuses("ValueError", student.cross_entropy, logits, target, label_smoothing=-0.5)
+    for kind in (np.float64, bool):
+        refuses("TypeError", student.cross_entropy, logits, target.astype(kind))
+    for misfit in (
+        np.concatenate([target, [0]]),
+        target[:-1],
+        target[:, None],
+        np.eye(logits.shape[1], dtype=int)[target],
+    ):
+        refuses("ValueError", student.cross_entropy, logits, misfit)
+    refuses("ValueError", student.cross_entropy, logits[0], target[:1])
+    refuses("ValueError", student.cross_entropy, logits[None], target[None])
+    refuses("ValueError", student.cross_entropy, logits, target, label_smoothing=1.01)
+    refuses("ValueError", student.cross_entropy, logits, target, label_smoothing=-0.01)
     refuses("ValueError", student.cross_entropy, logits, target, reduction="avg")
 
 
@@ -459,8 +474,12 @@ def nothing_or_for_ever(student, logits, target):
         close(student.calibrating_factor(logits, np.argmin(logits, axis=1)), 0.0, "f where every row is wrong")
     close(student.calibrating_factor(0 * logits + 7, target), 0.0, "f where all scores are equal")
     refuses("IndexError", student.calibrating_factor, logits, np.concatenate([target[1:], [-1]]))
-    refuses("ValueError", student.calibrating_factor, logits, np.concatenate([target, [0]]))
-    refuses("TypeError", student.calibrating_factor, logits, target.astype(np.float64))
+    refuses("IndexError", student.calibrating_factor, logits, np.concatenate([target[1:], [logits.shape[1]]]))
+    for misfit in (np.concatenate([target, [0]]), target[:-1], target[:, None]):
+        refuses("ValueError", student.calibrating_factor, logits, misfit)
+    refuses("ValueError", student.calibrating_factor, logits[0], target[:1])
+    for kind in (np.float64, bool):
+        refuses("TypeError", student.calibrating_factor, logits, target.astype(kind))
 
 
 # -- accounting -------------------------------------------------------------------------------------------------------

@@ -40,6 +40,18 @@ wrong(
     "if reduction not in",
     "reduction = reduction.lower()\nif reduction not in",
 )
+wrong(
+    "reduced",
+    "strips blanks from the word",
+    "if reduction not in",
+    "reduction = reduction.strip()\nif reduction not in",
+)
+wrong(
+    "reduced",
+    "adds up two axes at most",
+    "values.sum()",
+    "values.sum(axis=(0, 1)) if values.ndim > 1 else values.sum()",
+)
 wrong("reduced", "looks for the word in a text", '("mean", "sum", "none")', '"mean sum none"')
 
 # -- mse_loss ---------------------------------------------------------------------------------------------------------
@@ -129,6 +141,18 @@ wrong(
     "squeezes the last axis wherever that has size 1",
     "z.squeeze(axis=dim)",
     "z.squeeze(axis=-1 if z.shape[-1] == 1 else dim)",
+)
+wrong(
+    "logsumexp",
+    "takes the maximum out only where e^x is too large for a float64",
+    "m = np.where(np.isinf(m), 0, m)",
+    "m = np.where(np.abs(x).max(initial=0) > 700, m, 0).astype(x.dtype)",
+)
+wrong(
+    "logsumexp",
+    "keeps an axis in another place, where it is counted from the end",
+    "return z if keepdim",
+    "return np.expand_dims(z.squeeze(axis=dim), abs(dim)) if keepdim and abs(dim) < x.ndim",
 )
 
 # -- binary_cross_entropy_with_logits ---------------------------------------------------------------------------------
@@ -235,6 +259,48 @@ wrong(
     "return reduced(loss, reduction)",
     'return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss',
 )
+wrong(
+    "cross_entropy",
+    "takes a column of targets for a row",
+    "check_classes(",
+    "target = target.reshape(-1)\ncheck_classes(",
+)
+wrong(
+    "cross_entropy",
+    "takes one row for a batch",
+    "check_classes(",
+    "logits, target = np.atleast_2d(logits), np.atleast_1d(target)\ncheck_classes(",
+)
+wrong(
+    "cross_entropy",
+    "leaves out rows that have no target",
+    "check_classes(",
+    "logits = logits[: len(target)]\ncheck_classes(",
+)
+wrong(
+    "cross_entropy",
+    "takes True and False for classes",
+    "check_classes(",
+    "target = target.astype(int) if target.dtype == bool else target\ncheck_classes(",
+)
+wrong(
+    "cross_entropy",
+    "takes rows of a one-hot matrix for classes",
+    "check_classes(",
+    "target = target.argmax(axis=1) if target.ndim == 2 else target\ncheck_classes(",
+)
+wrong(
+    "cross_entropy",
+    "flattens batches of batches",
+    "check_classes(",
+    "logits, target = logits.reshape(-1, logits.shape[-1]), target.reshape(-1)\ncheck_classes(",
+)
+wrong(
+    "cross_entropy",
+    "rounds the smoothing before it asks",
+    "not 0 <= label_smoothing",
+    "not 0 <= round(label_smoothing)",
+)
 
 # -- calibrating_factor -----------------------------------------------------------------------------------------------
 
@@ -317,6 +383,36 @@ wrong(
     "cuts targets to whole numbers",
     "check_classes(",
     "target = target.astype(int)\ncheck_classes(",
+)
+wrong(
+    "calibrating_factor",
+    "takes a column of targets for a row",
+    "check_classes(",
+    "target = target.reshape(-1)\ncheck_classes(",
+)
+wrong(
+    "calibrating_factor",
+    "takes one row for a batch",
+    "check_classes(",
+    "logits, target = np.atleast_2d(logits), np.atleast_1d(target)\ncheck_classes(",
+)
+wrong(
+    "calibrating_factor",
+    "leaves out rows that have no target",
+    "check_classes(",
+    "logits = logits[: len(target)]\ncheck_classes(",
+)
+wrong(
+    "calibrating_factor",
+    "takes True and False for classes",
+    "check_classes(",
+    "target = target.astype(int) if target.dtype == bool else target\ncheck_classes(",
+)
+wrong(
+    "calibrating_factor",
+    "takes the last class for all beyond it",
+    "check_classes(",
+    "target = np.minimum(target, logits.shape[1] - 1)\ncheck_classes(",
 )
 
 # -- one_hot_bytes ----------------------------------------------------------------------------------------------------

@@ -49,6 +49,29 @@ def reduced_by_sum(values, reduction):
     return total / values.dtype.type(values.size) if reduction == "mean" else total
 
 
+@right("reduced", "refuses last, and adds up number by number")
+def reduced_by_number(values, reduction):
+    if reduction == "none":
+        return values
+    total = 0.0
+    for value in values.flat:
+        total += float(value)
+    if reduction == "sum":
+        return values.dtype.type(total)
+    if reduction == "mean":
+        return values.dtype.type(total / values.size)
+    raise ValueError(f"{reduction}: not one of mean, sum, none")
+
+
+@right("reduced", "NumPy's average, and a sum by einsum")
+def reduced_by_einsum(values, reduction):
+    if reduction not in {"none", "mean", "sum"}:
+        raise ValueError(f"{reduction} is no reduction")
+    if reduction == "mean":
+        return np.average(values)
+    return values if reduction == "none" else np.einsum("i->", values.ravel())
+
+
 # -- mse_loss ---------------------------------------------------------------------------------------------------------
 
 right("mse_loss", "a power", "error * error", "error**2")
@@ -75,6 +98,18 @@ def mse_dot(x, y, *, reduction="mean"):
     return total / error.size if reduction == "mean" else total
 
 
+right("mse_loss", "the square of the distance", "error * error", "np.abs(error) ** 2")
+
+
+@right("mse_loss", "the norm, squared")
+def mse_norm(x, y, *, reduction="mean"):
+    same_shape("mse_loss", x, y)
+    if reduction == "sum":
+        return np.linalg.norm((x - y).ravel()) ** 2
+    each = np.power(x - y, 2)
+    return reduced(each, reduction)
+
+
 # -- l1_loss ----------------------------------------------------------------------------------------------------------
 
 right("l1_loss", "the other way round", "x - y", "y - x")
@@ -97,6 +132,16 @@ def l1_sign(x, y, *, reduction="mean"):
         raise ValueError(f"{x.shape} against {y.shape}")
     error = np.float64(x) - np.float64(y)
     return reduced(error * np.sign(error), reduction)
+
+
+@right("l1_loss", "keeps the sign apart")
+def l1_where(x, y, *, reduction="mean"):
+    same_shape("l1_loss", x, y)
+    error = y - x
+    below = error < 0
+    distance = np.array(error)
+    distance[below] = -distance[below]
+    return reduced(distance, reduction)
 
 
 # -- logsumexp --------------------------------------------------------------------------------------------------------
@@ -148,6 +193,26 @@ def logsumexp_sorted(x, *, dim=-1, keepdim=False):
     return z if keepdim else z.reshape(z.shape[:axis] + z.shape[axis + 1 :])
 
 
+@right("logsumexp", "moves the axis to the front, and adds up slice by slice")
+def logsumexp_moved(x, *, dim=-1, keepdim=False):
+    slices = np.moveaxis(x, dim, 0)
+    top = np.amax(slices, axis=0)
+    total = np.zeros_like(top)
+    for one in slices:
+        total = total + np.exp(one - top)
+    z = top + np.log(total)
+    return z.reshape([1 if i == dim % x.ndim else n for i, n in enumerate(x.shape)]) if keepdim else z
+
+
+@right("logsumexp", "along the last axis of a transposed x, in float64")
+def logsumexp_swapped(x, *, dim=-1, keepdim=False):
+    turned = x.swapaxes(dim, -1).astype(np.float64)
+    top = turned.max(axis=-1)[..., None]
+    z = np.log(np.einsum("...i->...", np.exp(turned - top)))[..., None] + top
+    z = z.swapaxes(dim, -1)
+    return z if keepdim else np.squeeze(z, dim)
+
+
 # -- binary_cross_entropy_with_logits ---------------------------------------------------------------------------------
 
 right(
@@ -182,6 +247,26 @@ def bce_log_sigmoids(x, y, *, reduction="mean"):
 
 
 right("binary_cross_entropy_with_logits", "half of |x| + x", "np.maximum(x, 0)", "(np.abs(x) + x) / 2")
+
+
+@right("binary_cross_entropy_with_logits", "asks the sign once, and keeps e^-|x|")
+def bce_by_sign(x, y, *, reduction="mean"):
+    same_shape("binary_cross_entropy_with_logits", x, y)
+    small = np.exp(np.where(x < 0, x, -x))
+    linear = x * ((x > 0) - y)
+    return reduced(linear + np.log1p(small), reduction)
+
+
+@right("binary_cross_entropy_with_logits", "element by element, in Python")
+def bce_elements(x, y, *, reduction="mean"):
+    if np.shape(x) != np.shape(y):
+        raise ValueError(f"shapes {np.shape(x)} and {np.shape(y)}")
+    loss = np.zeros(x.shape)
+    for i in np.ndindex(x.shape):
+        s, t = float(x[i]), float(y[i])
+        loss[i] = max(s, 0.0) - s * t + math.log1p(math.exp(-abs(s)))
+    return reduced(loss, reduction)
+
 
 # -- cross_entropy ----------------------------------------------------------------------------------------------------
 
@@ -241,6 +326,31 @@ def cross_entropy_mixed(logits, target, *, label_smoothing=0.0, reduction="mean"
         raise ValueError(f"s = {s}")
     own = logits[range(len(target)), target]
     return reduced(logsumexp.function(logits) - ((1 - s) * own + s * logits.mean(axis=1)), reduction)
+
+
+@right("cross_entropy", "the odds against the target")
+def cross_entropy_odds(logits, target, *, label_smoothing=0.0, reduction="mean"):
+    check_classes(logits, target)
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"{label_smoothing} is no share")
+    columns = [logsumexp.function(logits - logits[:, [c]]) for c in range(logits.shape[1])]
+    surprise = np.column_stack(columns)
+    hard = np.array([surprise[i, t] for i, t in enumerate(target)], logits.dtype)
+    if label_smoothing == 0:
+        return reduced(hard, reduction)
+    return reduced(hard + label_smoothing * (surprise.mean(1) - hard), reduction)
+
+
+@right("cross_entropy", "NumPy's logaddexp, and the target by a mask")
+def cross_entropy_mask(logits, target, *, label_smoothing=0.0, reduction="mean"):
+    check_classes(logits, target)
+    if label_smoothing > 1 or label_smoothing < 0:
+        raise ValueError("no share")
+    hit = target[:, None] == np.arange(logits.shape[1])
+    z = np.logaddexp.reduce(logits, axis=1)
+    hard = z - np.where(hit, logits, 0).sum(axis=1)
+    even = z - logits.sum(axis=1) / logits.shape[1]
+    return reduced(hard * (1 - label_smoothing) + even * label_smoothing if label_smoothing else hard, reduction)
 
 
 # -- calibrating_factor -----------------------------------------------------------------------------------------------
@@ -350,6 +460,38 @@ def calibrating_by_roots(logits, target):
         middle = math.sqrt(low * high)
         low, high = (middle, high) if slope(middle) < 0 else (low, middle)
     return high
+
+
+@right("calibrating_factor", "false position on the logarithm of f")
+def calibrating_by_secants(logits, target):
+    check_classes(logits, target)
+    s = np.subtract(logits, logits.max(axis=1)[:, None], dtype=np.float64)
+    own = np.take_along_axis(s, target[:, None].astype(np.int64), 1).sum()
+
+    def slope(t):
+        e = np.exp(math.exp(t) * s)
+        return float(((e / e.sum(1)[:, None]) * s).sum() - own)
+
+    if s.mean(axis=1).sum() >= own:
+        return 0.0
+    if own == 0:
+        return float("inf")
+    right = left = -math.log(-s.min())
+    while slope(right) < 0:
+        right += 1
+    while slope(left) > 0:
+        left -= 1
+    at_left, at_right = slope(left), slope(right)
+    for step in range(200):
+        middle = (left + right) / 2
+        if step % 2 and at_right > at_left:
+            middle = left - at_left * (right - left) / (at_right - at_left)
+        at = slope(middle)
+        if at < 0:
+            left, at_left = middle, at
+        else:
+            right, at_right = middle, at
+    return math.exp((left + right) / 2)
 
 
 # -- one_hot_bytes ----------------------------------------------------------------------------------------------------
