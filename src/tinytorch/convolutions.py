@@ -737,7 +737,7 @@ def batch_norm(
     # that the unbiased variance? Change running_mean.data and running_var.data
     # in place. standardize(x, weight, bias, mean=..., std=..., learned=...) does the rest:
     # statistics that are the batch's own are learned.
-    mean, var = running_mean.data.copy(), running_var.data  # a copy: later training moves the original
+    mean, var = running_mean.data, running_var.data
     if training:
         mean, var, n = statistics(x.data)
         if n < 2:
