@@ -414,6 +414,7 @@ def live(*arguments: str, until: str = "", typed: str = "", **env: str) -> tuple
     process = subprocess.Popen(
         [sys.executable, "-m", "tito", "demo", *arguments], stdin=follower, stdout=follower, stderr=follower, cwd=ROOT,
         start_new_session=True, env={**kept, "TERM": "xterm-256color", "COLORTERM": "truecolor", **env},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # whoever started these tests may ignore it
     )  # fmt: skip
     os.close(follower)
     seen, asked, deadline = b"", False, time.monotonic() + 60
